@@ -1,0 +1,90 @@
+-- Every key leads with the tenant. Times are whole seconds since the Unix epoch.
+
+create table tenants (
+    tenant_id text not null primary key,
+    created_at integer not null,
+    -- How many users there are: counting them by millions is too slow for a list's total.
+    users integer not null default 0
+) strict, without rowid;
+
+-- A user is one document: the JSON that a GET answers. The other columns exist to find and sort it.
+-- The table keeps its rowid, because documents of kilobytes in a tree ordered by a text key would
+-- take twice the room.
+create table users (
+    user_row integer primary key,
+    tenant_id text not null,
+    user_id text not null,
+    -- Rises by one with every change; a change states the version that it was decided on.
+    version integer not null,
+    -- Which shape the document has.
+    shape integer not null,
+    document text not null,
+    creation_time integer not null,
+    last_updated integer not null
+) strict;
+
+create unique index users_id on users (tenant_id, user_id);
+create index users_creation_time on users (tenant_id, creation_time, user_id);
+create index users_last_updated on users (tenant_id, last_updated, user_id);
+
+-- The addresses and names of users, in the form in which they are compared.
+create table identifiers (
+    tenant_id text not null,
+    user_id text not null,
+    identifier_id blob not null,
+    kind text not null check (kind in ('email', 'phone', 'username')),
+    canonical text not null,
+    verified integer not null check (verified in (0, 1)),
+    -- Rises whenever the address loses its trust, so that no proof of an earlier generation counts.
+    generation integer not null default 0,
+    primary key (tenant_id, user_id, identifier_id)
+) strict, without rowid;
+
+-- A verified address belongs to one user of a tenant; a username always does. Unverified claims do
+-- not block each other.
+create unique index identifiers_owned on identifiers (tenant_id, kind, canonical)
+    where verified = 1 or kind = 'username';
+
+-- One row for each searchable value of a user.
+create table index_terms (
+    tenant_id text not null,
+    field text not null,
+    value text not null,
+    user_id text not null,
+    primary key (tenant_id, field, value, user_id)
+) strict, without rowid;
+
+-- What happened, in the order in which it was committed. Rows are added and never changed, except
+-- that `personal` can be erased.
+create table events (
+    tenant_id text not null,
+    position integer not null,
+    event_id blob not null,
+    type text not null,
+    time integer not null,
+    user_id text not null,
+    identifier_id blob,
+    method text not null,
+    key_id text not null,
+    key_name text not null,
+    request_id text not null,
+    -- A JSON object of the values that can be erased: address, remote_address, user_agent, reason.
+    personal text,
+    primary key (tenant_id, position)
+) strict, without rowid;
+
+create index events_user on events (tenant_id, user_id, position);
+
+-- A key is found before its tenant is known, by its own public id.
+create table api_keys (
+    key_id text not null primary key,
+    tenant_id text not null,
+    name text not null,
+    secret_hash blob not null,
+    -- Names of scopes with spaces between them.
+    scopes text not null,
+    created_at integer not null,
+    expires_at integer,
+    revoked_at integer,
+    last_used_at integer
+) strict, without rowid;

@@ -1,0 +1,87 @@
+//! What surrounds every request: its id, its log line, and the problem that every failure becomes,
+//! a panic among them.
+
+use std::net::IpAddr;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
+use tracing::{Level, enabled};
+
+use super::problem;
+use crate::app::App;
+use crate::error::Error;
+use crate::id::RequestId;
+
+/// The header that tells the client the request's id.
+pub(super) const REQUEST_ID_HEADER: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The address a request came from; the server puts it into the request's extensions.
+#[derive(Clone, Copy, Debug)]
+pub struct RemoteAddress(pub IpAddr);
+
+/// Answers a request.
+pub(super) async fn answer(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+    let started = app.clock.elapsed();
+    let id = RequestId::new(&*app.random);
+    request.extensions_mut().insert(id);
+    let method = request.method().clone();
+    let uri = request.uri().clone();
+    let route = request.extensions().get::<MatchedPath>().cloned();
+
+    let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+    let mut response = answered.unwrap_or_else(|_| {
+        // What the panic says has gone to the log by the panic hook, under this thread's name.
+        tracing::error!(request.id = %id, "a handler panicked");
+        Error::Internal("a handler panicked".to_owned()).into_response()
+    });
+    let error = response.extensions_mut().remove::<Arc<Error>>();
+    let status = response.status();
+    if status.is_client_error() || status.is_server_error() {
+        response = problem::render(error.as_deref(), response, uri.path(), id);
+    }
+
+    let wanted = match status.as_u16() {
+        500.. => Level::ERROR,
+        400.. => Level::INFO,
+        _ => Level::DEBUG,
+    };
+    if wanted != Level::DEBUG || enabled!(Level::DEBUG) {
+        log(wanted, &app, started, id, &method, route.as_ref(), status, error.as_deref());
+    }
+    let header = HeaderValue::from_bytes(&id.to_hex()).expect("hexadecimal digits fit into a header");
+    response.headers_mut().insert(REQUEST_ID_HEADER, header);
+    response
+}
+
+/// Writes the request's log line: the route and not the path, because a path may hold anything.
+#[expect(clippy::too_many_arguments, reason = "a log line has many parts")]
+fn log(
+    level: Level,
+    app: &App,
+    started: std::time::Duration,
+    id: RequestId,
+    method: &axum::http::Method,
+    route: Option<&MatchedPath>,
+    status: StatusCode,
+    error: Option<&Error>,
+) {
+    let route = route.map_or("-", MatchedPath::as_str);
+    let micros = u64::try_from((app.clock.elapsed().saturating_sub(started)).as_micros()).unwrap_or(u64::MAX);
+    let status = status.as_u16();
+    let error = error.map(tracing::field::display);
+    macro_rules! line {
+        ($level:expr) => {
+            tracing::event!($level, request.id = %id, http.method = %method, http.route = route, http.status = status, duration_us = micros, error, "answered")
+        };
+    }
+    match level {
+        Level::ERROR => line!(Level::ERROR),
+        Level::INFO => line!(Level::INFO),
+        _ => line!(Level::DEBUG),
+    }
+}

@@ -1,0 +1,185 @@
+//! `/api/users/{user_id}/emails`: a user's addresses, and whether each is known to be theirs.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::extract::{Body, Caller, EmailsVerify, IdentifierPath, OptionalBody, UserPath, UsersWrite};
+use super::users::Document;
+use crate::app::App;
+use crate::directory::email::EmailAddress;
+use crate::directory::event::{Context, Event, Origin};
+use crate::directory::user::User;
+use crate::error::{Error, InvalidFields};
+use crate::id::IdentifierId;
+
+/// How long a reason may be, in characters.
+const MAX_REASON_LENGTH: usize = 500;
+
+/// An address to add.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(default)]
+pub(super) struct AddEmailRequest {
+    /// The address.
+    #[schema(required, nullable = false, example = "user@example.com")]
+    email: Option<String>,
+    /// Whether it is known to be the user's.
+    is_verified: Option<bool>,
+    /// Accepted without effect: there are no restrictions yet.
+    skip_restriction_checks: Option<bool>,
+}
+
+/// Add an email
+///
+/// Gives the user another address; the first one becomes primary.
+#[utoipa::path(
+    post,
+    path = "/api/users/{user_id}/emails",
+    operation_id = "addEmail",
+    tag = "users",
+    params(UserPath),
+    request_body = AddEmailRequest,
+    responses((status = OK, description = "The user with the email", body = User))
+)]
+pub(super) async fn add(
+    State(app): State<Arc<App>>,
+    caller: Caller<UsersWrite>,
+    path: UserPath,
+    body: Body<AddEmailRequest>,
+) -> Result<Document, Error> {
+    let added = app.change(&caller.origin, path.user_id, |user, ctx| {
+        let request = body.fields()?;
+        let address =
+            request.email.as_deref().ok_or_else(|| InvalidFields::one("email", "This field is needed."))?;
+        let address =
+            EmailAddress::parse(address).map_err(|error| InvalidFields::one("email", error.to_string()))?;
+        user.add_email(address, request.is_verified.unwrap_or(false), ctx)
+    });
+    added.await.map(Document)
+}
+
+/// Remove an email
+///
+/// If it was the primary one, the oldest verified address becomes primary, else the oldest.
+#[utoipa::path(
+    delete,
+    path = "/api/users/{user_id}/emails/{identifier_id}",
+    operation_id = "removeEmail",
+    tag = "users",
+    params(IdentifierPath),
+    responses((status = OK, description = "The user without the email", body = User))
+)]
+pub(super) async fn remove(
+    State(app): State<Arc<App>>,
+    caller: Caller<UsersWrite>,
+    path: IdentifierPath,
+) -> Result<Document, Error> {
+    app.change(&caller.origin, path.user_id, |user, ctx| user.remove_email(path.identifier_id, ctx))
+        .await
+        .map(Document)
+}
+
+/// Make an email primary
+#[utoipa::path(
+    post,
+    path = "/api/users/{user_id}/emails/{identifier_id}/primary",
+    operation_id = "setPrimaryEmail",
+    tag = "users",
+    params(IdentifierPath),
+    responses((status = OK, description = "The user with the email as primary", body = User))
+)]
+pub(super) async fn set_primary(
+    State(app): State<Arc<App>>,
+    caller: Caller<UsersWrite>,
+    path: IdentifierPath,
+) -> Result<Document, Error> {
+    app.change(&caller.origin, path.user_id, |user, ctx| user.set_primary_email(path.identifier_id, ctx))
+        .await
+        .map(Document)
+}
+
+/// What may be said with marking an email; nothing needs to be.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(default)]
+pub(super) struct VerificationRequest {
+    /// Why it is done: kept with the event, at most 500 characters.
+    #[schema(max_length = 500, example = "Confirmed by phone")]
+    reason: Option<String>,
+}
+
+impl VerificationRequest {
+    fn reason(&self) -> Result<Option<String>, InvalidFields> {
+        match &self.reason {
+            Some(reason) if reason.chars().count() > MAX_REASON_LENGTH => {
+                Err(InvalidFields::one("reason", "A reason has at most 500 characters."))
+            }
+            reason => Ok(reason.clone()),
+        }
+    }
+}
+
+/// Marks the email of the path by a rule. What is wrong with the body is said only once the user
+/// and the email are found.
+async fn mark(
+    app: &App,
+    caller: Caller<EmailsVerify>,
+    path: &IdentifierPath,
+    body: &OptionalBody<VerificationRequest>,
+    rule: fn(&mut User, IdentifierId, &Context) -> Result<Vec<Event>, Error>,
+) -> Result<Document, Error> {
+    let reason = body.fields().and_then(VerificationRequest::reason);
+    let origin = Origin { reason: reason.clone().unwrap_or_default(), ..caller.origin };
+    let marked = app.change(&origin, path.user_id, |user, ctx| {
+        let events = rule(user, path.identifier_id, ctx)?;
+        reason.clone()?;
+        Ok(events)
+    });
+    marked.await.map(Document)
+}
+
+/// Mark an email verified
+///
+/// The address is known to be the user's: it can be trusted for signing in and for writing to. A
+/// call that changes nothing answers the same and leaves `last_updated`. Refused with
+/// `DuplicateEmail` while the address is verified for another user.
+#[utoipa::path(
+    post,
+    path = "/api/users/{user_id}/emails/{identifier_id}/verify",
+    operation_id = "setEmailVerified",
+    tag = "users",
+    params(IdentifierPath),
+    request_body = Option<VerificationRequest>,
+    responses((status = OK, description = "The user with the email verified", body = User))
+)]
+pub(super) async fn verify(
+    State(app): State<Arc<App>>,
+    caller: Caller<EmailsVerify>,
+    path: IdentifierPath,
+    body: OptionalBody<VerificationRequest>,
+) -> Result<Document, Error> {
+    mark(&app, caller, &path, &body, User::verify_email).await
+}
+
+/// Mark an email unverified
+///
+/// The address is not known to be the user's. It stays primary if it is. A call that changes
+/// nothing answers the same and leaves `last_updated`.
+#[utoipa::path(
+    post,
+    path = "/api/users/{user_id}/emails/{identifier_id}/unverify",
+    operation_id = "setEmailUnverified",
+    tag = "users",
+    params(IdentifierPath),
+    request_body = Option<VerificationRequest>,
+    responses((status = OK, description = "The user with the email unverified", body = User))
+)]
+pub(super) async fn unverify(
+    State(app): State<Arc<App>>,
+    caller: Caller<EmailsVerify>,
+    path: IdentifierPath,
+    body: OptionalBody<VerificationRequest>,
+) -> Result<Document, Error> {
+    mark(&app, caller, &path, &body, User::unverify_email).await
+}

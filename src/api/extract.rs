@@ -1,0 +1,422 @@
+//! What handlers ask of a request: who calls, which ids the path names, the body, the page wanted.
+//! Everything here refuses with an [`Error`].
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request, State};
+use axum::http::HeaderMap;
+use axum::http::header::{CONTENT_TYPE, HeaderName, USER_AGENT};
+use axum::http::request::Parts;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::de::{DeserializeOwned, IgnoredAny};
+use utoipa::IntoParams;
+
+use super::answer::RemoteAddress;
+use crate::app::App;
+use crate::directory::api_key::Scope;
+use crate::directory::event::{Actor, Origin};
+use crate::error::{Error, InvalidFields};
+use crate::id::{IdentifierId, RequestId, UserId};
+use crate::secret::PlainKey;
+use crate::store::{List, SortKey};
+
+/// The most that a body may have, in bytes.
+pub const MAX_BODY_BYTES: usize = 1024 * 1024;
+/// How long a body may take to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(20);
+/// The names of the key's header: one of the documents this API comes from uses the second.
+static KEY_HEADERS: [HeaderName; 2] =
+    [HeaderName::from_static("x-api-key"), HeaderName::from_static("api-key")];
+
+/// A scope as a type, so that a handler's signature says which it needs.
+pub(super) trait Permission: Send + Sync {
+    /// The smallest scope that will do.
+    const NEEDS: Scope;
+}
+
+/// Declares a permission for a scope.
+macro_rules! permission {
+    ($($name:ident)+) => {
+        $(
+            #[doc = concat!("Permission by [`Scope::", stringify!($name), "`].")]
+            pub(super) struct $name;
+            impl Permission for $name {
+                const NEEDS: Scope = Scope::$name;
+            }
+        )+
+    };
+}
+permission! { UsersRead UsersWrite EmailsVerify }
+
+/// Who calls: a request whose key was checked and holds the permission.
+pub(super) struct Caller<P> {
+    /// Where whatever the request changes comes from.
+    pub(super) origin: Origin,
+    permission: PhantomData<P>,
+}
+
+impl<P: Permission> FromRequestParts<Arc<App>> for Caller<P> {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Error> {
+        let key = app.authenticate(&presented_key(&parts.headers)?).await?;
+        if !key.allows(P::NEEDS) {
+            return Err(Error::Forbidden { needed: P::NEEDS });
+        }
+        let request_id = *parts.extensions.get::<RequestId>().expect("every request was given an id");
+        let user_agent = parts.headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
+        Ok(Self {
+            origin: Origin {
+                tenant: key.tenant.clone(),
+                actor: Actor { key_id: key.id, key_name: key.name.clone() },
+                request_id,
+                remote_address: parts.extensions.get::<RemoteAddress>().map(|remote| remote.0),
+                user_agent: user_agent.map(str::to_owned),
+                reason: None,
+            },
+            permission: PhantomData,
+        })
+    }
+}
+
+/// The key of a request: in either header, or in both if they agree.
+fn presented_key(headers: &HeaderMap) -> Result<PlainKey, Error> {
+    let mut presented = KEY_HEADERS.iter().flat_map(|name| headers.get_all(name));
+    let key = presented.next().ok_or(Error::Unauthenticated)?;
+    if presented.any(|other| other != key) {
+        return Err(Error::Unauthenticated);
+    }
+    let text = key.to_str().map_err(|_| Error::Unauthenticated)?;
+    text.trim().parse().map_err(|_| Error::Unauthenticated)
+}
+
+/// The arguments of a handler that cannot be called without a key: the app, then a [`Caller`].
+pub(super) trait Guarded {
+    /// The smallest scope that opens the handler.
+    const NEEDS: Scope;
+}
+
+/// Implements [`Guarded`] for handlers with these arguments after the caller.
+macro_rules! guarded_arguments {
+    ($(($($argument:ident)*))+) => {
+        $(impl<M, P: Permission, $($argument),*> Guarded for (M, State<Arc<App>>, Caller<P>, $($argument),*) {
+            const NEEDS: Scope = P::NEEDS;
+        })+
+    };
+}
+guarded_arguments! { (A) (A B) }
+
+/// The path parameter of a user.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(super) struct UserPath {
+    /// The id of the user.
+    #[param(value_type = String, example = "UOtBaOybB6dTpIJNrnkRw")]
+    pub(super) user_id: UserId,
+}
+
+/// The path parameters of an identifier of a user.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(super) struct IdentifierPath {
+    /// The id of the user.
+    #[param(value_type = String, example = "UOtBaOybB6dTpIJNrnkRw")]
+    pub(super) user_id: UserId,
+    /// The id of the identifier, which the user must have.
+    #[param(value_type = uuid::Uuid, example = "6cec8047-6149-4d9b-8d99-91c83c22a9dc")]
+    pub(super) identifier_id: IdentifierId,
+}
+
+/// Calls `read` with a parameter of the path. One that cannot be decoded is as good as empty: it
+/// names nothing.
+async fn path_parameters(parts: &mut Parts) -> Option<RawPathParams> {
+    RawPathParams::from_request_parts(parts, &()).await.ok()
+}
+
+fn named<'a>(parameters: Option<&'a RawPathParams>, name: &str) -> &'a str {
+    parameters.and_then(|all| all.iter().find(|(key, _)| *key == name)).map_or("", |(_, value)| value)
+}
+
+impl FromRequestParts<Arc<App>> for UserPath {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Error> {
+        let parameters = path_parameters(parts).await;
+        Ok(Self { user_id: UserId::from_path(named(parameters.as_ref(), "user_id")) })
+    }
+}
+
+impl FromRequestParts<Arc<App>> for IdentifierPath {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Error> {
+        let parameters = path_parameters(parts).await;
+        Ok(Self {
+            user_id: UserId::from_path(named(parameters.as_ref(), "user_id")),
+            identifier_id: IdentifierId::from_path(named(parameters.as_ref(), "identifier_id")),
+        })
+    }
+}
+
+/// A body that must be there: a JSON object. A field of the wrong type is told when the fields are
+/// asked for, so that a handler can first look for what the path names.
+pub(super) struct Body<T>(Result<T, InvalidFields>);
+
+impl<T> Body<T> {
+    /// The fields of the body.
+    pub(super) fn fields(&self) -> Result<&T, InvalidFields> {
+        self.0.as_ref().map_err(InvalidFields::clone)
+    }
+}
+
+/// A body that may be left out: nothing, `null` or a JSON object.
+pub(super) struct OptionalBody<T>(Result<T, InvalidFields>);
+
+impl<T> OptionalBody<T> {
+    /// The fields of the body.
+    pub(super) fn fields(&self) -> Result<&T, InvalidFields> {
+        self.0.as_ref().map_err(InvalidFields::clone)
+    }
+}
+
+impl<T: DeserializeOwned> FromRequest<Arc<App>> for Body<T> {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, _: &Arc<App>) -> Result<Self, Error> {
+        let bytes = read_body(request).await?;
+        if bytes.is_empty() {
+            return Err(Error::BadRequest("A JSON object is needed as the body.".to_owned()));
+        }
+        parse_object(&bytes).map(Self)
+    }
+}
+
+impl<T: DeserializeOwned + Default> FromRequest<Arc<App>> for OptionalBody<T> {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, _: &Arc<App>) -> Result<Self, Error> {
+        let bytes = read_body(request).await?;
+        if matches!(bytes.trim_ascii(), b"" | b"null") {
+            return Ok(Self(Ok(T::default())));
+        }
+        parse_object(&bytes).map(Self)
+    }
+}
+
+/// The bytes of a body that is said to be JSON, or not said to be anything.
+async fn read_body(request: Request) -> Result<Vec<u8>, Error> {
+    let (parts, body) = request.into_parts();
+    if http_body::Body::is_end_stream(&body) {
+        return Ok(Vec::new());
+    }
+    let read = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY_BYTES).collect()).await;
+    let bytes = match read {
+        Ok(Ok(collected)) => collected.to_bytes().to_vec(),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            return Err(Error::TooLarge { limit: MAX_BODY_BYTES });
+        }
+        Ok(Err(_)) => return Err(Error::BadRequest("The body ended early.".to_owned())),
+        Err(_) => return Err(Error::Timeout),
+    };
+    if !bytes.is_empty() && !is_json(&parts.headers) {
+        return Err(Error::UnsupportedMediaType);
+    }
+    Ok(bytes)
+}
+
+/// Whether a body is labelled as JSON, or not labelled.
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(label) = headers.get(CONTENT_TYPE) else { return true };
+    let essence = label.to_str().unwrap_or("?").split(';').next().unwrap_or("").trim().to_ascii_lowercase();
+    essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+}
+
+/// Reads a JSON object into `T`. The inner result is about its fields.
+fn parse_object<T: DeserializeOwned>(bytes: &[u8]) -> Result<Result<T, InvalidFields>, Error> {
+    // The whole syntax first: what comes of a field matters only in a body that is JSON.
+    if let Err(error) = serde_json::from_slice::<IgnoredAny>(bytes) {
+        let place = format!("line {}, column {}", error.line(), error.column());
+        return Err(Error::BadRequest(format!("The body is not JSON: the fault is at {place}.")));
+    }
+    if bytes.trim_ascii_start().first() != Some(&b'{') {
+        return Err(Error::BadRequest("The body must be a JSON object.".to_owned()));
+    }
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let error = match serde_path_to_error::deserialize(&mut reader) {
+        Ok(fields) => return Ok(Ok(fields)),
+        Err(error) => error,
+    };
+    let field = error.path().to_string();
+    let reason = error.inner().to_string();
+    // A syntax error after a syntax check is nesting deeper than the reader follows.
+    if field == "." || error.inner().is_syntax() {
+        return Err(Error::BadRequest(format!("The body cannot be read: {}.", without_place(&reason))));
+    }
+    let message = match reason.split_once(", expected ") {
+        Some((_, expected)) => {
+            format!("This is not of the right type: expected {}.", without_place(expected))
+        }
+        None => "This is not of the right type.".to_owned(),
+    };
+    Ok(Err(InvalidFields::one(&field, message)))
+}
+
+/// An error's text without the line and column that serde puts behind it.
+fn without_place(reason: &str) -> &str {
+    reason.rsplit_once(" at line ").map_or(reason, |(text, _)| text)
+}
+
+/// The query parameters of a list of users.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "these fields only describe the parameters")]
+struct UserListParameters {
+    /// The number of the page, from 1.
+    #[param(minimum = 1, default = 1, example = 1)]
+    page: Option<u32>,
+    /// How many users a page has.
+    #[param(minimum = 1, maximum = 1000, default = 10, example = 10)]
+    size: Option<u32>,
+    /// `key:1` for ascending or `key:-1` for descending order, by `creation_time` or `last_updated`.
+    #[param(default = "creation_time:-1", example = "last_updated:-1")]
+    sort: Option<String>,
+    /// Reserved for searching, which this version does not do yet: any value is refused.
+    filter: Option<String>,
+}
+
+/// The page of users that a request wants.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct UserList {
+    /// The number of the page, from 1.
+    pub(super) page: u32,
+    /// How many users it has.
+    pub(super) size: u32,
+    sort: SortKey,
+    descending: bool,
+}
+
+impl UserList {
+    /// The same for the store.
+    pub(super) fn list(&self) -> List {
+        List {
+            sort: self.sort,
+            descending: self.descending,
+            offset: u64::from(self.page - 1) * u64::from(self.size),
+            limit: self.size,
+        }
+    }
+
+    fn parse(query: &str) -> Result<Self, Error> {
+        let mut list = Self { page: 1, size: 10, sort: SortKey::CreationTime, descending: true };
+        for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+            match &*name {
+                "page" => list.page = within("page", &value, u32::MAX)?,
+                "size" => list.size = within("size", &value, 1000)?,
+                "sort" => (list.sort, list.descending) = sort(&value)?,
+                "filter" if !value.is_empty() => {
+                    return Err(Error::BadRequest("filter: searching is not supported yet.".to_owned()));
+                }
+                _ => {}
+            }
+        }
+        Ok(list)
+    }
+}
+
+fn within(name: &str, value: &str, most: u32) -> Result<u32, Error> {
+    match value.parse() {
+        Ok(number) if (1..=most).contains(&number) => Ok(number),
+        _ => Err(Error::BadRequest(format!("{name} must be a whole number from 1 to {most}."))),
+    }
+}
+
+fn sort(value: &str) -> Result<(SortKey, bool), Error> {
+    let parsed = value.split_once(':').and_then(|(key, direction)| {
+        let descending = match direction {
+            "1" => false,
+            "-1" => true,
+            _ => return None,
+        };
+        Some((SortKey::from_name(key)?, descending))
+    });
+    parsed.ok_or_else(|| {
+        let keys: Vec<&str> = SortKey::ALL.iter().map(|key| key.as_str()).collect();
+        Error::BadRequest(format!(
+            "sort must be a key and a direction, like creation_time:-1; the keys are {}.",
+            keys.join(", ")
+        ))
+    })
+}
+
+impl FromRequestParts<Arc<App>> for UserList {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Error> {
+        Self::parse(parts.uri.query().unwrap_or_default())
+    }
+}
+
+impl IntoParams for UserList {
+    fn into_params(
+        place: impl Fn() -> Option<utoipa::openapi::path::ParameterIn>,
+    ) -> Vec<utoipa::openapi::path::Parameter> {
+        UserListParameters::into_params(place)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_list_begins_at_page_one_with_the_ten_newest() {
+        let list = UserList::parse("").unwrap().list();
+        assert_eq!(list, List { sort: SortKey::CreationTime, descending: true, offset: 0, limit: 10 });
+        let list = UserList::parse("page=3&size=20&sort=last_updated:1").unwrap().list();
+        assert_eq!(list, List { sort: SortKey::LastUpdated, descending: false, offset: 40, limit: 20 });
+    }
+
+    #[test]
+    fn what_is_out_of_bounds_is_a_bad_request() {
+        for wrong in [
+            "page=0",
+            "page=-1",
+            "page=x",
+            "page=",
+            "page=4294967296",
+            "size=0",
+            "size=1001",
+            "size=1.5",
+            "sort=name",
+            "sort=creation_time",
+            "sort=creation_time:2",
+            "sort=nothing:1",
+            "sort=:1",
+            "filter=x",
+        ] {
+            assert!(matches!(UserList::parse(wrong), Err(Error::BadRequest(_))), "{wrong}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_query_breaks_the_parser(query in "\\PC{0,60}") {
+            let _ = UserList::parse(&query);
+        }
+
+        #[test]
+        fn no_body_breaks_the_parser(body in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = parse_object::<serde_json::Map<String, serde_json::Value>>(&body);
+        }
+    }
+
+    #[test]
+    fn deep_nesting_is_a_bad_request() {
+        let body = format!("{{\"a\":{}1{}}}", "[".repeat(100_000), "]".repeat(100_000));
+        assert!(matches!(parse_object::<serde_json::Value>(body.as_bytes()), Err(Error::BadRequest(_))));
+    }
+}

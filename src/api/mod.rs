@@ -1,0 +1,79 @@
+//! The HTTP face: which path calls which handler. Handlers hold no rule and no SQL.
+
+mod answer;
+mod emails;
+mod extract;
+mod health;
+mod openapi;
+mod problem;
+mod users;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::handler::Handler;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
+use utoipa_axum::routes;
+use utoipa_swagger_ui::SwaggerUi;
+
+use crate::app::App;
+use crate::error::Error;
+
+pub use answer::RemoteAddress;
+pub use extract::MAX_BODY_BYTES;
+pub use openapi::document as openapi_document;
+
+use extract::Guarded;
+
+/// An operation of `/api` or `/v1` with what guards it. It does not compile for a handler whose
+/// first arguments are not the app and a [`extract::Caller`] with a permission.
+macro_rules! guarded {
+    ($handler:path) => {
+        guard($handler, routes!($handler))
+    };
+}
+
+fn guard<H, T>(_handler: H, routes: UtoipaMethodRouter<Arc<App>>) -> UtoipaMethodRouter<Arc<App>>
+where
+    H: Handler<T, Arc<App>>,
+    T: Guarded,
+{
+    let (schemas, mut paths, methods) = routes;
+    for item in paths.paths.values_mut() {
+        openapi::require_scope(item, T::NEEDS);
+    }
+    (schemas, paths, methods)
+}
+
+/// Every operation, with its documentation.
+fn operations() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(guarded!(users::list))
+        .routes(guarded!(users::create))
+        .routes(guarded!(users::find))
+        .routes(guarded!(users::delete))
+        .routes(guarded!(emails::add))
+        .routes(guarded!(emails::remove))
+        .routes(guarded!(emails::set_primary))
+        .routes(guarded!(emails::verify))
+        .routes(guarded!(emails::unverify))
+        .routes(routes!(health::live))
+        .routes(routes!(health::ready))
+        .routes(routes!(openapi::serve))
+}
+
+/// The whole server as one router: every request gets an id, and every failure becomes a problem.
+pub fn router(app: Arc<App>) -> Router {
+    let (operations, _) = operations().split_for_parts();
+    let reference = utoipa_swagger_ui::Config::new(["/openapi.json"])
+        .use_base_layout()
+        .validator_url("none")
+        .default_models_expand_depth(0)
+        .doc_expansion("list");
+    operations
+        .merge(SwaggerUi::new("/docs").config(reference))
+        .fallback(|| async { Error::NoRoute })
+        .method_not_allowed_fallback(|| async { Error::MethodNotAllowed })
+        .layer(axum::middleware::from_fn_with_state(app.clone(), answer::answer))
+        .with_state(app)
+}

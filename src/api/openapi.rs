@@ -1,0 +1,251 @@
+//! The OpenAPI document: what the handlers say of themselves, completed by what all of them share.
+//! Its examples are made by the code that makes the answers.
+
+use std::sync::LazyLock;
+
+use axum::http::HeaderValue;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
+use bytes::Bytes;
+use serde_json::{Map, Value, json};
+use utoipa::PartialSchema;
+use utoipa::openapi::path::PathItem;
+use utoipa::openapi::security::SecurityRequirement;
+
+use super::extract::MAX_BODY_BYTES;
+use super::problem::{CONTENT_TYPE_PROBLEM, Problem};
+use crate::directory::api_key::Scope;
+use crate::directory::event::{Actor, Context, Origin};
+use crate::directory::user::{NewUser, User};
+use crate::error::{Error, InvalidFields, Missing, Refusal};
+use crate::id::{RequestId, SeededRandom, TenantId};
+use crate::secret::PlainKey;
+use crate::time::Timestamp;
+
+const KEY_SCHEME: &str = "ApiKey";
+
+static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| {
+    let mut json = serde_json::to_vec_pretty(&complete(super::operations().split_for_parts().1))
+        .expect("a document is JSON");
+    json.push(b'\n');
+    json.into()
+});
+
+/// The document, as `bonafide openapi` prints and `docs/openapi.json` keeps it.
+pub fn document() -> Bytes {
+    DOCUMENT.clone()
+}
+
+/// This document
+#[utoipa::path(get, path = "/openapi.json", operation_id = "openapi", tag = "server", responses((status = OK, description = "The OpenAPI document", body = Object, content_type = "application/json")))]
+pub(super) async fn serve() -> impl IntoResponse {
+    ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], document())
+}
+
+/// Notes which scope the operations of a path need.
+pub(super) fn require_scope(item: &mut PathItem, scope: Scope) {
+    let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
+    for operation in operations.into_iter().flatten() {
+        operation.security = Some(vec![SecurityRequirement::new(KEY_SCHEME, [scope.as_str()])]);
+    }
+}
+
+fn complete(generated: utoipa::openapi::OpenApi) -> Value {
+    let mut document = serde_json::to_value(generated).expect("a document is JSON");
+    document["openapi"] = json!("3.1.0");
+    document["info"] = json!({
+        "title": "Bonafide",
+        "version": env!("CARGO_PKG_VERSION"),
+        "description": "A user directory in which verified means something. `/api` is compatible with the published clients of the Management API; times are whole seconds since the Unix epoch.",
+        "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+    });
+    document["tags"] = json!([
+        {"name": "users", "description": "Users and their addresses."},
+        {"name": "server", "description": "The server itself; no key needed."},
+    ]);
+    let examples = Examples::make();
+    let components = &mut document["components"];
+    components["securitySchemes"] = json!({
+        KEY_SCHEME: {"type": "apiKey", "in": "header", "name": "X-API-KEY", "description": "An API key; `API-Key` is a second name of the header. The scope named is the smallest that will do: `users:write` includes `emails:verify`, and `admin` includes all."},
+    });
+    components["schemas"]["Problem"] = serde_json::to_value(Problem::schema()).expect("a schema is JSON");
+    components["schemas"]["UserSummary"] = summary_schema(&components["schemas"]["User"]);
+    components["responses"] = examples.problem_responses();
+    for (path, item) in document["paths"].as_object_mut().into_iter().flatten() {
+        for operation in item.as_object_mut().into_iter().flat_map(Map::values_mut) {
+            complete_operation(path, operation, &examples);
+        }
+    }
+    document
+}
+
+/// A user without what lists leave out.
+fn summary_schema(user: &Value) -> Value {
+    let mut summary = user.clone();
+    summary["description"] = json!("A user as a row of a list: without data and provider claims.");
+    for left_out in ["private_data", "public_data"] {
+        if let Some(properties) = summary["properties"].as_object_mut() {
+            properties.remove(left_out);
+        }
+        if let Some(required) = summary["required"].as_array_mut() {
+            required.retain(|name| name != left_out);
+        }
+    }
+    summary
+}
+
+/// Adds the problems, headers and examples that follow from what an operation is.
+fn complete_operation(path: &str, operation: &mut Value, examples: &Examples) {
+    let guarded = operation.get("security").is_some();
+    let takes_body = operation.get("requestBody").is_some();
+    let lists = operation["parameters"]
+        .as_array()
+        .is_some_and(|all| all.iter().any(|parameter| parameter["in"] == "query"));
+    let id = operation["operationId"].as_str().unwrap_or_default().to_owned();
+    let mut problems = vec!["500", "503"];
+    if guarded {
+        problems.extend(["401", "403"]);
+    }
+    if path.contains('{') {
+        problems.push("404");
+    }
+    if lists || takes_body {
+        problems.push("400");
+    }
+    if takes_body {
+        problems.extend(["408", "413", "415", "422"]);
+    }
+    let request_id = json!({"description": "The id of the request, as in the server's log.", "schema": {"type": "string", "pattern": "^[0-9a-f]{32}$"}});
+    let Some(responses) = operation["responses"].as_object_mut() else { return };
+    for (_, response) in responses.iter_mut() {
+        response["headers"]["x-request-id"] = request_id.clone();
+        if let Some(content) =
+            response.get_mut("content").and_then(|content| content.get_mut("application/json"))
+        {
+            if let Some(example) = examples.answer(&id) {
+                content["example"] = example;
+            }
+            if id == "getAllUsers" {
+                content["schema"]["items"] = json!({"$ref": "#/components/schemas/UserSummary"});
+                response["headers"]["x-pagination"]["example"] = json!(
+                    "{\"current_page\":1,\"has_next\":false,\"has_previous\":false,\"page_size\":10,\"total_count\":1}"
+                );
+            }
+        }
+    }
+    problems.sort_unstable();
+    for status in problems {
+        responses.insert(status.to_owned(), json!({"$ref": format!("#/components/responses/{status}")}));
+    }
+}
+
+/// Answers and problems as the server would make them.
+struct Examples {
+    created: Value,
+    verified: Value,
+    summary: Value,
+    request_id: RequestId,
+}
+
+impl Examples {
+    fn make() -> Self {
+        let random = SeededRandom::new(0);
+        let request_id = RequestId::new(&random);
+        let origin = Origin {
+            tenant: TenantId::default_tenant(),
+            actor: Actor { key_id: PlainKey::new(&random).id(), key_name: "example".to_owned() },
+            request_id,
+            remote_address: None,
+            user_agent: None,
+            reason: None,
+        };
+        let ctx = Context { now: Timestamp(1_640_975_400), random: &random, origin: &origin };
+        let mut claims = Map::new();
+        for (name, value) in [("name", "John Doe"), ("given_name", "John"), ("family_name", "Doe")] {
+            claims.insert(name.to_owned(), json!(value));
+        }
+        let new = NewUser {
+            username: Some("username".to_owned()),
+            email: Some("user@example.com".to_owned()),
+            phone_number: Some("+441514960453".to_owned()),
+            claims,
+            ..NewUser::default()
+        };
+        let (mut user, _) = User::create(new, &ctx).expect("the example's fields are well-formed");
+        let read = |document: Vec<u8>| serde_json::from_slice(&document).expect("a document is JSON");
+        let created = read(user.to_document());
+        let email = user.emails[0].id;
+        user.verify_email(email, &ctx).expect("the example has this email");
+        let verified = read(user.to_document());
+        let summary = serde_json::to_value(user.to_summary()).expect("a user is JSON");
+        Self { created, verified, summary, request_id }
+    }
+
+    /// The answer of an operation.
+    fn answer(&self, operation: &str) -> Option<Value> {
+        Some(match operation {
+            "getAllUsers" => json!([self.summary]),
+            "createUser" | "setEmailUnverified" | "addEmail" => self.created.clone(),
+            "findUserById" | "setPrimaryEmail" | "setEmailVerified" => self.verified.clone(),
+            "removeEmail" => {
+                let mut user = self.verified.clone();
+                user["emails"] = json!([]);
+                user
+            }
+            _ => return None,
+        })
+    }
+
+    /// Every problem, by status.
+    fn problem_responses(&self) -> Value {
+        let path = format!("/api/users/{}", self.verified["user_id"].as_str().unwrap_or_default());
+        let wrong_address = Error::from(InvalidFields::one(
+            "email",
+            "An email address has an @ between its name and its domain.",
+        ));
+        let mut responses = Map::new();
+        for (status, description, errors) in [
+            (
+                "400",
+                "The request cannot be read: a body that is not a JSON object, or a query parameter out of bounds.",
+                vec![Error::BadRequest("The body is not JSON: the fault is at line 1, column 2.".to_owned())],
+            ),
+            ("401", "No valid API key.", vec![Error::Unauthenticated]),
+            ("403", "The key lacks the scope.", vec![Error::Forbidden { needed: Scope::UsersWrite }]),
+            (
+                "404",
+                "The path names something that is not there.",
+                vec![Error::NotFound(Missing::User), Error::NotFound(Missing::Email)],
+            ),
+            ("408", "The body did not arrive in time.", vec![Error::Timeout]),
+            ("413", "The body is larger than 1 MiB.", vec![Error::TooLarge { limit: MAX_BODY_BYTES }]),
+            ("415", "The body is not labelled as JSON.", vec![Error::UnsupportedMediaType]),
+            (
+                "422",
+                "A field is of the wrong form (`#validation-error`), or a rule of the directory refuses (`#identity-validation-error`).",
+                vec![wrong_address, Error::Refused(Refusal::DuplicateEmail)],
+            ),
+            ("500", "The server failed; its log has the reason.", vec![Error::Internal(String::new())]),
+            ("503", "The store is away for the moment.", vec![Error::Unavailable(String::new())]),
+        ] {
+            let examples: Map<String, Value> = errors
+                .iter()
+                .enumerate()
+                .map(|(number, error)| {
+                    let problem = Problem::new(error, &path, self.request_id);
+                    (format!("example{}", number + 1), json!({"value": problem}))
+                })
+                .collect();
+            let mut response = json!({
+                "description": description,
+                "headers": {"x-request-id": {"description": "The id of the request, as in `traceId`.", "schema": {"type": "string"}}},
+                "content": {CONTENT_TYPE_PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": examples}},
+            });
+            if status == "503" {
+                response["headers"]["retry-after"] = json!({"description": "After how many seconds to try again.", "schema": {"type": "integer"}});
+            }
+            responses.insert(status.to_owned(), response);
+        }
+        Value::Object(responses)
+    }
+}

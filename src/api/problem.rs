@@ -1,0 +1,165 @@
+//! What a failure is to the client: problem details (RFC 9457) as semantics section 8 has them.
+//! This file alone knows which status each [`Error`] has.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+
+use crate::error::{Error, Missing};
+use crate::id::RequestId;
+
+/// How problems are labelled.
+pub(super) const CONTENT_TYPE_PROBLEM: &str = "application/problem+json";
+
+/// After how many seconds a client may try again when the store was away.
+const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
+
+/// Why a request was not done.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Problem {
+    /// What kind of problem it is.
+    r#type: String,
+    /// The status in words.
+    title: &'static str,
+    /// The HTTP status.
+    status: u16,
+    /// What happened, and what to do about it.
+    detail: String,
+    /// The path of the request.
+    instance: String,
+    /// The id of the request, as in the header `x-request-id` and in the server's log.
+    trace_id: String,
+    /// With 422: from field to messages for `#validation-error`, a list of code and description for
+    /// `#identity-validation-error`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    errors: Option<Value>,
+}
+
+/// The status of an error.
+fn status(error: &Error) -> StatusCode {
+    match error {
+        Error::NoRoute | Error::NotFound(_) => StatusCode::NOT_FOUND,
+        Error::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+        Error::Unauthenticated => StatusCode::UNAUTHORIZED,
+        Error::Forbidden { .. } => StatusCode::FORBIDDEN,
+        Error::BadRequest(_) => StatusCode::BAD_REQUEST,
+        Error::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+        Error::Timeout => StatusCode::REQUEST_TIMEOUT,
+        Error::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        Error::Invalid(_) | Error::Refused(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        Error::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// What the client is told.
+fn detail(error: &Error) -> String {
+    match error {
+        Error::NoRoute => "Nothing answers at this path. The reference is at /docs.".into(),
+        Error::MethodNotAllowed => {
+            "This path does not take this method; the header Allow names those it takes.".into()
+        }
+        Error::Unauthenticated => "A valid API key is needed in the header X-API-KEY.".into(),
+        Error::Forbidden { needed } => format!("The API key needs the scope {needed}."),
+        Error::BadRequest(reason) => reason.clone(),
+        Error::TooLarge { limit } => format!("The body is larger than {limit} bytes."),
+        Error::Timeout => "The body did not arrive in time.".into(),
+        Error::UnsupportedMediaType => {
+            "The body must be JSON, with the Content-Type application/json.".into()
+        }
+        Error::NotFound(Missing::User) => "The user was not found.".into(),
+        Error::NotFound(Missing::Email) => "The email was not found: the user has none with this id.".into(),
+        Error::Invalid(_) => "Some fields are missing or of the wrong form; errors names them.".into(),
+        Error::Refused(refusal) => refusal.description().into(),
+        Error::Unavailable(_) => {
+            "The store is unavailable. Nothing was changed; try again in a moment.".into()
+        }
+        Error::Internal(_) => "The server failed. Its log has the reason under this traceId.".into(),
+    }
+}
+
+fn errors(error: &Error) -> Option<Value> {
+    match error {
+        Error::Invalid(fields) => {
+            let mut errors = serde_json::Map::new();
+            for (field, message) in &fields.0 {
+                let messages = errors.entry(field).or_insert_with(|| json!([]));
+                messages.as_array_mut()?.push(json!(message));
+            }
+            Some(Value::Object(errors))
+        }
+        Error::Refused(refusal) => {
+            Some(json!([{"code": refusal.to_string(), "description": refusal.description()}]))
+        }
+        _ => None,
+    }
+}
+
+impl Problem {
+    /// The problem that `error` is in answer to a request.
+    pub(super) fn new(error: &Error, instance: &str, id: RequestId) -> Self {
+        let status = status(error);
+        let kind = match error {
+            Error::Invalid(_) => "#validation-error",
+            Error::Refused(_) => "#identity-validation-error",
+            _ => "",
+        };
+        Self {
+            r#type: format!("https://httpstatuses.io/{}{kind}", status.as_u16()),
+            title: status.canonical_reason().unwrap_or("Error"),
+            status: status.as_u16(),
+            detail: detail(error),
+            instance: instance.to_owned(),
+            trace_id: id.to_string(),
+            errors: errors(error),
+        }
+    }
+}
+
+impl IntoResponse for Error {
+    /// Carries the error to [`render`], which knows the request.
+    fn into_response(self) -> Response {
+        let mut response = status(&self).into_response();
+        response.extensions_mut().insert(Arc::new(self));
+        response
+    }
+}
+
+/// Writes the problem into a failed response. One that no [`Error`] came with, as the reference
+/// page's files make them, is told by its status alone.
+pub(super) fn render(error: Option<&Error>, response: Response, instance: &str, id: RequestId) -> Response {
+    let unnamed = match response.status() {
+        StatusCode::NOT_FOUND => Error::NoRoute,
+        StatusCode::METHOD_NOT_ALLOWED => Error::MethodNotAllowed,
+        other => Error::Internal(format!("an answer without a reason: {other}")),
+    };
+    let error = error.unwrap_or(&unnamed);
+    let (mut parts, _) = response.into_parts();
+    parts.status = status(error);
+    let problem = Problem::new(error, instance, id);
+    let body = serde_json::to_vec(&problem).expect("a problem has string keys and finite numbers only");
+    let allow = parts.headers.remove(ALLOW);
+    parts.headers.clear();
+    parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE_PROBLEM));
+    if let Some(allow) = allow {
+        parts.headers.insert(ALLOW, allow);
+    }
+    match error {
+        Error::Unauthenticated => {
+            parts.headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("ApiKey header=\"X-API-KEY\""));
+        }
+        Error::Unavailable(_) => {
+            parts.headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
+        }
+        _ => {}
+    }
+    Response::from_parts(parts, Body::from(body))
+}

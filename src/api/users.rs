@@ -1,0 +1,208 @@
+//! `/api/users`: list, create, find and delete users.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::header::{CONTENT_TYPE, LOCATION};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
+
+use super::extract::{Body, Caller, UserList, UserPath, UsersRead, UsersWrite};
+use crate::app::App;
+use crate::directory::user::{NewUser, User};
+use crate::error::{Error, InvalidFields};
+
+/// The header that tells where in the list a page is.
+pub(super) const PAGINATION_HEADER: HeaderName = HeaderName::from_static("x-pagination");
+
+/// A user's document as an answer.
+pub(super) struct Document(pub(super) Bytes);
+
+impl IntoResponse for Document {
+    fn into_response(self) -> Response {
+        ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], self.0).into_response()
+    }
+}
+
+/// List users
+///
+/// A page of the tenant's users, newest first unless asked otherwise. Rows are users without
+/// `private_data`, `public_data` and the claims of external providers.
+#[utoipa::path(
+    get,
+    path = "/api/users",
+    operation_id = "getAllUsers",
+    tag = "users",
+    params(UserList),
+    responses((status = OK, description = "A page of users", body = [User], headers(("x-pagination" = String, description = "JSON: page_size, current_page, total_count, has_previous, has_next"))))
+)]
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    caller: Caller<UsersRead>,
+    wanted: UserList,
+) -> Result<Response, Error> {
+    let page = app.users(&caller.origin.tenant, wanted.list()).await?;
+    let rows: Result<Vec<_>, Error> =
+        page.documents.iter().map(|document| Ok(User::from_document(document)?.to_summary())).collect();
+    let body = serde_json::to_vec(&rows?).map_err(|error| Error::Internal(error.to_string()))?;
+    let pagination = json!({
+        "page_size": wanted.size,
+        "current_page": wanted.page,
+        "total_count": page.total,
+        "has_previous": wanted.page > 1,
+        "has_next": page.has_next,
+    });
+    let pagination =
+        HeaderValue::try_from(pagination.to_string()).map_err(|error| Error::Internal(error.to_string()))?;
+    Ok(([(PAGINATION_HEADER, pagination)], Document(body.into())).into_response())
+}
+
+/// What a user is made from.
+#[derive(Deserialize, ToSchema)]
+#[serde(default)]
+#[derive(Default)]
+pub(super) struct CreateUserRequest {
+    /// The name to sign in with.
+    #[schema(example = "username")]
+    username: Option<String>,
+    /// The first email.
+    #[schema(example = "user@example.com")]
+    email: Option<String>,
+    /// Whether that email is known to be the user's.
+    email_verified: Option<bool>,
+    /// The first phone number, as `+` and digits.
+    #[schema(example = "+441514960453")]
+    phone_number: Option<String>,
+    /// Whether that number is known to be the user's.
+    phone_number_verified: Option<bool>,
+    /// Refused: this version keeps no passwords yet.
+    password: Option<String>,
+    /// Refused: this version keeps no passwords yet.
+    password_hash: Option<String>,
+    /// Refused: this version keeps no passwords yet.
+    password_hash_algorithm: Option<String>,
+    /// Refused: this version keeps no passwords yet.
+    is_temporary_password: Option<bool>,
+    /// The claim `name`.
+    #[schema(example = "John Doe")]
+    name: Option<String>,
+    /// The claim `given_name`.
+    #[schema(example = "John")]
+    given_name: Option<String>,
+    /// The claim `middle_name`.
+    middle_name: Option<String>,
+    /// The claim `family_name`.
+    #[schema(example = "Doe")]
+    family_name: Option<String>,
+    /// The claim `nickname`.
+    nickname: Option<String>,
+    /// The claim `picture`: an http or https URL.
+    picture: Option<String>,
+    /// Refused: this version keeps no passwords yet.
+    skip_password_policy_checks: Option<bool>,
+    /// Accepted without effect: there are no restrictions yet.
+    skip_identifier_restriction_checks: Option<bool>,
+    /// Makes a user without any identifier possible.
+    skip_conformance_checks: Option<bool>,
+}
+
+impl CreateUserRequest {
+    fn new_user(&self) -> Result<NewUser, InvalidFields> {
+        let password_fields = [
+            ("password", self.password.is_some()),
+            ("password_hash", self.password_hash.is_some()),
+            ("password_hash_algorithm", self.password_hash_algorithm.is_some()),
+            ("is_temporary_password", self.is_temporary_password.is_some()),
+            ("skip_password_policy_checks", self.skip_password_policy_checks.is_some()),
+        ];
+        let refused = password_fields.into_iter().filter(|(_, given)| *given);
+        let refused: Vec<_> = refused
+            .map(|(field, _)| (field.to_owned(), "Passwords are not supported yet.".to_owned()))
+            .collect();
+        if !refused.is_empty() {
+            return Err(InvalidFields(refused));
+        }
+        let claims = [
+            ("name", &self.name),
+            ("given_name", &self.given_name),
+            ("middle_name", &self.middle_name),
+            ("family_name", &self.family_name),
+            ("nickname", &self.nickname),
+            ("picture", &self.picture),
+        ];
+        let given = claims
+            .into_iter()
+            .filter_map(|(name, value)| Some((name.to_owned(), Value::String(value.clone()?))));
+        Ok(NewUser {
+            username: self.username.clone(),
+            email: self.email.clone(),
+            email_verified: self.email_verified.unwrap_or(false),
+            phone_number: self.phone_number.clone(),
+            phone_number_verified: self.phone_number_verified.unwrap_or(false),
+            claims: given.collect::<Map<_, _>>(),
+            skip_conformance_checks: self.skip_conformance_checks.unwrap_or(false),
+        })
+    }
+}
+
+/// Create a user
+///
+/// Makes a user from an email, a phone number or a username, at least one of them.
+#[utoipa::path(
+    post,
+    path = "/api/users",
+    operation_id = "createUser",
+    tag = "users",
+    request_body = CreateUserRequest,
+    responses((status = CREATED, description = "The user was created", body = User, headers(("location" = String, description = "The path of the user"))))
+)]
+pub(super) async fn create(
+    State(app): State<Arc<App>>,
+    caller: Caller<UsersWrite>,
+    body: Body<CreateUserRequest>,
+) -> Result<Response, Error> {
+    let (user_id, document) = app.create(&caller.origin, body.fields()?.new_user()?).await?;
+    let location = HeaderValue::try_from(format!("/api/users/{user_id}")).expect("an id fits into a header");
+    Ok((StatusCode::CREATED, [(LOCATION, location)], Document(document)).into_response())
+}
+
+/// Find a user
+#[utoipa::path(
+    get,
+    path = "/api/users/{user_id}",
+    operation_id = "findUserById",
+    tag = "users",
+    params(UserPath),
+    responses((status = OK, description = "The user", body = User))
+)]
+pub(super) async fn find(
+    State(app): State<Arc<App>>,
+    caller: Caller<UsersRead>,
+    path: UserPath,
+) -> Result<Document, Error> {
+    app.user(&caller.origin.tenant, path.user_id).await.map(Document)
+}
+
+/// Delete a user
+///
+/// Removes the user with all addresses; the record of what happened stays.
+#[utoipa::path(
+    delete,
+    path = "/api/users/{user_id}",
+    operation_id = "deleteUser",
+    tag = "users",
+    params(UserPath),
+    responses((status = NO_CONTENT, description = "The user was deleted"))
+)]
+pub(super) async fn delete(
+    State(app): State<Arc<App>>,
+    caller: Caller<UsersWrite>,
+    path: UserPath,
+) -> Result<StatusCode, Error> {
+    app.delete(&caller.origin, path.user_id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,84 @@
+//! The command line.
+
+mod dev;
+mod keys;
+mod logging;
+mod serve;
+mod store;
+mod tenants;
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::time::SystemClock;
+
+/// A self-hosted user directory in which verified means something.
+///
+/// Begin with `bonafide serve --dev`: it starts a server with a sample user and prints the lines to
+/// try it with. Every option can also be given in the environment, by the name shown beside it.
+#[derive(Parser)]
+#[command(name = "bonafide", version, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start the server
+    Serve(serve::Options),
+    /// Create, list and revoke API keys
+    #[command(subcommand)]
+    Keys(keys::Command),
+    /// Create and list tenants
+    #[command(subcommand)]
+    Tenants(tenants::Command),
+    /// Print the OpenAPI document
+    Openapi,
+}
+
+/// Runs the command line, and says how it ended.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(arguments.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nobody is left to tell if standard error is closed.
+            let _ = writeln!(std::io::stderr(), "bonafide: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<()> {
+    if let Command::Openapi = command {
+        return print(std::str::from_utf8(&crate::api::openapi_document())?);
+    }
+    logging::start(match &command {
+        Command::Serve(options) => options.log(),
+        _ => "warn",
+    })?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let clock = Arc::new(SystemClock::start());
+    runtime.block_on(async {
+        match command {
+            Command::Serve(options) => serve::run(options, clock).await,
+            Command::Keys(command) => keys::run(command, &*clock).await,
+            Command::Tenants(command) => tenants::run(command, &*clock).await,
+            Command::Openapi => Ok(()),
+        }
+    })
+}
+
+/// Writes to standard output. A reader that has seen enough (`bonafide openapi | head`) is no error.
+fn print(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        done => Ok(done?),
+    }
+}

@@ -1,0 +1,123 @@
+//! `bonafide serve`.
+
+use std::fmt::Write;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use clap::builder::FalseyValueParser;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::store::StoreOption;
+use super::{dev, print};
+use crate::app::App;
+use crate::id::SystemRandom;
+use crate::server::tls::CertificateFiles;
+use crate::server::{self, Settings};
+use crate::time::SystemClock;
+
+/// Files that are open beside connections: the store's, the log, the listener.
+const OTHER_FILES: u64 = 200;
+
+#[derive(Args)]
+pub(super) struct Options {
+    #[command(flatten)]
+    store: StoreOption,
+    /// The address to listen on; port 0 picks a free one
+    #[arg(long, value_name = "ADDR", env = "BONAFIDE_LISTEN", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    /// The URL by which clients reach the server; the address bound if not given
+    #[arg(long, value_name = "URL", env = "BONAFIDE_PUBLIC_URL")]
+    public_url: Option<url::Url>,
+    /// For trying out: make a key and a sample user if there are none, and print how to use them
+    #[arg(long, env = "BONAFIDE_DEV", value_parser = FalseyValueParser::new())]
+    dev: bool,
+    /// The certificate chain for TLS, as PEM
+    #[arg(long, value_name = "FILE", env = "BONAFIDE_TLS_CERT", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// The private key for TLS, as PEM
+    #[arg(long, value_name = "FILE", env = "BONAFIDE_TLS_KEY", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// TLS with a certificate for localhost that the server makes and keeps beside the store
+    #[arg(long, env = "BONAFIDE_TLS_SELF_SIGNED", value_parser = FalseyValueParser::new(), conflicts_with = "tls_cert")]
+    tls_self_signed: bool,
+    /// How many connections there may be at once; more are refused with 503
+    #[arg(long, value_name = "N", env = "BONAFIDE_MAX_CONNECTIONS", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
+    max_connections: u32,
+    /// What is logged: error, warn, info, debug or trace
+    #[arg(long, value_name = "LEVEL", env = "BONAFIDE_LOG", default_value = "info")]
+    log: String,
+}
+
+impl Options {
+    pub(super) fn log(&self) -> &str {
+        &self.log
+    }
+
+    fn certificate(&self) -> Result<Option<CertificateFiles>> {
+        match (&self.tls_cert, &self.tls_key) {
+            (Some(certificate), Some(key)) => {
+                Ok(Some(CertificateFiles { certificate: certificate.clone(), key: key.clone() }))
+            }
+            _ if self.tls_self_signed => CertificateFiles::self_signed_in(&self.store.folder()?).map(Some),
+            _ => Ok(None),
+        }
+    }
+}
+
+pub(super) async fn run(options: Options, clock: Arc<SystemClock>) -> Result<()> {
+    // Before anything else, so that a signal during the start is not lost.
+    let end = end_signal()?;
+    let store = options.store.open(&*clock)?;
+    let certificate = options.certificate()?;
+    let tls = certificate.as_ref().map(CertificateFiles::acceptor).transpose()?;
+    let listener = TcpListener::bind(options.listen)
+        .await
+        .with_context(|| format!("the address {} cannot be listened on", options.listen))?;
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let bound = format!("{scheme}://{}", listener.local_addr()?);
+    let app = Arc::new(App::new(store.clone(), clock, Arc::new(SystemRandom)));
+
+    let mut greeting = format!("listening on {bound}\n");
+    if let Some(files) = certificate.as_ref().filter(|_| options.tls_self_signed) {
+        writeln!(greeting, "clients can trust this server by {}", files.certificate.display())?;
+    }
+    if options.dev {
+        let public =
+            options.public_url.as_ref().map_or(bound.as_str(), |url| url.as_str().trim_end_matches('/'));
+        let trusted = certificate.as_ref().map(|files| files.certificate.as_path());
+        greeting += &dev::prepare(&app, &options.store.folder()?, public, trusted).await?;
+    }
+    print(&greeting)?;
+
+    let max_connections = bounded_by_files(options.max_connections);
+    server::serve(listener, crate::api::router(app), Settings { tls, max_connections }, end).await;
+    store.close().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Completes when the server is asked to end.
+fn end_signal() -> Result<impl Future<Output = ()>> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping");
+    })
+}
+
+/// As many connections as are wanted and as the system has files for; it is asked for more first.
+fn bounded_by_files(wanted: u32) -> usize {
+    let files = rlimit::increase_nofile_limit(u64::from(wanted) + OTHER_FILES).unwrap_or(1024);
+    let room = u32::try_from(files.saturating_sub(OTHER_FILES).max(1)).unwrap_or(u32::MAX);
+    if room < wanted {
+        tracing::warn!(wanted, room, "the system's limit on open files leaves room for fewer connections");
+    }
+    wanted.min(room) as usize
+}

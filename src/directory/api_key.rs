@@ -1,0 +1,113 @@
+//! API keys and what they may do (semantics section 10).
+
+use super::event::names;
+use crate::id::TenantId;
+use crate::secret::{KeyHash, KeyId};
+use crate::time::Timestamp;
+
+names! {
+    /// A right that a key can hold.
+    Scope {
+        /// Read users.
+        UsersRead = "users:read",
+        /// Create, change and delete users; includes verifying and unverifying.
+        UsersWrite = "users:write",
+        /// Mark emails verified or unverified, and nothing else.
+        EmailsVerify = "emails:verify",
+        /// Everything.
+        Admin = "admin",
+    }
+}
+
+impl Scope {
+    /// Whether a key that holds this scope may do what `needed` allows.
+    pub fn includes(self, needed: Self) -> bool {
+        self == needed || self == Self::Admin || (self == Self::UsersWrite && needed == Self::EmailsVerify)
+    }
+}
+
+/// An API key as it is kept: everything but its secret.
+#[derive(Clone, Debug)]
+pub struct ApiKey {
+    /// Its public part.
+    pub id: KeyId,
+    /// The tenant whose directory it opens.
+    pub tenant: TenantId,
+    /// What its maker calls it.
+    pub name: String,
+    /// The hash of its secret.
+    pub hash: KeyHash,
+    /// What it may do.
+    pub scopes: Vec<Scope>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// From when on it is refused.
+    pub expires_at: Option<Timestamp>,
+    /// Since when it is refused.
+    pub revoked_at: Option<Timestamp>,
+    /// When it was last used, to the minute.
+    pub last_used_at: Option<Timestamp>,
+}
+
+impl ApiKey {
+    /// Whether the key opens anything at this moment.
+    pub fn is_valid(&self, now: Timestamp) -> bool {
+        self.revoked_at.is_none() && self.expires_at.is_none_or(|expiry| now < expiry)
+    }
+
+    /// Whether the key may do what `needed` allows.
+    pub fn allows(&self, needed: Scope) -> bool {
+        self.scopes.iter().any(|scope| scope.includes(needed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::SeededRandom;
+    use crate::secret::PlainKey;
+
+    fn key(scopes: &[Scope]) -> ApiKey {
+        let plain = PlainKey::new(&SeededRandom::new(1));
+        ApiKey {
+            id: plain.id(),
+            tenant: TenantId::default_tenant(),
+            name: "test".into(),
+            hash: plain.hash(),
+            scopes: scopes.to_vec(),
+            created_at: Timestamp(0),
+            expires_at: None,
+            revoked_at: None,
+            last_used_at: None,
+        }
+    }
+
+    #[test]
+    fn writing_users_includes_verifying_and_not_reading() {
+        let writer = key(&[Scope::UsersWrite]);
+        assert!(writer.allows(Scope::UsersWrite) && writer.allows(Scope::EmailsVerify));
+        assert!(!writer.allows(Scope::UsersRead) && !writer.allows(Scope::Admin));
+    }
+
+    #[test]
+    fn verifying_includes_nothing_else_and_admin_everything() {
+        let verifier = key(&[Scope::EmailsVerify]);
+        let admin = key(&[Scope::Admin]);
+        for scope in Scope::ALL {
+            assert_eq!(verifier.allows(*scope), *scope == Scope::EmailsVerify);
+            assert!(admin.allows(*scope));
+        }
+        assert!(!key(&[]).allows(Scope::EmailsVerify));
+    }
+
+    #[test]
+    fn a_key_ends_at_its_expiry_and_when_revoked() {
+        let mut key = key(&[Scope::Admin]);
+        key.expires_at = Some(Timestamp(100));
+        assert!(key.is_valid(Timestamp(99)));
+        assert!(!key.is_valid(Timestamp(100)));
+        key.expires_at = None;
+        key.revoked_at = Some(Timestamp(5));
+        assert!(!key.is_valid(Timestamp(6)));
+    }
+}

@@ -1,0 +1,186 @@
+//! What happened: the record every change leaves, in the transaction of the change itself.
+//! Semantics sections 3 and 9.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use crate::id::{EventId, IdentifierId, Random, RequestId, TenantId, UserId};
+use crate::secret::KeyId;
+use crate::time::Timestamp;
+
+/// Declares a set of names that are written as fixed texts.
+macro_rules! names {
+    ($(#[$meta:meta])* $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $text:literal,)+ }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum $name { $($(#[$variant_meta])* $variant,)+ }
+
+        impl $name {
+            /// Every name there is.
+            pub const ALL: &[Self] = &[$(Self::$variant,)+];
+
+            /// The name as it is written.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text,)+ }
+            }
+
+            /// The name that is written so.
+            pub fn from_name(text: &str) -> Option<Self> {
+                match text { $($text => Some(Self::$variant),)+ _ => None }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}
+pub(crate) use names;
+
+names! {
+    /// What happened.
+    EventType {
+        /// A user came to be.
+        UserCreated = "user.created",
+        /// A user was removed, with everything that was theirs.
+        UserDeleted = "user.deleted",
+        /// A user was given an email.
+        EmailAdded = "user.email.added",
+        /// An email was taken from a user.
+        EmailRemoved = "user.email.removed",
+        /// An email became the primary one.
+        EmailPrimarySet = "user.email.primary_set",
+        /// An email became known to be the user's.
+        EmailVerified = "user.email.verified",
+        /// An email is no longer known to be the user's.
+        EmailUnverified = "user.email.unverified",
+        /// A user was given a phone number.
+        PhoneAdded = "user.phone.added",
+        /// A phone number became known to be the user's.
+        PhoneVerified = "user.phone.verified",
+    }
+}
+
+names! {
+    /// By what means something happened.
+    Method {
+        /// A call of this API.
+        AdminApi = "admin_api",
+    }
+}
+
+/// The API key with which a change was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Actor {
+    /// The public part of the key.
+    pub key_id: KeyId,
+    /// The name the key was given.
+    pub key_name: String,
+}
+
+/// Where a change comes from: the tenant, the key and the request.
+#[derive(Clone)]
+pub struct Origin {
+    /// The tenant within whose walls all of this happens.
+    pub tenant: TenantId,
+    /// The key with which it is done.
+    pub actor: Actor,
+    /// The request that asks for it.
+    pub request_id: RequestId,
+    /// The address the request came from.
+    pub remote_address: Option<IpAddr>,
+    /// What the client calls itself.
+    pub user_agent: Option<String>,
+    /// Why it is done, in the words of who does it.
+    pub reason: Option<String>,
+}
+
+impl fmt::Debug for Origin {
+    /// Leaves out what is personal.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Origin({} {} {})", self.tenant, self.actor.key_id, self.request_id)
+    }
+}
+
+/// All that a rule may know beside the user it changes.
+pub struct Context<'a> {
+    /// The moment of the change.
+    pub now: Timestamp,
+    /// Where new ids come from.
+    pub random: &'a dyn Random,
+    /// Where the change comes from.
+    pub origin: &'a Origin,
+}
+
+impl Context<'_> {
+    /// The event that `kind` happened to a user, and to which address of theirs.
+    pub fn event(
+        &self,
+        kind: EventType,
+        user_id: UserId,
+        identifier_id: Option<IdentifierId>,
+        address: Option<&str>,
+    ) -> Event {
+        Event {
+            id: EventId::new(self.random),
+            kind,
+            time: self.now,
+            user_id,
+            identifier_id,
+            method: Method::AdminApi,
+            actor: self.origin.actor.clone(),
+            request_id: self.origin.request_id,
+            personal: Personal {
+                address: address.map(str::to_owned),
+                remote_address: self.origin.remote_address,
+                user_agent: self.origin.user_agent.clone(),
+                reason: self.origin.reason.clone(),
+            },
+        }
+    }
+}
+
+/// One thing that happened. It names users and addresses by id; what is personal is in
+/// [`Event::personal`], so that it can be erased and the record stay whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// The event's own id.
+    pub id: EventId,
+    /// What happened.
+    pub kind: EventType,
+    /// When.
+    pub time: Timestamp,
+    /// To whom.
+    pub user_id: UserId,
+    /// To which of their identifiers.
+    pub identifier_id: Option<IdentifierId>,
+    /// By what means.
+    pub method: Method,
+    /// By whom.
+    pub actor: Actor,
+    /// In which request.
+    pub request_id: RequestId,
+    /// The part that can be erased.
+    pub personal: Personal,
+}
+
+/// The personal values of an event.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Personal {
+    /// The email address or phone number it is about.
+    pub address: Option<String>,
+    /// The address the request came from.
+    pub remote_address: Option<IpAddr>,
+    /// What the client called itself.
+    pub user_agent: Option<String>,
+    /// Why it was done.
+    pub reason: Option<String>,
+}
+
+impl fmt::Debug for Personal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Personal(hidden)")
+    }
+}

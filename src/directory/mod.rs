@@ -1,0 +1,14 @@
+//! The product: what the directory knows and the rules by which it changes, as plain types and
+//! plain functions. Nothing here reads a clock, a database or a socket.
+
+pub mod api_key;
+pub mod claims;
+pub mod email;
+pub mod event;
+pub mod phone;
+pub mod text;
+pub mod user;
+pub mod username;
+
+#[cfg(test)]
+mod invariants;

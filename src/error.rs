@@ -1,0 +1,132 @@
+//! Everything that can go wrong, in the directory's words. `api/problem.rs` alone knows which HTTP
+//! status each becomes.
+
+use std::fmt;
+
+use crate::directory::api_key::Scope;
+
+/// Why something asked for was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Nothing answers at this path.
+    #[error("nothing answers at this path")]
+    NoRoute,
+    /// The path is known, the method is not.
+    #[error("this path does not take this method")]
+    MethodNotAllowed,
+    /// No key, or one that is malformed, unknown, wrong, revoked or expired: all alike on purpose.
+    #[error("no valid API key")]
+    Unauthenticated,
+    /// The key is good, but does not hold the scope.
+    #[error("the key lacks the scope `{needed}`")]
+    Forbidden {
+        /// The smallest scope that would do.
+        needed: Scope,
+    },
+    /// The request cannot be read: not JSON, or a query parameter out of bounds.
+    #[error("{0}")]
+    BadRequest(String),
+    /// The body is larger than the server takes.
+    #[error("the body is larger than {limit} bytes")]
+    TooLarge {
+        /// The most that is taken, in bytes.
+        limit: usize,
+    },
+    /// The body did not arrive in time.
+    #[error("the body did not arrive in time")]
+    Timeout,
+    /// The body is not said to be JSON.
+    #[error("the body is not `application/json`")]
+    UnsupportedMediaType,
+    /// What was named does not exist here.
+    #[error("no such {0}")]
+    NotFound(Missing),
+    /// Fields of the request are missing or of the wrong form.
+    #[error("invalid fields: {0}")]
+    Invalid(#[from] InvalidFields),
+    /// A rule of the directory refuses.
+    #[error("refused: {0}")]
+    Refused(Refusal),
+    /// The store cannot be reached or cannot keep the change now; trying again may help.
+    #[error("the store is unavailable: {0}")]
+    Unavailable(String),
+    /// A fault of the server. The text is for its log alone.
+    #[error("internal fault: {0}")]
+    Internal(String),
+}
+
+/// What a request named that is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// The user of the path.
+    User,
+    /// The email of the path; its user is there.
+    Email,
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::User => "user",
+            Self::Email => "email",
+        })
+    }
+}
+
+/// Fields of a request and what is wrong with each, in the order found.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub struct InvalidFields(pub Vec<(String, String)>);
+
+impl InvalidFields {
+    /// One field, and what is wrong with it as a sentence for the client.
+    pub fn one(field: &str, message: impl Into<String>) -> Self {
+        Self(vec![(field.to_owned(), message.into())])
+    }
+}
+
+impl fmt::Display for InvalidFields {
+    /// Names the fields only: messages may describe what a person typed.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.0.iter().map(|(name, _)| name.as_str()).collect();
+        f.write_str(&names.join(", "))
+    }
+}
+
+/// A rule of the directory that refuses a well-formed request. The variants' names are the `code`s
+/// of the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The address is on this user already, or verified for another one.
+    DuplicateEmail,
+    /// The number is on this user already, or verified for another one.
+    DuplicatePhoneNumber,
+    /// The username is taken, whatever its case.
+    DuplicateUserName,
+    /// The username is too short, too long, or has characters that usernames cannot have.
+    InvalidUserName,
+    /// A user needs at least one of email, phone number and username.
+    IdentifierRequired,
+}
+
+impl Refusal {
+    /// The sentence for the client: what the rule is.
+    pub fn description(self) -> &'static str {
+        match self {
+            Self::DuplicateEmail => "This email address is already taken.",
+            Self::DuplicatePhoneNumber => "This phone number is already taken.",
+            Self::DuplicateUserName => "This username is already taken.",
+            Self::InvalidUserName => {
+                "A username has 3 to 64 characters: letters, digits, dots, underscores and hyphens."
+            }
+            Self::IdentifierRequired => {
+                "A user needs at least one of email, phone number and username, unless skip_conformance_checks is true."
+            }
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}

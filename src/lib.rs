@@ -1,0 +1,19 @@
+//! Bonafide: a self-hosted user directory in which *verified* means something.
+//!
+//! - [`directory`] holds the rules, as plain functions on plain types;
+//! - [`store`] keeps documents and knows no rule;
+//! - [`app`] brings both together: [`app::App::change`] is the one way to change a user;
+//! - [`api`] turns requests into calls of the app, and results into answers;
+//! - [`server`] accepts connections and hands their requests to the API;
+//! - [`cli`] is the command line, `bonafide serve` among it.
+
+pub mod api;
+pub mod app;
+pub mod cli;
+pub mod directory;
+pub mod error;
+pub mod id;
+pub mod secret;
+pub mod server;
+pub mod store;
+pub mod time;

@@ -1,0 +1,7 @@
+//! The program `bonafide`; see [`bonafide::cli`].
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    bonafide::cli::main()
+}

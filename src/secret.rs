@@ -1,0 +1,183 @@
+//! The secret of an API key: shown once as a [`PlainKey`], kept only as a [`KeyHash`].
+
+use std::fmt;
+use std::str::FromStr;
+
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use crate::id::{Random, random_text};
+
+const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+const ID_LENGTH: usize = 12;
+/// 43 characters of 62 are a little more than 256 bits.
+const SECRET_LENGTH: usize = 43;
+
+/// The public part of an API key, by which it is found, listed and revoked: 12 letters and digits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct KeyId([u8; ID_LENGTH]);
+
+impl KeyId {
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("an id is ASCII")
+    }
+}
+
+impl FromStr for KeyId {
+    type Err = MalformedKey;
+
+    fn from_str(text: &str) -> Result<Self, MalformedKey> {
+        let bytes: [u8; ID_LENGTH] = text.as_bytes().try_into().map_err(|_| MalformedKey)?;
+        if bytes.iter().all(u8::is_ascii_alphanumeric) { Ok(Self(bytes)) } else { Err(MalformedKey) }
+    }
+}
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A text that is not an API key of ours. It never repeats the text.
+#[derive(Debug, thiserror::Error)]
+#[error("not an API key: keys look like `bf_`, 12 letters and digits, `_`, 43 letters and digits")]
+pub struct MalformedKey;
+
+/// An API key as its holder has it: `bf_`, the public id, `_`, and the secret.
+///
+/// It has no `Display`, no `Serialize`, and a `Debug` that hides the secret: what prints it must
+/// call [`PlainKey::reveal`].
+#[derive(Clone)]
+pub struct PlainKey {
+    id: KeyId,
+    secret: [u8; SECRET_LENGTH],
+}
+
+impl PlainKey {
+    /// A new key, with more than 256 bits of secret.
+    pub fn new(random: &dyn Random) -> Self {
+        Self { id: KeyId(random_text(random, ALPHABET)), secret: random_text(random, ALPHABET) }
+    }
+
+    /// The public part.
+    pub fn id(&self) -> KeyId {
+        self.id
+    }
+
+    /// What the server keeps of the key. One round of SHA-256 is enough for a secret of 256 random
+    /// bits: there is nothing to guess that a slower hash would protect.
+    pub fn hash(&self) -> KeyHash {
+        KeyHash(Sha256::digest(self.secret).into())
+    }
+
+    /// The whole key, for the one moment in which its holder is told.
+    pub fn reveal(&self) -> String {
+        let secret = std::str::from_utf8(&self.secret).expect("a secret is ASCII");
+        format!("bf_{}_{secret}", self.id)
+    }
+}
+
+impl fmt::Debug for PlainKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PlainKey({}, secret hidden)", self.id)
+    }
+}
+
+impl FromStr for PlainKey {
+    type Err = MalformedKey;
+
+    fn from_str(text: &str) -> Result<Self, MalformedKey> {
+        let (id, secret) =
+            text.strip_prefix("bf_").and_then(|rest| rest.split_once('_')).ok_or(MalformedKey)?;
+        let secret: [u8; SECRET_LENGTH] = secret.as_bytes().try_into().map_err(|_| MalformedKey)?;
+        if secret.iter().all(u8::is_ascii_alphanumeric) {
+            Ok(Self { id: id.parse()?, secret })
+        } else {
+            Err(MalformedKey)
+        }
+    }
+}
+
+/// The SHA-256 of a key's secret: all that is kept of it.
+///
+/// It cannot be serialised, so no answer can hold it, and its `Debug` shows nothing.
+#[derive(Clone)]
+pub struct KeyHash([u8; 32]);
+
+impl KeyHash {
+    /// The hash that [`KeyHash::to_stored`] gave.
+    pub fn from_stored(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes a store keeps.
+    pub fn to_stored(&self) -> [u8; 32] {
+        self.0
+    }
+
+    /// Whether `key` is the key of this hash, in a time that does not depend on how alike they are.
+    pub fn matches(&self, key: &PlainKey) -> bool {
+        self.0.ct_eq(&key.hash().0).into()
+    }
+}
+
+impl fmt::Debug for KeyHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeyHash(hidden)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::SeededRandom;
+
+    #[test]
+    fn a_key_reads_back_and_matches_its_own_hash_only() {
+        let random = SeededRandom::new(1);
+        let (one, other) = (PlainKey::new(&random), PlainKey::new(&random));
+        let read: PlainKey = one.reveal().parse().unwrap();
+        assert_eq!(read.id(), one.id());
+        assert!(one.hash().matches(&read));
+        assert!(!other.hash().matches(&read));
+    }
+
+    #[test]
+    fn a_secret_has_at_least_256_bits() {
+        assert!(62_f64.log2() * 43.0 >= 256.0);
+        assert_eq!((ALPHABET.len(), SECRET_LENGTH), (62, 43));
+    }
+
+    #[test]
+    fn what_is_no_key_is_refused_without_being_repeated() {
+        let key = PlainKey::new(&SeededRandom::new(1)).reveal();
+        for wrong in [
+            "",
+            "bf_",
+            "bf_abc_def",
+            &key[1..],
+            &key[..key.len() - 1],
+            &format!("{key}x"),
+            &key.replace('_', "-"),
+        ] {
+            let error = wrong.parse::<PlainKey>().unwrap_err().to_string();
+            assert!(wrong.len() < 5 || !error.contains(wrong), "{error}");
+        }
+    }
+
+    #[test]
+    fn no_debug_print_shows_a_secret() {
+        let key = PlainKey::new(&SeededRandom::new(1));
+        let secret = key.reveal().rsplit_once('_').unwrap().1.to_owned();
+        let shown = format!("{key:?} {:?}", key.hash());
+        assert!(!shown.contains(&secret), "{shown}");
+        assert!(shown.contains("hidden"));
+    }
+}

@@ -1,0 +1,138 @@
+//! The listening side: connections, their bounds and time-outs, TLS, and a graceful end.
+
+mod linger;
+pub mod tls;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_rustls::TlsAcceptor;
+
+use crate::api::RemoteAddress;
+use linger::Lingering;
+
+/// How long a client may take for a request's head, or to begin the next one.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a TLS handshake may take.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long requests that are under way may take to finish when the server ends.
+const GRACE: Duration = Duration::from_secs(10);
+/// How long nothing is accepted after the system refused to, for want of files most likely.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What a client over the bound on connections is told, before its connection is closed.
+const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
+    content-type: application/problem+json\r\nconnection: close\r\nretry-after: 1\r\ncontent-length: 154\r\n\r\n\
+    {\"type\":\"https://httpstatuses.io/503\",\"title\":\"Service Unavailable\",\"status\":503,\
+    \"detail\":\"The server has all the connections that it takes. Try again soon.\"}";
+
+/// How connections are made and bounded.
+pub struct Settings {
+    /// The TLS side, if there is to be one.
+    pub tls: Option<TlsAcceptor>,
+    /// How many connections there are at most.
+    pub max_connections: usize,
+}
+
+/// Serves the router until `end` comes, then finishes what is under way, for ten seconds at most.
+pub async fn serve(listener: TcpListener, router: Router, settings: Settings, end: impl Future<Output = ()>) {
+    let connections = Arc::new(Semaphore::new(settings.max_connections));
+    let graceful = GracefulShutdown::new();
+    let server = Arc::new(Server { router, tls: settings.tls, http: http_settings() });
+    tokio::pin!(end);
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = &mut end => break,
+        };
+        let (stream, remote) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        if let Ok(permit) = connections.clone().try_acquire_owned() {
+            tokio::spawn(server.clone().connection(stream, remote, graceful.watcher(), permit));
+        } else {
+            tracing::warn!("a connection was refused: there are as many as the server takes");
+            tokio::spawn(refuse(stream, server.tls.is_some()));
+        }
+    }
+    drop(listener);
+    if tokio::time::timeout(GRACE, graceful.shutdown()).await.is_err() {
+        tracing::warn!("some requests were not finished in time and were cut off");
+    }
+}
+
+/// Tells a client that there is no room. Over TLS it is only closed: a handshake is what costs.
+async fn refuse(mut stream: TcpStream, tls: bool) {
+    if !tls {
+        // The client may have gone already.
+        let _ = tokio::time::timeout(Duration::from_secs(1), stream.write_all(FULL)).await;
+    }
+}
+
+fn http_settings() -> Builder<TokioExecutor> {
+    let mut http = Builder::new(TokioExecutor::new());
+    http.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
+    http.http2().timer(TokioTimer::new()).keep_alive_interval(HEADER_TIMEOUT).max_concurrent_streams(256);
+    http
+}
+
+struct Server {
+    router: Router,
+    tls: Option<TlsAcceptor>,
+    http: Builder<TokioExecutor>,
+}
+
+impl Server {
+    async fn connection(
+        self: Arc<Self>,
+        stream: TcpStream,
+        remote: SocketAddr,
+        watcher: Watcher,
+        permit: OwnedSemaphorePermit,
+    ) {
+        // Small answers go out at once; without it they would wait for an acknowledgement.
+        let _ = stream.set_nodelay(true);
+        match &self.tls {
+            None => self.requests(stream, remote, watcher).await,
+            Some(acceptor) => match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
+                Ok(Ok(stream)) => self.requests(stream, remote, watcher).await,
+                Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
+                Err(_) => tracing::debug!("a TLS handshake took too long"),
+            },
+        }
+        drop(permit);
+    }
+
+    async fn requests<S>(&self, stream: S, remote: SocketAddr, watcher: Watcher)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let router = self.router.clone();
+        let service = tower::service_fn(move |mut request: hyper::Request<Incoming>| {
+            request.extensions_mut().insert(RemoteAddress(remote.ip().to_canonical()));
+            let expects_go_ahead = request.headers().contains_key(hyper::header::EXPECT);
+            let request = request.map(|body| Lingering::around(body, expects_go_ahead));
+            tower::ServiceExt::oneshot(router.clone(), request)
+        });
+        let connection =
+            self.http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service)).into_owned();
+        if let Err(error) = watcher.watch(connection).await {
+            tracing::debug!(%error, "a connection ended early");
+        }
+    }
+}

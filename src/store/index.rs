@@ -1,0 +1,189 @@
+//! What a user is found by: from a user to the rows of `index_terms` and `identifiers`, and what
+//! changes in them when the user does.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+use super::{IdentifierChange, IdentifierKind};
+use crate::directory::text::fold;
+use crate::directory::user::User;
+use crate::id::IdentifierId;
+
+/// Longer values are not searchable, in characters.
+const MAX_VALUE_LENGTH: usize = 256;
+/// Values below this many objects are not searchable.
+const MAX_DEPTH: usize = 8;
+
+/// One searchable value of a user: the dotted path of a field, and the value folded as searches
+/// fold theirs. `true` is a term and `false` is none; ids and times are found by columns.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Term {
+    /// The dotted path.
+    pub field: Cow<'static, str>,
+    /// The folded value.
+    pub value: String,
+}
+
+/// All terms of a user, sorted, each once.
+pub fn terms(user: &User) -> Vec<Term> {
+    let mut terms = Vec::with_capacity(16);
+    let mut add = |field: &'static str, value: String| push(&mut terms, field.into(), value);
+    for email in &user.emails {
+        let canonical = email.email.canonical();
+        let typed = fold(email.email.as_str());
+        if let Some((_, domain)) = canonical.rsplit_once('@') {
+            add("emails.domain", domain.to_owned());
+        }
+        if typed != canonical {
+            add("emails.email", typed);
+        }
+        add("emails.email", canonical);
+        if email.verified {
+            add("emails.verified", "true".to_owned());
+        }
+    }
+    for phone in &user.phone_numbers {
+        add("phone_numbers.phone", phone.phone.as_str().to_owned());
+        if phone.verified {
+            add("phone_numbers.verified", "true".to_owned());
+        }
+    }
+    if let Some(username) = &user.username {
+        add("username.username", username.username.canonical());
+    }
+    for (flag, field) in [
+        (user.disabled, "disabled"),
+        (user.has_password, "has_password"),
+        (user.force_password_reset, "force_password_reset"),
+    ] {
+        if flag {
+            add(field, "true".to_owned());
+        }
+    }
+    for (root, object) in
+        [("claims", &user.claims), ("public_data", &user.public_data), ("private_data", &user.private_data)]
+    {
+        for (key, value) in object {
+            push_values(&mut terms, &format!("{root}.{key}"), value, 1);
+        }
+    }
+    terms.sort_unstable();
+    terms.dedup();
+    terms
+}
+
+/// Adds the terms of a value of claims or data, and of all within it.
+fn push_values(terms: &mut Vec<Term>, path: &str, value: &Value, depth: usize) {
+    match value {
+        Value::Bool(true) => push(terms, path.to_owned().into(), "true".to_owned()),
+        Value::Number(number) => push(terms, path.to_owned().into(), number.to_string()),
+        Value::String(text) => push(terms, path.to_owned().into(), fold(text)),
+        Value::Array(items) => {
+            for item in items {
+                push_values(terms, path, item, depth);
+            }
+        }
+        Value::Object(object) if depth < MAX_DEPTH => {
+            for (key, value) in object {
+                push_values(terms, &format!("{path}.{key}"), value, depth + 1);
+            }
+        }
+        Value::Null | Value::Bool(false) | Value::Object(_) => {}
+    }
+}
+
+fn push(terms: &mut Vec<Term>, field: Cow<'static, str>, value: String) {
+    if value.chars().count() <= MAX_VALUE_LENGTH {
+        terms.push(Term { field, value });
+    }
+}
+
+/// The terms that are in `before` only, and those that are in `after` only; both are sorted.
+pub fn difference(before: &[Term], after: &[Term]) -> (Vec<Term>, Vec<Term>) {
+    let only = |these: &[Term], those: &[Term]| {
+        these.iter().filter(|term| those.binary_search(term).is_err()).cloned().collect()
+    };
+    (only(before, after), only(after, before))
+}
+
+/// An identifier of a user, as far as the store cares. Its canonical form takes work to find and
+/// is asked for when it is needed.
+struct Identifier<'a> {
+    id: IdentifierId,
+    kind: IdentifierKind,
+    typed: &'a str,
+    verified: bool,
+    canonical: &'a dyn Fn() -> String,
+}
+
+/// Calls `each` with every identifier of a user.
+fn for_each_identifier(user: &User, mut each: impl FnMut(Identifier<'_>)) {
+    for email in &user.emails {
+        each(Identifier {
+            id: email.id,
+            kind: IdentifierKind::Email,
+            typed: email.email.as_str(),
+            verified: email.verified,
+            canonical: &|| email.email.canonical(),
+        });
+    }
+    for phone in &user.phone_numbers {
+        each(Identifier {
+            id: phone.id,
+            kind: IdentifierKind::Phone,
+            typed: phone.phone.as_str(),
+            verified: phone.verified,
+            canonical: &|| phone.phone.as_str().to_owned(),
+        });
+    }
+    if let Some(username) = &user.username {
+        each(Identifier {
+            id: username.id,
+            kind: IdentifierKind::Username,
+            typed: username.username.as_str(),
+            verified: false,
+            canonical: &|| username.username.canonical(),
+        });
+    }
+}
+
+/// The identifiers of a user before a change, to compare those after it with.
+pub struct Identifiers(Vec<(IdentifierId, String, bool)>);
+
+impl Identifiers {
+    /// Those that a user has now.
+    pub fn of(user: &User) -> Self {
+        let mut identifiers = Vec::with_capacity(4);
+        for_each_identifier(user, |now| identifiers.push((now.id, now.typed.to_owned(), now.verified)));
+        Self(identifiers)
+    }
+
+    /// Those of a user who is only now made.
+    pub fn none() -> Self {
+        Self(Vec::new())
+    }
+
+    /// What has changed when `user` is what became of the user. Removals come first, so that what
+    /// was given up can be taken again.
+    pub fn changes(self, user: &User) -> Vec<IdentifierChange> {
+        let mut gone = self.0;
+        let mut changes = Vec::new();
+        for_each_identifier(user, |now| {
+            let same = gone.iter().position(|(id, typed, _)| *id == now.id && typed == now.typed);
+            match same.map(|position| gone.swap_remove(position).2) {
+                Some(was_verified) if was_verified == now.verified => {}
+                Some(_) if now.verified => changes.push(IdentifierChange::Verify(now.id, now.kind)),
+                Some(_) => changes.push(IdentifierChange::Unverify(now.id)),
+                None => changes.push(IdentifierChange::Add {
+                    id: now.id,
+                    kind: now.kind,
+                    canonical: (now.canonical)(),
+                    verified: now.verified,
+                }),
+            }
+        });
+        let removals = gone.into_iter().map(|(id, ..)| IdentifierChange::Remove(id));
+        removals.chain(changes).collect()
+    }
+}

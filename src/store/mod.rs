@@ -1,0 +1,212 @@
+//! What keeps the directory: documents, identifiers, index terms, events and keys. A store knows
+//! no rule beyond who owns a verified address, which only it can decide.
+//!
+//! There is one trait and one [contract](contract) of tests that every implementation passes.
+
+#[cfg(test)]
+mod contract;
+pub mod index;
+pub mod sqlite;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use crate::directory::api_key::ApiKey;
+use crate::directory::event::{Event, names};
+use crate::error::Error;
+use crate::id::{IdentifierId, TenantId, UserId};
+use crate::secret::KeyId;
+use crate::time::Timestamp;
+use index::Term;
+
+/// The shape of the documents that this version of the program writes.
+pub const DOCUMENT_SHAPE: i64 = 1;
+
+/// A place that keeps the directory. Everything a method was told to keep is durable when it
+/// returns, and everything it returns was durable before.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// The user's document and its version.
+    async fn user(&self, tenant: &TenantId, user_id: UserId) -> Result<Option<Kept>, Error>;
+
+    /// One page of the tenant's users.
+    async fn users(&self, tenant: &TenantId, list: List) -> Result<Page, Error>;
+
+    /// Keeps a change whole: document, identifiers, terms and events, or nothing.
+    async fn keep(&self, change: UserChange) -> Result<(), KeepError>;
+
+    /// The tenant's events after a position, oldest first, with their positions.
+    async fn events(&self, tenant: &TenantId, after: i64, limit: u32) -> Result<Vec<(i64, Event)>, Error>;
+
+    /// Makes a tenant; false if there is one of this name.
+    async fn create_tenant(&self, tenant: &TenantId, now: Timestamp) -> Result<bool, Error>;
+
+    /// All tenants, by name.
+    async fn tenants(&self) -> Result<Vec<Tenant>, Error>;
+
+    /// Keeps a new API key; false if its tenant does not exist.
+    async fn create_key(&self, key: ApiKey) -> Result<bool, Error>;
+
+    /// The key of this public id, whatever its tenant.
+    async fn key(&self, id: KeyId) -> Result<Option<ApiKey>, Error>;
+
+    /// All keys, by tenant and age.
+    async fn keys(&self) -> Result<Vec<ApiKey>, Error>;
+
+    /// Revokes a key for good; false if there is none. A key revoked before stays as it is.
+    async fn revoke_key(&self, id: KeyId, now: Timestamp) -> Result<bool, Error>;
+
+    /// Notes that a key was used.
+    async fn touch_key(&self, id: KeyId, now: Timestamp) -> Result<(), Error>;
+
+    /// Whether the store answers.
+    async fn ping(&self) -> Result<(), Error>;
+
+    /// Finishes what is under way and closes the store.
+    async fn close(&self);
+}
+
+/// How often a user was changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Version(pub i64);
+
+/// A user as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// The version to state in a change that is decided on this document.
+    pub version: Version,
+    /// The JSON of the user.
+    pub document: Bytes,
+}
+
+/// A change of one user, decided and ready to be kept.
+#[derive(Clone, Debug)]
+pub struct UserChange {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// The user.
+    pub user_id: UserId,
+    /// What becomes of the document.
+    pub document: DocumentChange,
+    /// What becomes of the identifiers.
+    pub identifiers: Vec<IdentifierChange>,
+    /// Searchable values that the user no longer has.
+    pub removed_terms: Vec<Term>,
+    /// Searchable values that the user has newly.
+    pub added_terms: Vec<Term>,
+    /// What happened.
+    pub events: Vec<Event>,
+}
+
+/// What becomes of a user's document.
+#[derive(Clone, Debug)]
+pub enum DocumentChange {
+    /// The user is new.
+    Create(Row),
+    /// The user is changed, if it still has the version on which that was decided.
+    Replace(Version, Row),
+    /// The user is removed, likewise, with all identifiers and terms.
+    Delete(Version),
+}
+
+/// A user's document and what it is sorted by.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// The JSON.
+    pub document: Bytes,
+    /// When the user came to be.
+    pub creation_time: Timestamp,
+    /// When it was last changed.
+    pub last_updated: Timestamp,
+}
+
+names! {
+    /// What an identifier is.
+    IdentifierKind {
+        /// An email address.
+        Email = "email",
+        /// A phone number.
+        Phone = "phone",
+        /// A username.
+        Username = "username",
+    }
+}
+
+/// What becomes of one identifier of a user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IdentifierChange {
+    /// The user has it newly.
+    Add {
+        /// Its id.
+        id: IdentifierId,
+        /// What it is.
+        kind: IdentifierKind,
+        /// The form in which it is compared.
+        canonical: String,
+        /// Whether it is known to be the user's.
+        verified: bool,
+    },
+    /// The user no longer has it.
+    Remove(IdentifierId),
+    /// It became known to be the user's.
+    Verify(IdentifierId, IdentifierKind),
+    /// It is no longer known to be the user's: its generation rises, so that no earlier proof of it
+    /// counts.
+    Unverify(IdentifierId),
+}
+
+/// Why a change was not kept. Nothing of it was.
+#[derive(Debug)]
+pub enum KeepError {
+    /// The user has another version by now, or is gone: load it and decide again.
+    Conflict,
+    /// Another user has a verified address, or a username, that this change claims.
+    Taken(IdentifierKind),
+    /// The store could not.
+    Failed(Error),
+}
+
+/// Which page of the users, in which order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct List {
+    /// What they are sorted by; users equal in this are sorted by id, in the same direction.
+    pub sort: SortKey,
+    /// Whether the largest come first.
+    pub descending: bool,
+    /// How many to pass over.
+    pub offset: u64,
+    /// How many to give.
+    pub limit: u32,
+}
+
+names! {
+    /// What users can be sorted by.
+    SortKey {
+        /// When they came to be.
+        CreationTime = "creation_time",
+        /// When they were last changed.
+        LastUpdated = "last_updated",
+    }
+}
+
+/// A page of users.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// Their documents.
+    pub documents: Vec<Bytes>,
+    /// How many users there are on all pages.
+    pub total: u64,
+    /// Whether there are users after these.
+    pub has_next: bool,
+}
+
+/// A tenant as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tenant {
+    /// Its name.
+    pub id: TenantId,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// How many users it has.
+    pub users: u64,
+}

@@ -1,0 +1,78 @@
+//! Brings the file's schema up to date. `user_version` counts the steps that have been taken.
+
+use anyhow::bail;
+use rusqlite::{Connection, TransactionBehavior};
+
+use crate::id::TenantId;
+use crate::time::Timestamp;
+
+/// The steps, in order. One that has shipped is never edited.
+const MIGRATIONS: &[&str] = &[include_str!("../../../migrations/sqlite/0001_directory.sql")];
+
+/// Takes the steps that are missing, in one transaction, and makes the default tenant.
+pub(super) fn run(connection: &mut Connection, now: Timestamp) -> anyhow::Result<()> {
+    // Immediate: of two processes that start at once, the second waits and finds nothing to do.
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let taken: u32 = transaction.query_row("pragma user_version", [], |row| row.get(0))?;
+    let taken = taken as usize;
+    if taken > MIGRATIONS.len() {
+        bail!(
+            "its schema has version {taken}, and this program knows {} at most: it was written by a newer bonafide, \
+             use that one or restore a backup",
+            MIGRATIONS.len()
+        );
+    }
+    for migration in &MIGRATIONS[taken..] {
+        transaction.execute_batch(migration)?;
+    }
+    transaction.pragma_update(None, "user_version", MIGRATIONS.len() as u32)?;
+    transaction.execute(
+        "insert into tenants (tenant_id, created_at) values (?1, ?2) on conflict do nothing",
+        (TenantId::default_tenant().as_str(), now.0),
+    )?;
+    transaction.commit()?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::sqlite::SqliteStore;
+
+    #[test]
+    fn a_store_with_a_newer_schema_is_refused_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("newer.db");
+        let connection = Connection::open(&path).unwrap();
+        connection.pragma_update(None, "user_version", MIGRATIONS.len() as u32 + 1).unwrap();
+        drop(connection);
+        let error = format!("{:#}", SqliteStore::open(&path, Timestamp(0)).err().unwrap());
+        assert!(error.contains("newer.db") && error.contains("newer bonafide"), "{error}");
+    }
+
+    #[test]
+    fn a_file_that_is_no_store_is_refused_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("notes.txt");
+        std::fs::write(&path, "dear diary, ".repeat(1000)).unwrap();
+        let error = format!("{:#}", SqliteStore::open(&path, Timestamp(0)).err().unwrap());
+        assert!(error.contains("notes.txt"), "{error}");
+    }
+
+    #[test]
+    fn opening_twice_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.db");
+        let schema = || -> Vec<String> {
+            drop(SqliteStore::open(&path, Timestamp(0)).unwrap());
+            let connection = Connection::open(&path).unwrap();
+            let mut statement = connection
+                .prepare("select sql from sqlite_schema where sql is not null order by name")
+                .unwrap();
+            statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+        };
+        let first = schema();
+        assert!(first.len() > 10);
+        assert_eq!(first, schema());
+    }
+}

@@ -1,0 +1,227 @@
+//! The embedded store: one SQLite file, one thread that writes, any number that read.
+
+mod migrate;
+mod reader;
+mod rows;
+mod writer;
+
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
+
+use super::{KeepError, Kept, List, Page, SortKey, Store, Tenant, UserChange};
+use crate::directory::api_key::ApiKey;
+use crate::directory::event::Event;
+use crate::error::Error;
+use crate::id::{TenantId, UserId};
+use crate::secret::KeyId;
+use crate::time::Timestamp;
+use reader::Readers;
+use writer::{Operation, Writer};
+
+/// How long a statement waits for another process that holds the file's lock, in milliseconds.
+const BUSY_TIMEOUT_MS: u32 = 5_000;
+
+/// The embedded store.
+pub struct SqliteStore {
+    readers: Readers,
+    writer: Writer,
+}
+
+impl SqliteStore {
+    /// Opens the store in this file, making it and the folders on the way to it if need be, and
+    /// brings its schema up to date.
+    ///
+    /// # Errors
+    /// A sentence naming the file when it cannot be opened, is no store, or has a schema newer than
+    /// this program knows.
+    pub fn open(path: &Path, now: Timestamp) -> anyhow::Result<Self> {
+        use anyhow::Context as _;
+        let shown = path.display();
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            make_private_folder(folder)
+                .with_context(|| format!("the folder {} cannot be made", folder.display()))?;
+        }
+        let mut connection = connect(path).with_context(|| format!("the store {shown} cannot be opened"))?;
+        migrate::run(&mut connection, now).with_context(|| format!("the store {shown} cannot be used"))?;
+        Ok(Self { readers: Readers::new(path.to_owned()), writer: Writer::start(connection)? })
+    }
+}
+
+/// Makes a folder that only its owner can enter: the store holds personal data.
+fn make_private_folder(folder: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+/// A connection with the settings that every one of ours has.
+fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(path)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    connection.busy_timeout(std::time::Duration::from_millis(BUSY_TIMEOUT_MS.into()))?;
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    // A commit returns when the log is on the disk, not when the system has promised to write it.
+    connection.pragma_update(None, "synchronous", "full")?;
+    Ok(connection)
+}
+
+/// What a failure of SQLite means to whoever asked: that trying again may help, or that this
+/// program is at fault.
+fn failure(error: &rusqlite::Error) -> Error {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::ApiMisuse) | None => {
+            Error::Internal(error.to_string())
+        }
+        Some(_) => Error::Unavailable(error.to_string()),
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn user(&self, tenant: &TenantId, user_id: UserId) -> Result<Option<Kept>, Error> {
+        // On this thread: a lookup by key takes microseconds, handing it to another takes longer.
+        self.readers.read(|connection| {
+            connection
+                .prepare_cached("select version, document from users where tenant_id = ?1 and user_id = ?2")?
+                .query_row(params![tenant.as_str(), user_id.as_str()], rows::kept)
+                .optional()
+        })
+    }
+
+    async fn users(&self, tenant: &TenantId, list: List) -> Result<Page, Error> {
+        let tenant = tenant.clone();
+        self.readers.read_elsewhere(move |connection| users(connection, &tenant, list)).await
+    }
+
+    async fn keep(&self, change: UserChange) -> Result<(), KeepError> {
+        self.writer.run(Operation::Keep(Box::new(change))).await.map(|_| ())
+    }
+
+    async fn events(&self, tenant: &TenantId, after: i64, limit: u32) -> Result<Vec<(i64, Event)>, Error> {
+        let tenant = tenant.clone();
+        self.readers
+            .read_elsewhere(move |connection| {
+                connection
+                    .prepare_cached(
+                        "select position, event_id, type, time, user_id, identifier_id, method, key_id, key_name, request_id, personal \
+                         from events where tenant_id = ?1 and position > ?2 order by position limit ?3",
+                    )?
+                    .query_map(params![tenant.as_str(), after, limit], rows::event)?
+                    .collect()
+            })
+            .await
+    }
+
+    async fn create_tenant(&self, tenant: &TenantId, now: Timestamp) -> Result<bool, Error> {
+        self.write(Operation::CreateTenant(tenant.clone(), now)).await
+    }
+
+    async fn tenants(&self) -> Result<Vec<Tenant>, Error> {
+        self.readers.read(|connection| {
+            connection
+                .prepare("select tenant_id, created_at, users from tenants order by tenant_id")?
+                .query_map([], rows::tenant)?
+                .collect()
+        })
+    }
+
+    async fn create_key(&self, key: ApiKey) -> Result<bool, Error> {
+        self.write(Operation::CreateKey(Box::new(key))).await
+    }
+
+    async fn key(&self, id: KeyId) -> Result<Option<ApiKey>, Error> {
+        self.readers.read(|connection| {
+            connection
+                .prepare_cached(&format!("select {} from api_keys where key_id = ?1", rows::KEY_COLUMNS))?
+                .query_row([id.as_str()], rows::key)
+                .optional()
+        })
+    }
+
+    async fn keys(&self) -> Result<Vec<ApiKey>, Error> {
+        self.readers.read(|connection| {
+            connection
+                .prepare(&format!(
+                    "select {} from api_keys order by tenant_id, created_at, key_id",
+                    rows::KEY_COLUMNS
+                ))?
+                .query_map([], rows::key)?
+                .collect()
+        })
+    }
+
+    async fn revoke_key(&self, id: KeyId, now: Timestamp) -> Result<bool, Error> {
+        self.write(Operation::RevokeKey(id, now)).await
+    }
+
+    async fn touch_key(&self, id: KeyId, now: Timestamp) -> Result<(), Error> {
+        self.write(Operation::TouchKey(id, now)).await.map(|_| ())
+    }
+
+    async fn ping(&self) -> Result<(), Error> {
+        self.readers.read(|connection| connection.query_row("select 1 from tenants limit 1", [], |_| Ok(())))
+    }
+
+    async fn close(&self) {
+        self.writer.close().await;
+        self.readers.close();
+    }
+}
+
+impl SqliteStore {
+    /// Runs an operation that no other user can stand in the way of.
+    async fn write(&self, operation: Operation) -> Result<bool, Error> {
+        self.writer.run(operation).await.map_err(|error| match error {
+            KeepError::Failed(error) => error,
+            KeepError::Conflict | KeepError::Taken(_) => {
+                Error::Internal("an operation without a user ran into one".to_owned())
+            }
+        })
+    }
+}
+
+/// One page of users: the page's places are found in the sort's index alone, then their documents
+/// are fetched.
+fn users(connection: &Connection, tenant: &TenantId, list: List) -> rusqlite::Result<Page> {
+    let column = match list.sort {
+        SortKey::CreationTime => "creation_time",
+        SortKey::LastUpdated => "last_updated",
+    };
+    let direction = if list.descending { "desc" } else { "asc" };
+    let sql = format!(
+        "select document from (select user_row from users where tenant_id = ?1 \
+         order by {column} {direction}, user_id {direction} limit ?2 offset ?3) \
+         join users using (user_row) order by {column} {direction}, user_id {direction}"
+    );
+    // One transaction, so that the page and the total are of one moment.
+    let transaction = connection.unchecked_transaction()?;
+    let total = connection
+        .prepare_cached("select users from tenants where tenant_id = ?1")?
+        .query_row([tenant.as_str()], |row| row.get::<_, i64>(0))?;
+    let mut documents = connection
+        .prepare_cached(&sql)?
+        .query_map(
+            params![tenant.as_str(), i64::from(list.limit) + 1, list.offset.cast_signed()],
+            rows::document,
+        )?
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    transaction.finish()?;
+    let wanted = usize::try_from(list.limit).unwrap_or(usize::MAX);
+    let has_next = documents.len() > wanted;
+    documents.truncate(wanted);
+    Ok(Page { documents, total: total.unsigned_abs(), has_next })
+}
+
+/// The file that a store's URL names.
+///
+/// # Errors
+/// A sentence for the operator when the URL is not `sqlite:` and a path.
+pub fn path_of_url(url: &str) -> anyhow::Result<PathBuf> {
+    match url.strip_prefix("sqlite:") {
+        Some(path) if !path.is_empty() && path != ":memory:" => Ok(PathBuf::from(path)),
+        _ => anyhow::bail!(
+            "`{url}` is not a store: it is `sqlite:` and the path of a file, like sqlite:data/bonafide.db"
+        ),
+    }
+}

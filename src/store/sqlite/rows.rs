@@ -1,0 +1,151 @@
+//! Rows of the tables as values, and values as rows. Texts that an earlier version of this program
+//! wrote are read with the same types that wrote them.
+
+use std::str::FromStr;
+
+use bytes::Bytes;
+use rusqlite::types::{FromSqlError, Type};
+use rusqlite::{Connection, Row, params};
+use serde_json::{Map, Value};
+
+use super::super::{Kept, Tenant, Version};
+use crate::directory::api_key::{ApiKey, Scope};
+use crate::directory::event::{Actor, Event, EventType, Method, Personal};
+use crate::id::{EventId, IdentifierId, RequestId, TenantId};
+use crate::secret::KeyHash;
+use crate::time::Timestamp;
+
+pub(super) const KEY_COLUMNS: &str =
+    "key_id, tenant_id, name, secret_hash, scopes, created_at, expires_at, revoked_at, last_used_at";
+
+/// The text of a column as a type that reads itself from text.
+fn parsed<T: FromStr>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+    let text = row.get_ref(column)?.as_str()?;
+    text.parse().map_err(|_| unknown(column))
+}
+
+fn unknown(column: usize) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(FromSqlError::InvalidType))
+}
+
+fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Timestamp>> {
+    Ok(row.get::<_, Option<i64>>(column)?.map(Timestamp))
+}
+
+pub(super) fn document(row: &Row<'_>) -> rusqlite::Result<Bytes> {
+    Ok(Bytes::copy_from_slice(row.get_ref(0)?.as_bytes()?))
+}
+
+pub(super) fn kept(row: &Row<'_>) -> rusqlite::Result<Kept> {
+    let document = Bytes::copy_from_slice(row.get_ref(1)?.as_bytes()?);
+    Ok(Kept { version: Version(row.get(0)?), document })
+}
+
+pub(super) fn tenant(row: &Row<'_>) -> rusqlite::Result<Tenant> {
+    Ok(Tenant {
+        id: parsed(row, 0)?,
+        created_at: Timestamp(row.get(1)?),
+        users: row.get::<_, i64>(2)?.unsigned_abs(),
+    })
+}
+
+pub(super) fn key(row: &Row<'_>) -> rusqlite::Result<ApiKey> {
+    Ok(ApiKey {
+        id: parsed(row, 0)?,
+        tenant: parsed(row, 1)?,
+        name: row.get(2)?,
+        hash: KeyHash::from_stored(row.get(3)?),
+        // A scope that only a newer version of this program knows grants nothing here.
+        scopes: row.get_ref(4)?.as_str()?.split(' ').filter_map(Scope::from_name).collect(),
+        created_at: Timestamp(row.get(5)?),
+        expires_at: time(row, 6)?,
+        revoked_at: time(row, 7)?,
+        last_used_at: time(row, 8)?,
+    })
+}
+
+/// Adds a key; false if its tenant does not exist.
+pub(super) fn insert_key(connection: &Connection, key: &ApiKey) -> rusqlite::Result<bool> {
+    let scopes: Vec<&str> = key.scopes.iter().map(|scope| scope.as_str()).collect();
+    let added = connection.execute(
+        "insert into api_keys (key_id, tenant_id, name, secret_hash, scopes, created_at, expires_at) \
+         select ?1, tenant_id, ?3, ?4, ?5, ?6, ?7 from tenants where tenant_id = ?2",
+        params![
+            key.id.as_str(),
+            key.tenant.as_str(),
+            key.name,
+            key.hash.to_stored(),
+            scopes.join(" "),
+            key.created_at.0,
+            key.expires_at.map(|time| time.0),
+        ],
+    )?;
+    Ok(added == 1)
+}
+
+pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<(i64, Event)> {
+    let event = Event {
+        id: EventId::from_bytes(row.get(1)?),
+        kind: EventType::from_name(row.get_ref(2)?.as_str()?).ok_or_else(|| unknown(2))?,
+        time: Timestamp(row.get(3)?),
+        user_id: parsed(row, 4)?,
+        identifier_id: row.get::<_, Option<[u8; 16]>>(5)?.map(IdentifierId::from_bytes),
+        method: Method::from_name(row.get_ref(6)?.as_str()?).ok_or_else(|| unknown(6))?,
+        actor: Actor { key_id: parsed(row, 7)?, key_name: row.get(8)? },
+        request_id: RequestId::from_hex(row.get_ref(9)?.as_str()?).ok_or_else(|| unknown(9))?,
+        personal: row.get_ref(10)?.as_str_or_null()?.map(personal).unwrap_or_default(),
+    };
+    Ok((row.get(0)?, event))
+}
+
+/// Appends an event at the tenant's next position.
+pub(super) fn insert_event(
+    connection: &Connection,
+    tenant: &TenantId,
+    event: &Event,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "insert into events (tenant_id, position, event_id, type, time, user_id, identifier_id, method, key_id, key_name, request_id, personal) \
+             values (?1, (select coalesce(max(position), 0) + 1 from events where tenant_id = ?1), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        )?
+        .execute(params![
+            tenant.as_str(),
+            event.id.as_bytes(),
+            event.kind.as_str(),
+            event.time.0,
+            event.user_id.as_str(),
+            event.identifier_id.as_ref().map(IdentifierId::as_bytes),
+            event.method.as_str(),
+            event.actor.key_id.as_str(),
+            event.actor.key_name,
+            std::str::from_utf8(&event.request_id.to_hex()).expect("hexadecimal digits are ASCII"),
+            personal_json(&event.personal),
+        ])?;
+    Ok(())
+}
+
+fn personal_json(personal: &Personal) -> Option<String> {
+    let mut values = Map::new();
+    let mut put = |name: &str, value: Option<String>| {
+        if let Some(value) = value {
+            values.insert(name.to_owned(), Value::String(value));
+        }
+    };
+    put("address", personal.address.clone());
+    put("remote_address", personal.remote_address.map(|address| address.to_string()));
+    put("user_agent", personal.user_agent.clone());
+    put("reason", personal.reason.clone());
+    (!values.is_empty()).then(|| Value::Object(values).to_string())
+}
+
+fn personal(json: &str) -> Personal {
+    let values: Map<String, Value> = serde_json::from_str(json).unwrap_or_default();
+    let text = |name: &str| values.get(name).and_then(Value::as_str).map(str::to_owned);
+    Personal {
+        address: text("address"),
+        remote_address: text("remote_address").and_then(|address| address.parse().ok()),
+        user_agent: text("user_agent"),
+        reason: text("reason"),
+    }
+}

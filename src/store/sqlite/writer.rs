@@ -1,0 +1,349 @@
+//! The one thread that writes. It takes all changes that wait and commits them in one transaction,
+//! so that one sync of the disk serves them all.
+
+use std::sync::Mutex;
+use std::thread::JoinHandle;
+
+use rusqlite::{Connection, ffi, params};
+use tokio::sync::{mpsc, oneshot};
+
+use super::super::{DOCUMENT_SHAPE, DocumentChange, IdentifierChange, KeepError, Row, UserChange};
+use super::{failure, rows};
+use crate::directory::api_key::ApiKey;
+use crate::error::Error;
+use crate::id::{TenantId, UserId};
+use crate::secret::KeyId;
+use crate::time::Timestamp;
+
+/// How many changes wait before those who bring more must wait to hand theirs over.
+const QUEUE: usize = 4_096;
+/// How many changes share a commit at most; more would only make the first ones wait longer.
+const BATCH: usize = 256;
+
+/// Something to be written.
+pub(super) enum Operation {
+    Keep(Box<UserChange>),
+    CreateTenant(TenantId, Timestamp),
+    CreateKey(Box<ApiKey>),
+    RevokeKey(KeyId, Timestamp),
+    TouchKey(KeyId, Timestamp),
+}
+
+/// Whether the operation found something to do, or why it was not done.
+type Outcome = Result<bool, KeepError>;
+
+struct Job {
+    operation: Operation,
+    done: oneshot::Sender<Outcome>,
+}
+
+/// The handle of the writing thread.
+pub(super) struct Writer {
+    queue: Mutex<Option<mpsc::Sender<Job>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Writer {
+    pub(super) fn start(connection: Connection) -> std::io::Result<Self> {
+        let (queue, jobs) = mpsc::channel(QUEUE);
+        let thread = std::thread::Builder::new()
+            .name("bonafide-writer".to_owned())
+            .spawn(move || write_until_closed(connection, jobs))?;
+        Ok(Self { queue: Mutex::new(Some(queue)), thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Does an operation; it is durable when this returns.
+    pub(super) async fn run(&self, operation: Operation) -> Outcome {
+        let closed = || KeepError::Failed(Error::Unavailable("the store is closed".to_owned()));
+        let queue = self.queue.lock().ok().and_then(|queue| queue.clone()).ok_or_else(closed)?;
+        let (done, outcome) = oneshot::channel();
+        queue.send(Job { operation, done }).await.map_err(|_| closed())?;
+        outcome.await.map_err(|_| closed())?
+    }
+
+    /// Takes no more operations, and returns when those that wait are done and the file is closed.
+    pub(super) async fn close(&self) {
+        let queue = self.queue.lock().ok().and_then(|mut queue| queue.take());
+        drop(queue);
+        let thread = self.thread.lock().ok().and_then(|mut thread| thread.take());
+        if let Some(thread) = thread {
+            // The thread's panic has been printed already, and there is nobody left to tell.
+            let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+        }
+    }
+}
+
+fn write_until_closed(connection: Connection, mut jobs: mpsc::Receiver<Job>) {
+    let mut batch = Vec::with_capacity(BATCH);
+    while jobs.blocking_recv_many(&mut batch, BATCH) > 0 {
+        let (operations, waiting): (Vec<_>, Vec<_>) =
+            batch.drain(..).map(|job| (job.operation, job.done)).unzip();
+        let outcomes = commit(&connection, &operations);
+        for (done, outcome) in waiting.into_iter().zip(outcomes) {
+            // Whoever asked may have gone away; what was asked is done all the same.
+            let _ = done.send(outcome);
+        }
+    }
+    if let Err((_, error)) = connection.close() {
+        tracing::warn!(%error, "the store's file was not closed cleanly; it will be recovered when next opened");
+    }
+}
+
+/// Commits operations together. First as if none will fail, which is nearly always so; if one does,
+/// all is rolled back and done again with a savepoint around each, so that each fails alone.
+fn commit(connection: &Connection, operations: &[Operation]) -> Vec<Outcome> {
+    transaction(connection, || {
+        let outcomes: Vec<Outcome> =
+            operations.iter().map(|operation| apply(connection, operation)).collect();
+        let failed =
+            outcomes.iter().any(|outcome| matches!(outcome, Err(KeepError::Taken(_) | KeepError::Failed(_))));
+        if failed { Ok(None) } else { Ok(Some(outcomes)) }
+    })
+    .and_then(|outcomes| match outcomes {
+        Some(outcomes) => Ok(outcomes),
+        None => transaction(connection, || {
+            operations
+                .iter()
+                .map(|operation| apply_alone(connection, operation))
+                .collect::<rusqlite::Result<Vec<_>>>()
+                .map(Some)
+        })
+        .map(Option::unwrap_or_default),
+    })
+    .unwrap_or_else(|error| {
+        tracing::error!(%error, changes = operations.len(), "changes could not be committed");
+        operations.iter().map(|_| Err(KeepError::Failed(failure(&error)))).collect()
+    })
+}
+
+/// Runs `work` in a transaction that is kept only if `work` gives something.
+fn transaction<T>(
+    connection: &Connection,
+    work: impl FnOnce() -> rusqlite::Result<Option<T>>,
+) -> rusqlite::Result<Option<T>> {
+    connection.prepare_cached("begin immediate")?.execute([])?;
+    let result = work().and_then(|done| {
+        if done.is_some() {
+            connection.prepare_cached("commit")?.execute([])?;
+        }
+        Ok(done)
+    });
+    // Some failures, a full disk among them, have ended the transaction already.
+    if !connection.is_autocommit() {
+        connection.prepare_cached("rollback")?.execute([])?;
+    }
+    result
+}
+
+/// Applies one operation so that its failure leaves the others of the transaction as they are.
+fn apply_alone(connection: &Connection, operation: &Operation) -> rusqlite::Result<Outcome> {
+    connection.prepare_cached("savepoint one")?.execute([])?;
+    let outcome = apply(connection, operation);
+    if outcome.is_err() {
+        connection.prepare_cached("rollback to one")?.execute([])?;
+    }
+    connection.prepare_cached("release one")?.execute([])?;
+    Ok(outcome)
+}
+
+fn apply(connection: &Connection, operation: &Operation) -> Outcome {
+    let done = match operation {
+        Operation::Keep(change) => return keep(connection, change),
+        Operation::CreateTenant(tenant, now) => connection
+            .execute(
+                "insert into tenants (tenant_id, created_at) values (?1, ?2) on conflict do nothing",
+                params![tenant.as_str(), now.0],
+            )
+            .map(|added| added == 1),
+        Operation::CreateKey(key) => rows::insert_key(connection, key),
+        Operation::RevokeKey(id, now) => connection
+            .execute(
+                "update api_keys set revoked_at = coalesce(revoked_at, ?2) where key_id = ?1",
+                params![id.as_str(), now.0],
+            )
+            .map(|changed| changed == 1),
+        Operation::TouchKey(id, now) => connection
+            .prepare_cached(
+                "update api_keys set last_used_at = max(coalesce(last_used_at, 0), ?2) where key_id = ?1",
+            )
+            .and_then(|mut statement| statement.execute(params![id.as_str(), now.0]))
+            .map(|changed| changed == 1),
+    };
+    done.map_err(|error| failed(&error))
+}
+
+fn failed(error: &rusqlite::Error) -> KeepError {
+    KeepError::Failed(failure(error))
+}
+
+/// Applies a change of a user. Its first statement changes nothing when the version has moved on.
+fn keep(connection: &Connection, change: &UserChange) -> Outcome {
+    let UserChange { tenant, user_id, .. } = change;
+    let found = match &change.document {
+        DocumentChange::Create(row) => insert_user(connection, tenant, *user_id, row).map(|()| true),
+        DocumentChange::Replace(version, row) => connection
+            .prepare_cached(
+                "update users set version = version + 1, shape = ?4, document = ?5, last_updated = ?6 \
+                 where tenant_id = ?1 and user_id = ?2 and version = ?3",
+            )
+            .and_then(|mut statement| {
+                statement.execute(params![
+                    tenant.as_str(),
+                    user_id.as_str(),
+                    version.0,
+                    DOCUMENT_SHAPE,
+                    text(&row.document),
+                    row.last_updated.0
+                ])
+            })
+            .map(|changed| changed == 1),
+        DocumentChange::Delete(version) => connection
+            .prepare_cached("delete from users where tenant_id = ?1 and user_id = ?2 and version = ?3")
+            .and_then(|mut statement| {
+                statement.execute(params![tenant.as_str(), user_id.as_str(), version.0])
+            })
+            .and_then(|deleted| {
+                if deleted == 1 {
+                    delete_user_rows(connection, tenant, *user_id)?;
+                }
+                Ok(deleted == 1)
+            }),
+    };
+    if !found.map_err(|error| failed(&error))? {
+        return Err(KeepError::Conflict);
+    }
+    for identifier in &change.identifiers {
+        keep_identifier(connection, tenant, *user_id, identifier)?;
+    }
+    keep_terms_and_events(connection, change).map_err(|error| failed(&error))?;
+    Ok(true)
+}
+
+fn text(document: &[u8]) -> &str {
+    std::str::from_utf8(document).expect("a document is JSON, and so UTF-8")
+}
+
+fn insert_user(
+    connection: &Connection,
+    tenant: &TenantId,
+    user_id: UserId,
+    row: &Row,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "insert into users (tenant_id, user_id, version, shape, document, creation_time, last_updated) \
+             values (?1, ?2, 1, ?3, ?4, ?5, ?6)",
+        )?
+        .execute(params![
+            tenant.as_str(),
+            user_id.as_str(),
+            DOCUMENT_SHAPE,
+            text(&row.document),
+            row.creation_time.0,
+            row.last_updated.0
+        ])?;
+    connection
+        .prepare_cached("update tenants set users = users + 1 where tenant_id = ?1")?
+        .execute([tenant.as_str()])?;
+    Ok(())
+}
+
+fn delete_user_rows(connection: &Connection, tenant: &TenantId, user_id: UserId) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("delete from identifiers where tenant_id = ?1 and user_id = ?2")?
+        .execute([tenant.as_str(), user_id.as_str()])?;
+    connection
+        .prepare_cached("update tenants set users = users - 1 where tenant_id = ?1")?
+        .execute([tenant.as_str()])?;
+    Ok(())
+}
+
+fn keep_identifier(
+    connection: &Connection,
+    tenant: &TenantId,
+    user_id: UserId,
+    change: &IdentifierChange,
+) -> Result<(), KeepError> {
+    let (tenant, user) = (tenant.as_str(), user_id.as_str());
+    let (done, kind) = match change {
+        IdentifierChange::Add { id, kind, canonical, verified } => {
+            let added = connection
+                .prepare_cached(
+                    "insert into identifiers (tenant_id, user_id, identifier_id, kind, canonical, verified) \
+                     values (?1, ?2, ?3, ?4, ?5, ?6)",
+                )
+                .and_then(|mut statement| {
+                    statement.execute(params![
+                        tenant,
+                        user,
+                        id.as_bytes(),
+                        kind.as_str(),
+                        canonical,
+                        verified
+                    ])
+                });
+            (added, Some(*kind))
+        }
+        IdentifierChange::Remove(id) => {
+            let removed = connection
+                .prepare_cached(
+                    "delete from identifiers where tenant_id = ?1 and user_id = ?2 and identifier_id = ?3",
+                )
+                .and_then(|mut statement| statement.execute(params![tenant, user, id.as_bytes()]));
+            (removed, None)
+        }
+        IdentifierChange::Verify(id, kind) => {
+            let verified = connection
+                .prepare_cached(
+                    "update identifiers set verified = 1 where tenant_id = ?1 and user_id = ?2 and identifier_id = ?3",
+                )
+                .and_then(|mut statement| statement.execute(params![tenant, user, id.as_bytes()]));
+            (verified, Some(*kind))
+        }
+        IdentifierChange::Unverify(id) => {
+            let unverified = connection
+                .prepare_cached(
+                    "update identifiers set verified = 0, generation = generation + 1 \
+                     where tenant_id = ?1 and user_id = ?2 and identifier_id = ?3",
+                )
+                .and_then(|mut statement| statement.execute(params![tenant, user, id.as_bytes()]));
+            (unverified, None)
+        }
+    };
+    match (done, kind) {
+        (Ok(1), _) => Ok(()),
+        (Ok(_), _) => {
+            let fault = format!("user {user} has an identifier in the document that the table does not have");
+            Err(KeepError::Failed(Error::Internal(fault)))
+        }
+        (Err(error), Some(kind)) if is_taken(&error) => Err(KeepError::Taken(kind)),
+        (Err(error), _) => Err(failed(&error)),
+    }
+}
+
+/// Whether the unique index on owned identifiers has refused.
+fn is_taken(error: &rusqlite::Error) -> bool {
+    error.sqlite_error().is_some_and(|error| error.extended_code == ffi::SQLITE_CONSTRAINT_UNIQUE)
+}
+
+fn keep_terms_and_events(connection: &Connection, change: &UserChange) -> rusqlite::Result<()> {
+    let (tenant, user_id) = (change.tenant.as_str(), change.user_id);
+    for term in &change.removed_terms {
+        connection
+            .prepare_cached(
+                "delete from index_terms where tenant_id = ?1 and field = ?2 and value = ?3 and user_id = ?4",
+            )?
+            .execute([tenant, &term.field, &term.value, user_id.as_str()])?;
+    }
+    for term in &change.added_terms {
+        connection
+            .prepare_cached(
+                "insert into index_terms (tenant_id, field, value, user_id) values (?1, ?2, ?3, ?4)",
+            )?
+            .execute([tenant, &term.field, &term.value, user_id.as_str()])?;
+    }
+    for event in &change.events {
+        rows::insert_event(connection, &change.tenant, event)?;
+    }
+    Ok(())
+}
