@@ -13,6 +13,7 @@ pub struct Timestamp(pub i64);
 
 impl Timestamp {
     /// The moment that is `span` later; a part of a second does not count.
+    #[must_use]
     pub fn after(self, span: Duration) -> Self {
         Self(self.0.saturating_add(i64::try_from(span.as_secs()).unwrap_or(i64::MAX)))
     }

@@ -1,1 +1,3 @@
-fn main() {}
+//! The API through the real router, and the program through the real binary.
+
+mod process;

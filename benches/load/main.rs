@@ -1,1 +1,3 @@
+//! The load programs of `make bench`.
+
 fn main() {}

@@ -1,0 +1,1 @@
+//! The program as a process: its command line, its sockets, its durability.
