@@ -1,2 +1,451 @@
-#[cfg(test)]
-mod x {}
+//! What every store does alike: one suite of tests, run on each implementation.
+
+use std::sync::Arc;
+
+use super::index::{Identifiers, Term, terms};
+use super::*;
+use crate::directory::event::{Actor, Context, EventType, Origin};
+use crate::directory::user::{NewUser, User};
+use crate::id::{RequestId, SeededRandom};
+use crate::secret::PlainKey;
+
+/// Runs every test of the contract on the stores that `$open` makes: an async function without
+/// arguments that gives a store and what must be kept alive beside it.
+macro_rules! contract {
+    ($open:path) => {
+        $crate::store::contract::contract! { $open:
+            a_user_is_read_as_it_was_kept
+            a_change_on_an_old_version_conflicts_and_keeps_nothing
+            a_deleted_user_is_gone_and_can_neither_be_changed_nor_deleted
+            a_verified_address_belongs_to_one_user_of_a_tenant
+            unverified_addresses_do_not_block_each_other
+            a_freed_address_can_be_verified_by_another
+            a_username_belongs_to_one_user_of_a_tenant
+            tenants_do_not_see_or_block_each_other
+            what_fails_beside_others_fails_alone
+            pages_follow_the_sort_and_never_overlap
+            the_total_counts_creations_and_deletions
+            events_come_back_whole_in_the_order_they_were_kept
+            a_key_is_found_by_its_id_until_it_is_revoked
+            a_key_needs_its_tenant
+            a_tenant_is_made_once
+            a_closed_store_refuses_changes
+        }
+    };
+    ($open:path: $($name:ident)+) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                let (store, _kept) = $open().await;
+                $crate::store::contract::$name(&*store).await;
+                store.close().await;
+            }
+        )+
+    };
+}
+pub(crate) use contract;
+
+/// Makes users and changes of them, without an app.
+struct Maker {
+    random: SeededRandom,
+    origin: Origin,
+    now: Timestamp,
+}
+
+impl Maker {
+    fn new(tenant: &TenantId) -> Self {
+        let random = SeededRandom::new(7);
+        let origin = Origin {
+            tenant: tenant.clone(),
+            actor: Actor { key_id: PlainKey::new(&random).id(), key_name: "contract".to_owned() },
+            request_id: RequestId::new(&random),
+            remote_address: Some([192, 0, 2, 1].into()),
+            user_agent: Some("contract/1".to_owned()),
+            reason: Some("to see".to_owned()),
+        };
+        Self { random, origin, now: Timestamp(1_000) }
+    }
+
+    fn context(&self) -> Context<'_> {
+        Context { now: self.now, random: &self.random, origin: &self.origin }
+    }
+
+    fn user(&self, new: NewUser) -> (User, UserChange) {
+        let (mut user, events) = User::create(new, &self.context()).unwrap();
+        let change = UserChange {
+            tenant: self.origin.tenant.clone(),
+            user_id: user.user_id,
+            document: DocumentChange::Create(row(&mut user)),
+            identifiers: Identifiers::none().changes(&user),
+            removed_terms: Vec::new(),
+            added_terms: terms(&user),
+            events,
+        };
+        (user, change)
+    }
+
+    fn with_email(&self, email: &str, verified: bool) -> (User, UserChange) {
+        self.user(NewUser {
+            email: Some(email.to_owned()),
+            email_verified: verified,
+            ..NewUser::default()
+        })
+    }
+
+    /// The change that `rule` makes of `user`, decided on `version`.
+    fn change(
+        &self,
+        user: &mut User,
+        version: i64,
+        rule: impl FnOnce(&mut User, &Context) -> Vec<Event>,
+    ) -> UserChange {
+        let (before, terms_before) = (Identifiers::of(user), terms(user));
+        let events = rule(user, &self.context());
+        user.last_updated = self.now;
+        let (removed_terms, added_terms) = index::difference(&terms_before, &terms(user));
+        UserChange {
+            tenant: self.origin.tenant.clone(),
+            user_id: user.user_id,
+            identifiers: before.changes(user),
+            document: DocumentChange::Replace(Version(version), row(user)),
+            removed_terms,
+            added_terms,
+            events,
+        }
+    }
+
+    fn delete(&self, user: &User, version: i64) -> UserChange {
+        UserChange {
+            tenant: self.origin.tenant.clone(),
+            user_id: user.user_id,
+            document: DocumentChange::Delete(Version(version)),
+            identifiers: Vec::new(),
+            removed_terms: terms(user),
+            added_terms: Vec::new(),
+            events: vec![self.context().event(EventType::UserDeleted, user.user_id, None, None)],
+        }
+    }
+}
+
+fn row(user: &mut User) -> Row {
+    Row {
+        document: user.to_document().into(),
+        creation_time: user.creation_time,
+        last_updated: user.last_updated,
+    }
+}
+
+fn verify(user: &mut User, ctx: &Context) -> Vec<Event> {
+    user.verify_email(user.emails[0].id, ctx).unwrap()
+}
+
+fn unverify(user: &mut User, ctx: &Context) -> Vec<Event> {
+    user.unverify_email(user.emails[0].id, ctx).unwrap()
+}
+
+fn default() -> TenantId {
+    TenantId::default_tenant()
+}
+
+async fn count_events(store: &dyn Store) -> usize {
+    store.events(&default(), 0, 1000).await.unwrap().len()
+}
+
+pub(crate) async fn a_user_is_read_as_it_was_kept(store: &dyn Store) {
+    let (mut user, change) = Maker::new(&default()).with_email("Käthe@example.com", true);
+    assert_eq!(store.user(&default(), user.user_id).await.unwrap(), None);
+    store.keep(change).await.unwrap();
+    let kept = store.user(&default(), user.user_id).await.unwrap().unwrap();
+    assert_eq!(kept.version, Version(1));
+    assert_eq!(kept.document, user.to_document());
+    assert_eq!(User::from_document(&kept.document).unwrap().to_document(), kept.document);
+}
+
+pub(crate) async fn a_change_on_an_old_version_conflicts_and_keeps_nothing(store: &dyn Store) {
+    let maker = Maker::new(&default());
+    let (mut user, change) = maker.with_email("a@example.com", false);
+    store.keep(change).await.unwrap();
+    store.keep(maker.change(&mut user.clone(), 1, verify)).await.unwrap();
+    let kept = store.user(&default(), user.user_id).await.unwrap().unwrap();
+    let events = count_events(store).await;
+
+    let late = maker.change(&mut user, 1, |user, ctx| {
+        user.add_email(crate::directory::email::EmailAddress::parse("b@example.com").unwrap(), true, ctx)
+            .unwrap()
+    });
+    assert!(matches!(store.keep(late).await, Err(KeepError::Conflict)));
+    assert_eq!(store.user(&default(), user.user_id).await.unwrap().unwrap(), kept);
+    assert_eq!(count_events(store).await, events);
+    let (_, other) = maker.with_email("b@example.com", true);
+    store.keep(other).await.unwrap();
+}
+
+pub(crate) async fn a_deleted_user_is_gone_and_can_neither_be_changed_nor_deleted(store: &dyn Store) {
+    let maker = Maker::new(&default());
+    let (mut user, change) = maker.with_email("a@example.com", true);
+    store.keep(change).await.unwrap();
+    store.keep(maker.delete(&user, 1)).await.unwrap();
+    assert_eq!(store.user(&default(), user.user_id).await.unwrap(), None);
+    assert!(matches!(store.keep(maker.delete(&user, 1)).await, Err(KeepError::Conflict)));
+    let late = maker.change(&mut user, 1, unverify);
+    assert!(matches!(store.keep(late).await, Err(KeepError::Conflict)));
+    // Its address is free again.
+    store.keep(maker.with_email("a@example.com", true).1).await.unwrap();
+}
+
+pub(crate) async fn a_verified_address_belongs_to_one_user_of_a_tenant(store: &dyn Store) {
+    let maker = Maker::new(&default());
+    store.keep(maker.with_email("a@example.com", true).1).await.unwrap();
+    let taken = store.keep(maker.with_email("A@EXAMPLE.com", true).1).await;
+    assert!(matches!(taken, Err(KeepError::Taken(IdentifierKind::Email))), "{taken:?}");
+
+    let (mut other, change) = maker.with_email("a@Example.com", false);
+    store.keep(change).await.unwrap();
+    let kept = store.user(&default(), other.user_id).await.unwrap();
+    let events = count_events(store).await;
+    let taken = store.keep(maker.change(&mut other, 1, verify)).await;
+    assert!(matches!(taken, Err(KeepError::Taken(IdentifierKind::Email))), "{taken:?}");
+    assert_eq!(store.user(&default(), other.user_id).await.unwrap(), kept);
+    assert_eq!(count_events(store).await, events);
+}
+
+pub(crate) async fn unverified_addresses_do_not_block_each_other(store: &dyn Store) {
+    let maker = Maker::new(&default());
+    for _ in 0..3 {
+        store.keep(maker.with_email("a@example.com", false).1).await.unwrap();
+    }
+    store.keep(maker.with_email("a@example.com", true).1).await.unwrap();
+}
+
+pub(crate) async fn a_freed_address_can_be_verified_by_another(store: &dyn Store) {
+    let maker = Maker::new(&default());
+    let (mut first, change) = maker.with_email("a@example.com", true);
+    store.keep(change).await.unwrap();
+    let (mut second, change) = maker.with_email("a@example.com", false);
+    store.keep(change).await.unwrap();
+    store.keep(maker.change(&mut first, 1, unverify)).await.unwrap();
+    store.keep(maker.change(&mut second, 1, verify)).await.unwrap();
+    let taken = store.keep(maker.change(&mut first, 2, verify)).await;
+    assert!(matches!(taken, Err(KeepError::Taken(IdentifierKind::Email))), "{taken:?}");
+}
+
+pub(crate) async fn a_username_belongs_to_one_user_of_a_tenant(store: &dyn Store) {
+    let maker = Maker::new(&default());
+    let named = |name: &str| NewUser { username: Some(name.to_owned()), ..NewUser::default() };
+    store.keep(maker.user(named("alice")).1).await.unwrap();
+    let taken = store.keep(maker.user(named("ALICE")).1).await;
+    assert!(matches!(taken, Err(KeepError::Taken(IdentifierKind::Username))), "{taken:?}");
+}
+
+pub(crate) async fn tenants_do_not_see_or_block_each_other(store: &dyn Store) {
+    let acme: TenantId = "acme".parse().unwrap();
+    assert!(store.create_tenant(&acme, Timestamp(1)).await.unwrap());
+    let (ours, change) = Maker::new(&default()).with_email("a@example.com", true);
+    store.keep(change).await.unwrap();
+    let theirs_maker = Maker::new(&acme);
+    let (theirs, change) = theirs_maker.with_email("a@example.com", true);
+    // The same seed gave both the same id: even then they are two users.
+    assert_eq!(theirs.user_id, ours.user_id);
+    store.keep(change).await.unwrap();
+    store.keep(theirs_maker.delete(&theirs, 1)).await.unwrap();
+    assert!(store.user(&default(), ours.user_id).await.unwrap().is_some());
+    assert_eq!(store.user(&acme, ours.user_id).await.unwrap(), None);
+    assert_eq!(count_events(store).await, 3);
+    let all = List { sort: SortKey::CreationTime, descending: true, offset: 0, limit: 10 };
+    assert_eq!(store.users(&acme, all).await.unwrap().documents.len(), 0);
+    assert_eq!(store.users(&default(), all).await.unwrap().documents.len(), 1);
+}
+
+pub(crate) async fn what_fails_beside_others_fails_alone(store: &dyn Store) {
+    let maker = Maker::new(&default());
+    store.keep(maker.with_email("taken@example.com", true).1).await.unwrap();
+    let changes: Vec<_> = (0..40)
+        .map(|number| match number % 4 {
+            0 => maker.with_email("taken@example.com", true).1,
+            _ => maker.with_email(&format!("free{number}@example.com"), true).1,
+        })
+        .collect();
+    let users: Vec<_> = changes.iter().map(|change| change.user_id).collect();
+    let kept = futures_util::future::join_all(changes.into_iter().map(|change| store.keep(change))).await;
+    for (number, (user_id, kept)) in users.into_iter().zip(kept).enumerate() {
+        let found = store.user(&default(), user_id).await.unwrap();
+        if number % 4 == 0 {
+            assert!(matches!(kept, Err(KeepError::Taken(IdentifierKind::Email))), "{kept:?}");
+            assert_eq!(found, None);
+        } else {
+            kept.unwrap();
+            assert!(found.is_some());
+        }
+    }
+    let all = List { sort: SortKey::CreationTime, descending: true, offset: 0, limit: 100 };
+    assert_eq!(store.users(&default(), all).await.unwrap().total, 31);
+}
+
+pub(crate) async fn pages_follow_the_sort_and_never_overlap(store: &dyn Store) {
+    let mut maker = Maker::new(&default());
+    let mut made = Vec::new();
+    for number in 0..25 {
+        // Several of each second, so that ids must break ties.
+        maker.now = Timestamp(1_000 + number / 4);
+        let (user, change) = maker.with_email(&format!("u{number}@example.com"), false);
+        store.keep(change).await.unwrap();
+        made.push((user.creation_time, user.user_id));
+    }
+    // The first of them is changed last.
+    maker.now = Timestamp(9_000);
+    let first = made[0].1;
+    let mut user =
+        User::from_document(&store.user(&default(), first).await.unwrap().unwrap().document).unwrap();
+    store.keep(maker.change(&mut user, 1, verify)).await.unwrap();
+
+    made.sort_unstable();
+    for descending in [false, true] {
+        let mut listed = Vec::new();
+        for page in 0..4 {
+            let list =
+                List { sort: SortKey::CreationTime, descending, offset: page * 7, limit: 7 };
+            let page = store.users(&default(), list).await.unwrap();
+            assert_eq!(page.total, 25);
+            listed.extend(page.documents.iter().map(|document| User::from_document(document).unwrap().user_id));
+            assert_eq!(page.has_next, listed.len() < 25);
+        }
+        let mut expected: Vec<_> = made.iter().map(|(_, id)| *id).collect();
+        if descending {
+            expected.reverse();
+        }
+        assert_eq!(listed, expected);
+    }
+    let list = List { sort: SortKey::LastUpdated, descending: true, offset: 0, limit: 1 };
+    let newest = &store.users(&default(), list).await.unwrap().documents[0];
+    assert_eq!(User::from_document(newest).unwrap().user_id, first);
+    let beyond = List { sort: SortKey::LastUpdated, descending: true, offset: 1_000, limit: 10 };
+    let beyond = store.users(&default(), beyond).await.unwrap();
+    assert!(beyond.documents.is_empty() && !beyond.has_next);
+}
+
+pub(crate) async fn the_total_counts_creations_and_deletions(store: &dyn Store) {
+    let maker = Maker::new(&default());
+    let (user, change) = maker.with_email("a@example.com", true);
+    store.keep(change).await.unwrap();
+    store.keep(maker.with_email("b@example.com", true).1).await.unwrap();
+    assert!(store.keep(maker.with_email("b@example.com", true).1).await.is_err());
+    store.keep(maker.delete(&user, 1)).await.unwrap();
+    let tenants = store.tenants().await.unwrap();
+    assert_eq!(tenants.iter().map(|tenant| tenant.users).collect::<Vec<_>>(), [1]);
+}
+
+pub(crate) async fn events_come_back_whole_in_the_order_they_were_kept(store: &dyn Store) {
+    let maker = Maker::new(&default());
+    let (mut user, change) = maker.with_email("a@example.com", false);
+    let mut expected = change.events.clone();
+    store.keep(change).await.unwrap();
+    for (version, rule) in [(1, verify as fn(&mut User, &Context) -> Vec<Event>), (2, unverify), (3, verify)] {
+        let change = maker.change(&mut user, version, rule);
+        expected.extend(change.events.clone());
+        store.keep(change).await.unwrap();
+    }
+    let events = store.events(&default(), 0, 1000).await.unwrap();
+    assert!(events.is_sorted_by(|one, next| one.0 < next.0));
+    let half = events[1].0;
+    let rest = store.events(&default(), half, 2).await.unwrap();
+    assert_eq!(rest.as_slice(), &events[2..4]);
+    let events: Vec<_> = events.into_iter().map(|(_, event)| event).collect();
+    assert_eq!(events, expected);
+    assert_eq!(events[2].personal.reason.as_deref(), Some("to see"));
+    assert_eq!(events[2].personal.address.as_deref(), Some("a@example.com"));
+}
+
+fn key(tenant: &str, seed: u64) -> ApiKey {
+    let plain = PlainKey::new(&SeededRandom::new(seed));
+    ApiKey {
+        id: plain.id(),
+        tenant: tenant.parse().unwrap(),
+        name: "a \"name\"".to_owned(),
+        hash: plain.hash(),
+        scopes: vec![crate::directory::api_key::Scope::UsersRead, crate::directory::api_key::Scope::EmailsVerify],
+        created_at: Timestamp(5),
+        expires_at: Some(Timestamp(6)),
+        revoked_at: None,
+        last_used_at: None,
+    }
+}
+
+pub(crate) async fn a_key_is_found_by_its_id_until_it_is_revoked(store: &dyn Store) {
+    let key = key("default", 1);
+    assert!(store.key(key.id).await.unwrap().is_none());
+    assert!(!store.revoke_key(key.id, Timestamp(7)).await.unwrap());
+    assert!(store.create_key(key.clone()).await.unwrap());
+    let found = store.key(key.id).await.unwrap().unwrap();
+    assert!(found.hash.matches(&PlainKey::new(&SeededRandom::new(1))));
+    assert_eq!(
+        (found.name, found.scopes, found.created_at, found.expires_at, found.revoked_at, found.last_used_at),
+        (key.name, key.scopes, key.created_at, key.expires_at, None, None)
+    );
+    store.touch_key(key.id, Timestamp(8)).await.unwrap();
+    store.touch_key(key.id, Timestamp(7)).await.unwrap();
+    assert!(store.revoke_key(key.id, Timestamp(9)).await.unwrap());
+    assert!(store.revoke_key(key.id, Timestamp(10)).await.unwrap());
+    let found = store.key(key.id).await.unwrap().unwrap();
+    assert_eq!((found.last_used_at, found.revoked_at), (Some(Timestamp(8)), Some(Timestamp(9))));
+    assert_eq!(store.keys().await.unwrap().len(), 1);
+}
+
+pub(crate) async fn a_key_needs_its_tenant(store: &dyn Store) {
+    assert!(!store.create_key(key("nobody", 1)).await.unwrap());
+    assert!(store.keys().await.unwrap().is_empty());
+}
+
+pub(crate) async fn a_tenant_is_made_once(store: &dyn Store) {
+    let acme: TenantId = "acme".parse().unwrap();
+    assert!(store.create_tenant(&acme, Timestamp(1)).await.unwrap());
+    assert!(!store.create_tenant(&acme, Timestamp(2)).await.unwrap());
+    let tenants = store.tenants().await.unwrap();
+    assert_eq!(tenants.iter().map(|tenant| tenant.id.as_str()).collect::<Vec<_>>(), ["acme", "default"]);
+    assert_eq!(tenants[0].created_at, Timestamp(1));
+}
+
+pub(crate) async fn a_closed_store_refuses_changes(store: &dyn Store) {
+    store.ping().await.unwrap();
+    store.close().await;
+    let (_, change) = Maker::new(&default()).with_email("a@example.com", true);
+    assert!(matches!(store.keep(change).await, Err(KeepError::Failed(Error::Unavailable(_)))));
+}
+
+/// A user's terms are what the store was told to index, one for each searchable value.
+#[test]
+fn terms_follow_the_fields_of_a_user() {
+    let maker = Maker::new(&default());
+    let (mut user, _) = maker.with_email("Alice@Bücher.example", false);
+    user.private_data.insert(
+        "plan".to_owned(),
+        serde_json::json!({"Name": "GOLD", "seats": 3, "trial": false, "tags": ["a", "B"], "long": "x".repeat(257)}),
+    );
+    let shown: Vec<String> =
+        terms(&user).iter().map(|Term { field, value }| format!("{field}={value}")).collect();
+    assert_eq!(
+        shown,
+        [
+            "emails.domain=xn--bcher-kva.example",
+            "emails.email=alice@bücher.example",
+            "emails.email=alice@xn--bcher-kva.example",
+            "private_data.plan.Name=gold",
+            "private_data.plan.seats=3",
+            "private_data.plan.tags=a",
+            "private_data.plan.tags=b",
+        ]
+    );
+    let verified = maker.change(&mut user, 1, verify);
+    assert_eq!(verified.removed_terms, []);
+    assert_eq!(verified.added_terms, [Term { field: "emails.verified".into(), value: "true".to_owned() }]);
+}
+
+/// The suite wants a store that nobody else uses.
+pub(crate) async fn sqlite() -> (Arc<dyn Store>, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = super::sqlite::SqliteStore::open(&folder.path().join("contract.db"), Timestamp(0)).unwrap();
+    (Arc::new(store), folder)
+}
+
+mod on_sqlite {
+    super::contract!(super::sqlite);
+}
