@@ -1,15 +1,17 @@
 //! What handlers ask of a request: who calls, which ids the path names, the body, the page wanted.
 //! Everything here refuses with an [`Error`].
 
+use std::borrow::Cow;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request, State};
+use axum::extract::{FromRequest, FromRequestParts, MatchedPath, Request, State};
 use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_TYPE, HeaderName, USER_AGENT};
 use axum::http::request::Parts;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use percent_encoding::percent_decode_str;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use utoipa::IntoParams;
 
@@ -129,22 +131,23 @@ pub(super) struct IdentifierPath {
     pub(super) identifier_id: IdentifierId,
 }
 
-/// Calls `read` with a parameter of the path. One that cannot be decoded is as good as empty: it
-/// names nothing.
-async fn path_parameters(parts: &mut Parts) -> Option<RawPathParams> {
-    RawPathParams::from_request_parts(parts, &()).await.ok()
-}
-
-fn named<'a>(parameters: Option<&'a RawPathParams>, name: &str) -> &'a str {
-    parameters.and_then(|all| all.iter().find(|(key, _)| *key == name)).map_or("", |(_, value)| value)
+/// The segment of the path that stands where the route has `{name}`. Bytes that are not UTF-8 become
+/// a character that no id has.
+fn path_parameter<'a>(parts: &'a Parts, name: &str) -> Cow<'a, str> {
+    let route = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    let mut segments = route.split('/').zip(parts.uri.path().split('/'));
+    let wanted = |place: &str| {
+        place.strip_prefix('{').and_then(|place| place.strip_suffix('}')).is_some_and(|place| place == name)
+    };
+    let segment = segments.find(|(place, _)| wanted(place)).map_or("", |(_, segment)| segment);
+    percent_decode_str(segment).decode_utf8_lossy()
 }
 
 impl FromRequestParts<Arc<App>> for UserPath {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Error> {
-        let parameters = path_parameters(parts).await;
-        Ok(Self { user_id: UserId::from_path(named(parameters.as_ref(), "user_id")) })
+        Ok(Self { user_id: UserId::from_path(&path_parameter(parts, "user_id")) })
     }
 }
 
@@ -152,10 +155,9 @@ impl FromRequestParts<Arc<App>> for IdentifierPath {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Error> {
-        let parameters = path_parameters(parts).await;
         Ok(Self {
-            user_id: UserId::from_path(named(parameters.as_ref(), "user_id")),
-            identifier_id: IdentifierId::from_path(named(parameters.as_ref(), "identifier_id")),
+            user_id: UserId::from_path(&path_parameter(parts, "user_id")),
+            identifier_id: IdentifierId::from_path(&path_parameter(parts, "identifier_id")),
         })
     }
 }

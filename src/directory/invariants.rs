@@ -36,9 +36,11 @@ fn apply(user: &mut User, action: &Action, ctx: &Context) -> Result<Vec<Event>, 
         user.emails.get(index).map_or_else(|| IdentifierId::new(ctx.random), |email| email.id)
     };
     match action {
-        Action::Add(address, verified) => {
-            user.add_email(EmailAddress::parse(address).expect("the strategy makes addresses"), *verified, ctx)
-        }
+        Action::Add(address, verified) => user.add_email(
+            EmailAddress::parse(address).expect("the strategy makes addresses"),
+            *verified,
+            ctx,
+        ),
         Action::Remove(index) => user.remove_email(id(user, *index), ctx),
         Action::SetPrimary(index) => user.set_primary_email(id(user, *index), ctx),
         Action::Verify(index) => user.verify_email(id(user, *index), ctx),

@@ -85,11 +85,7 @@ impl Maker {
     }
 
     fn with_email(&self, email: &str, verified: bool) -> (User, UserChange) {
-        self.user(NewUser {
-            email: Some(email.to_owned()),
-            email_verified: verified,
-            ..NewUser::default()
-        })
+        self.user(NewUser { email: Some(email.to_owned()), email_verified: verified, ..NewUser::default() })
     }
 
     /// The change that `rule` makes of `user`, decided on `version`.
@@ -302,11 +298,11 @@ pub(crate) async fn pages_follow_the_sort_and_never_overlap(store: &dyn Store) {
     for descending in [false, true] {
         let mut listed = Vec::new();
         for page in 0..4 {
-            let list =
-                List { sort: SortKey::CreationTime, descending, offset: page * 7, limit: 7 };
+            let list = List { sort: SortKey::CreationTime, descending, offset: page * 7, limit: 7 };
             let page = store.users(&default(), list).await.unwrap();
             assert_eq!(page.total, 25);
-            listed.extend(page.documents.iter().map(|document| User::from_document(document).unwrap().user_id));
+            listed
+                .extend(page.documents.iter().map(|document| User::from_document(document).unwrap().user_id));
             assert_eq!(page.has_next, listed.len() < 25);
         }
         let mut expected: Vec<_> = made.iter().map(|(_, id)| *id).collect();
@@ -339,7 +335,8 @@ pub(crate) async fn events_come_back_whole_in_the_order_they_were_kept(store: &d
     let (mut user, change) = maker.with_email("a@example.com", false);
     let mut expected = change.events.clone();
     store.keep(change).await.unwrap();
-    for (version, rule) in [(1, verify as fn(&mut User, &Context) -> Vec<Event>), (2, unverify), (3, verify)] {
+    for (version, rule) in [(1, verify as fn(&mut User, &Context) -> Vec<Event>), (2, unverify), (3, verify)]
+    {
         let change = maker.change(&mut user, version, rule);
         expected.extend(change.events.clone());
         store.keep(change).await.unwrap();
@@ -362,7 +359,10 @@ fn key(tenant: &str, seed: u64) -> ApiKey {
         tenant: tenant.parse().unwrap(),
         name: "a \"name\"".to_owned(),
         hash: plain.hash(),
-        scopes: vec![crate::directory::api_key::Scope::UsersRead, crate::directory::api_key::Scope::EmailsVerify],
+        scopes: vec![
+            crate::directory::api_key::Scope::UsersRead,
+            crate::directory::api_key::Scope::EmailsVerify,
+        ],
         created_at: Timestamp(5),
         expires_at: Some(Timestamp(6)),
         revoked_at: None,

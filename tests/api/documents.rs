@@ -1,0 +1,78 @@
+//! The OpenAPI document, the reference page, and the documents of the repository that must agree
+//! with them.
+
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use serde_json::Value;
+
+use super::harness::Api;
+
+async fn without_key(api: &Api, path: &str) -> super::harness::Answer {
+    api.send(Request::builder().uri(path).body(Body::empty()).unwrap()).await
+}
+
+#[tokio::test]
+async fn the_document_is_served_and_the_kept_one_is_current() {
+    let api = Api::new().await;
+    let served = without_key(&api, "/openapi.json").await;
+    assert_eq!(served.json()["openapi"], "3.1.0");
+    let kept = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/openapi.json")).unwrap();
+    assert!(served.text() == kept, "docs/openapi.json is stale: run `make openapi`");
+}
+
+#[tokio::test]
+async fn the_reference_page_needs_nothing_from_elsewhere() {
+    let api = Api::new().await;
+    let page = without_key(&api, "/docs/").await;
+    assert_eq!(page.status, StatusCode::OK);
+    for path in ["index.css", "swagger-ui.css", "swagger-ui-bundle.js", "swagger-initializer.js"] {
+        assert_eq!(without_key(&api, &format!("/docs/{path}")).await.status, StatusCode::OK, "{path}");
+    }
+    assert!(!page.text().contains("http://") && !page.text().contains("https://"));
+    let start = without_key(&api, "/docs/swagger-initializer.js").await;
+    assert!(start.text().contains("/openapi.json") && start.text().contains("\"validatorUrl\": \"none\""));
+}
+
+#[tokio::test]
+async fn the_server_says_that_it_lives_and_that_the_store_answers() {
+    let api = Api::new().await;
+    for path in ["/healthz", "/readyz"] {
+        assert_eq!(without_key(&api, path).await.json()["status"], "ok");
+    }
+    api.app.store.close().await;
+    without_key(&api, "/healthz").await.json();
+}
+
+#[tokio::test]
+async fn every_operation_documents_its_answers_problems_and_examples() {
+    let api = Api::new().await;
+    let document = without_key(&api, "/openapi.json").await.json();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let name = format!("{method} {path}");
+            assert!(operation["summary"].is_string() && operation["operationId"].is_string(), "{name}");
+            let responses = operation["responses"].as_object().unwrap();
+            assert!(responses.keys().any(|status| status.starts_with('2')), "{name}");
+            for (status, response) in responses {
+                let response = resolve(&document, response);
+                assert!(response["description"].is_string(), "{name} {status}");
+                assert!(response["headers"]["x-request-id"].is_object(), "{name} {status}");
+                if !status.starts_with('2') {
+                    let examples = &response["content"]["application/problem+json"]["examples"];
+                    assert!(examples["example1"]["value"]["traceId"].is_string(), "{name} {status}");
+                } else if path.starts_with("/api") && status != "204" {
+                    assert!(!response["content"]["application/json"]["example"].is_null(), "{name} {status}");
+                }
+            }
+        }
+    }
+}
+
+fn resolve<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
+    match value["$ref"].as_str() {
+        Some(reference) => {
+            document.pointer(reference.trim_start_matches('#')).expect("the reference leads somewhere")
+        }
+        None => value,
+    }
+}

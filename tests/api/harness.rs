@@ -1,0 +1,198 @@
+//! An API to call in a test.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, Method, Request, StatusCode};
+use bonafide::app::App;
+use bonafide::directory::api_key::{ApiKey, Scope};
+use bonafide::directory::event::Event;
+use bonafide::id::{Random, SeededRandom, TenantId};
+use bonafide::secret::PlainKey;
+use bonafide::store::sqlite::SqliteStore;
+use bonafide::time::{Clock, ManualClock, Timestamp};
+use http_body_util::BodyExt;
+use serde_json::Value;
+use tower::ServiceExt;
+
+/// The moment at which every test begins.
+pub(crate) const START: Timestamp = Timestamp(1_640_975_400);
+
+/// A directory with an API, and a key that may do everything.
+pub(crate) struct Api {
+    router: Router,
+    pub(crate) app: Arc<App>,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) admin: String,
+    _folder: tempfile::TempDir,
+}
+
+impl Api {
+    pub(crate) async fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        let store = SqliteStore::open(&folder.path().join("test.db"), START).expect("a store can be made");
+        let clock = Arc::new(ManualClock::at(START));
+        let app = Arc::new(App::new(Arc::new(store), clock.clone(), Arc::new(SeededRandom::new(1))));
+        let router = bonafide::api::router(app.clone());
+        let mut api = Self { router, app, clock, admin: String::new(), _folder: folder };
+        api.admin = api.key(&[Scope::Admin]).await;
+        api
+    }
+
+    /// A new key of the default tenant.
+    pub(crate) async fn key(&self, scopes: &[Scope]) -> String {
+        self.key_of(&TenantId::default_tenant(), scopes, None).await
+    }
+
+    /// A new key.
+    pub(crate) async fn key_of(
+        &self,
+        tenant: &TenantId,
+        scopes: &[Scope],
+        expires_at: Option<Timestamp>,
+    ) -> String {
+        let plain = PlainKey::new(&*self.app.random as &dyn Random);
+        let key = ApiKey {
+            id: plain.id(),
+            tenant: tenant.clone(),
+            name: "test".to_owned(),
+            hash: plain.hash(),
+            scopes: scopes.to_vec(),
+            created_at: self.clock.now(),
+            expires_at,
+            revoked_at: None,
+            last_used_at: None,
+        };
+        assert!(self.app.store.create_key(key).await.expect("the store answers"));
+        plain.reveal()
+    }
+
+    /// A call with the admin's key; a body of `Null` is none.
+    pub(crate) async fn call(&self, method: Method, path: &str, body: Value) -> Answer {
+        self.call_as(&self.admin, method, path, body).await
+    }
+
+    /// A call with a key of one's own, the way published clients make it.
+    pub(crate) async fn call_as(&self, key: &str, method: Method, path: &str, body: Value) -> Answer {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("X-API-KEY", key)
+            .header("content-type", "application/json");
+        let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
+        self.send(request.body(body).expect("the request is well-formed")).await
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.call(Method::GET, path, Value::Null).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
+        self.call(Method::POST, path, body).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Answer {
+        self.call(Method::DELETE, path, Value::Null).await
+    }
+
+    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.expect("the router never fails");
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.expect("an answer can be read").to_bytes();
+        Answer { status: parts.status, headers: parts.headers, bytes: bytes.to_vec() }
+    }
+
+    /// A user with these fields.
+    pub(crate) async fn user(&self, fields: Value) -> Value {
+        self.post("/api/users", fields).await.json_of(StatusCode::CREATED)
+    }
+
+    /// Everything that has happened in the default tenant.
+    pub(crate) async fn events(&self) -> Vec<Event> {
+        let events = self.app.store.events(&TenantId::default_tenant(), 0, 1000).await;
+        events.expect("the store answers").into_iter().map(|(_, event)| event).collect()
+    }
+}
+
+/// What the API answered.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl Answer {
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().expect("our headers are text"))
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(&self.bytes).expect("our answers are text")
+    }
+
+    /// The JSON of an answer that must have this status.
+    #[track_caller]
+    pub(crate) fn json_of(&self, status: StatusCode) -> Value {
+        assert_eq!(self.status, status, "{}", self.text());
+        assert_eq!(self.header("content-type"), "application/json");
+        serde_json::from_slice(&self.bytes).expect("the answer is JSON")
+    }
+
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        self.json_of(StatusCode::OK)
+    }
+
+    /// The problem of an answer that must have this status, checked for all that problems share.
+    #[track_caller]
+    pub(crate) fn problem(&self, status: StatusCode) -> Value {
+        assert_eq!(self.status, status, "{}", self.text());
+        assert_eq!(self.header("content-type"), "application/problem+json");
+        let problem: Value = serde_json::from_slice(&self.bytes).expect("the problem is JSON");
+        let kind = problem["type"].as_str().expect("a problem has a type");
+        assert_eq!(
+            kind.split('#').next(),
+            Some(format!("https://httpstatuses.io/{}", status.as_u16()).as_str())
+        );
+        assert_eq!(problem["status"], status.as_u16());
+        assert_eq!(problem["title"].as_str(), status.canonical_reason());
+        assert!(problem["detail"].as_str().is_some_and(|detail| !detail.is_empty()));
+        assert!(problem["instance"].as_str().is_some_and(|path| path.starts_with('/')));
+        assert_eq!(problem["traceId"].as_str(), Some(self.header("x-request-id")));
+        match kind.split('#').nth(1) {
+            None => assert!(problem.get("errors").is_none()),
+            Some("validation-error") => {
+                let errors = problem["errors"].as_object().expect("errors by field");
+                assert!(!errors.is_empty());
+                for messages in errors.values() {
+                    let messages = messages.as_array().expect("a list of messages");
+                    assert!(!messages.is_empty() && messages.iter().all(Value::is_string));
+                }
+            }
+            Some("identity-validation-error") => {
+                for error in problem["errors"].as_array().expect("a list of errors") {
+                    assert!(error["code"].is_string() && error["description"].is_string());
+                }
+            }
+            Some(other) => panic!("an unknown kind of problem: {other}"),
+        }
+        problem
+    }
+
+    /// The codes of an identity error.
+    #[track_caller]
+    pub(crate) fn codes(&self) -> Vec<String> {
+        let problem = self.problem(StatusCode::UNPROCESSABLE_ENTITY);
+        let errors = problem["errors"].as_array().expect("an identity error");
+        errors.iter().map(|error| error["code"].as_str().expect("a code").to_owned()).collect()
+    }
+
+    /// The fields that a validation error names.
+    #[track_caller]
+    pub(crate) fn fields(&self) -> Vec<String> {
+        let problem = self.problem(StatusCode::UNPROCESSABLE_ENTITY);
+        problem["errors"].as_object().expect("a validation error").keys().cloned().collect()
+    }
+}

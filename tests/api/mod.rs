@@ -1,0 +1,11 @@
+//! The API through the real router, over a real store, at a fixed time and with foreseeable ids.
+
+mod documents;
+mod emails;
+mod harness;
+mod invariants;
+mod keys;
+mod problems;
+mod seeds;
+mod sweep;
+mod users;
