@@ -440,6 +440,7 @@ fn terms_follow_the_fields_of_a_user() {
 }
 
 /// The suite wants a store that nobody else uses.
+#[expect(clippy::unused_async, reason = "a store beyond this machine is opened by waiting")]
 pub(crate) async fn sqlite() -> (Arc<dyn Store>, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let store = super::sqlite::SqliteStore::open(&folder.path().join("contract.db"), Timestamp(0)).unwrap();
