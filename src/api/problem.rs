@@ -125,7 +125,7 @@ impl Problem {
 }
 
 impl IntoResponse for Error {
-    /// Carries the error to [`render`], which knows the request.
+    /// Carries the error to `render`, which knows the request.
     fn into_response(self) -> Response {
         let mut response = status(&self).into_response();
         response.extensions_mut().insert(Arc::new(self));

@@ -1,0 +1,48 @@
+# The commands of the project. `make` alone lists them.
+
+# Where cargo puts what it builds.
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint bench openapi need-build
+
+help: ## List the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
+
+run: need-build ## Build and start a server to try out, on 127.0.0.1:8080
+	@echo "Building in release; the first time takes some minutes."
+	cargo build --release
+	@# The program itself, not `cargo run`: it gets the signals that end it.
+	@exec "$(TARGET)/release/bonafide" serve --dev
+
+# strace counts what is synced to the disk; curl is the client that people paste into.
+test: need-build ## Run all tests
+	@scripts/need strace strace
+	@scripts/need curl curl
+	cargo test
+
+lint: need-build ## Check format, clippy, rustdoc and docs/openapi.json
+	cargo fmt --check
+	cargo clippy --all-targets -- -D warnings
+	@# Private items too: the comments are for those who change the code.
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items
+	cargo build
+	@"$(TARGET)/debug/bonafide" openapi | diff -u docs/openapi.json - \
+		|| { echo "docs/openapi.json is not what the code says: run 'make openapi' and commit it." >&2; exit 1; }
+
+bench: need-build ## Measure a release build, with wrk
+	@scripts/need wrk wrk
+	cargo bench --bench load
+
+openapi: need-build ## Write docs/openapi.json anew
+	cargo build
+	@# By a second file: a failure must not leave half a document.
+	"$(TARGET)/debug/bonafide" openapi >docs/openapi.json.new
+	mv docs/openapi.json.new docs/openapi.json
+
+# SQLite and the TLS code are C: they need a compiler.
+need-build:
+	@command -v cargo >/dev/null || { \
+		echo "Rust is needed: install rustup from https://rustup.rs, it picks the version of rust-toolchain.toml." >&2; \
+		exit 1; }
+	@scripts/need cc build-essential
