@@ -30,9 +30,9 @@ lint: need-build ## Check format, clippy, rustdoc and docs/openapi.json
 	@"$(TARGET)/debug/bonafide" openapi | diff -u docs/openapi.json - \
 		|| { echo "docs/openapi.json is not what the code says: run 'make openapi' and commit it." >&2; exit 1; }
 
-bench: need-build ## Measure a release build, with wrk
+bench: need-build ## Measure a release build beside this machine's limits (BENCH=--quick for a short look)
 	@scripts/need wrk wrk
-	cargo bench --bench load
+	cargo bench --bench load -- $(BENCH)
 
 openapi: need-build ## Write docs/openapi.json anew
 	cargo build

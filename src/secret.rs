@@ -25,11 +25,11 @@ impl KeyId {
 }
 
 impl FromStr for KeyId {
-    type Err = MalformedKey;
+    type Err = MalformedKeyId;
 
-    fn from_str(text: &str) -> Result<Self, MalformedKey> {
-        let bytes: [u8; ID_LENGTH] = text.as_bytes().try_into().map_err(|_| MalformedKey)?;
-        if bytes.iter().all(u8::is_ascii_alphanumeric) { Ok(Self(bytes)) } else { Err(MalformedKey) }
+    fn from_str(text: &str) -> Result<Self, MalformedKeyId> {
+        let bytes: [u8; ID_LENGTH] = text.as_bytes().try_into().map_err(|_| MalformedKeyId)?;
+        if bytes.iter().all(u8::is_ascii_alphanumeric) { Ok(Self(bytes)) } else { Err(MalformedKeyId) }
     }
 }
 
@@ -44,6 +44,11 @@ impl fmt::Debug for KeyId {
         f.write_str(self.as_str())
     }
 }
+
+/// A text that is not the id of an API key.
+#[derive(Debug, thiserror::Error)]
+#[error("not a key's id: it is the 12 letters and digits between `bf_` and the next `_`")]
+pub struct MalformedKeyId;
 
 /// A text that is not an API key of ours. It never repeats the text.
 #[derive(Debug, thiserror::Error)]
@@ -98,7 +103,7 @@ impl FromStr for PlainKey {
             text.strip_prefix("bf_").and_then(|rest| rest.split_once('_')).ok_or(MalformedKey)?;
         let secret: [u8; SECRET_LENGTH] = secret.as_bytes().try_into().map_err(|_| MalformedKey)?;
         if secret.iter().all(u8::is_ascii_alphanumeric) {
-            Ok(Self { id: id.parse()?, secret })
+            Ok(Self { id: id.parse().map_err(|_| MalformedKey)?, secret })
         } else {
             Err(MalformedKey)
         }

@@ -102,7 +102,7 @@ fn complete_operation(path: &str, operation: &mut Value, examples: &Examples) {
         .as_array()
         .is_some_and(|all| all.iter().any(|parameter| parameter["in"] == "query"));
     let id = operation["operationId"].as_str().unwrap_or_default().to_owned();
-    let mut problems = vec!["500", "503"];
+    let mut problems = vec!["405", "500", "503"];
     if guarded {
         problems.extend(["401", "403"]);
     }
@@ -128,7 +128,7 @@ fn complete_operation(path: &str, operation: &mut Value, examples: &Examples) {
             if id == "getAllUsers" {
                 content["schema"]["items"] = json!({"$ref": "#/components/schemas/UserSummary"});
                 response["headers"]["x-pagination"]["example"] = json!(
-                    "{\"current_page\":1,\"has_next\":false,\"has_previous\":false,\"page_size\":10,\"total_count\":1}"
+                    "{\"page_size\":10,\"current_page\":1,\"total_count\":1,\"has_previous\":false,\"has_next\":false}"
                 );
             }
         }
@@ -216,6 +216,11 @@ impl Examples {
                 "404",
                 "The path names something that is not there.",
                 vec![Error::NotFound(Missing::User), Error::NotFound(Missing::Email)],
+            ),
+            (
+                "405",
+                "The path does not take the method; the header `allow` names those it takes.",
+                vec![Error::MethodNotAllowed],
             ),
             ("408", "The body did not arrive in time.", vec![Error::Timeout]),
             ("413", "The body is larger than 1 MiB.", vec![Error::TooLarge { limit: MAX_BODY_BYTES }]),

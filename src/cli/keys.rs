@@ -19,16 +19,16 @@ pub(super) enum Command {
     /// Create a key and print it; this is the only time it is shown
     Create {
         /// What the key is for, as it will stand beside everything that is done with it
-        #[arg(long, env = "BONAFIDE_NAME", value_parser = NonEmptyStringValueParser::new())]
+        #[arg(long, env = "BONAFIDE_KEY_NAME", value_parser = NonEmptyStringValueParser::new())]
         name: String,
         /// What it may do, with commas between: users:read, users:write, emails:verify, admin
-        #[arg(long, env = "BONAFIDE_SCOPES", value_name = "LIST", value_delimiter = ',', required = true, value_parser = scope)]
+        #[arg(long, env = "BONAFIDE_KEY_SCOPES", value_name = "LIST", value_delimiter = ',', required = true, value_parser = scope)]
         scopes: Vec<Scope>,
         /// The tenant whose directory it opens
         #[arg(long, env = "BONAFIDE_TENANT", default_value = "default")]
         tenant: TenantId,
         /// For how long it works, like 12h, 30d or 1y; for ever if not given
-        #[arg(long, env = "BONAFIDE_EXPIRES", value_name = "DURATION", value_parser = duration)]
+        #[arg(long, env = "BONAFIDE_KEY_EXPIRES", value_name = "DURATION", value_parser = duration)]
         expires: Option<Duration>,
         #[command(flatten)]
         store: StoreOption,
@@ -41,7 +41,7 @@ pub(super) enum Command {
     /// Revoke a key for good; a running server refuses it within a second
     Revoke {
         /// The key's id: the 12 characters between `bf_` and the next `_`
-        #[arg(env = "BONAFIDE_ID")]
+        #[arg(env = "BONAFIDE_KEY_ID")]
         id: KeyId,
         #[command(flatten)]
         store: StoreOption,

@@ -15,5 +15,11 @@ pub(super) fn start(directives: &str) -> Result<()> {
     } else {
         log.json().flatten_event(true).init();
     }
+    std::panic::set_hook(Box::new(|panic| {
+        // What a panic says may quote a value: only where it happened is told at any level.
+        let place = panic.location().map(ToString::to_string);
+        tracing::error!(place, "a panic: a fault of this program");
+        tracing::debug!(panic = panic.payload_as_str(), "what the panic says");
+    }));
     Ok(())
 }

@@ -1,7 +1,6 @@
 //! `bonafide serve`.
 
 use std::fmt::Write;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -28,7 +27,7 @@ pub(super) struct Options {
     store: StoreOption,
     /// The address to listen on; port 0 picks a free one
     #[arg(long, value_name = "ADDR", env = "BONAFIDE_LISTEN", default_value = "127.0.0.1:8080")]
-    listen: SocketAddr,
+    listen: String,
     /// The URL by which clients reach the server; the address bound if not given
     #[arg(long, value_name = "URL", env = "BONAFIDE_PUBLIC_URL")]
     public_url: Option<url::Url>,
@@ -74,7 +73,7 @@ pub(super) async fn run(options: Options, clock: Arc<SystemClock>) -> Result<()>
     let store = options.store.open(&*clock)?;
     let certificate = options.certificate()?;
     let tls = certificate.as_ref().map(CertificateFiles::acceptor).transpose()?;
-    let listener = TcpListener::bind(options.listen)
+    let listener = TcpListener::bind(&options.listen)
         .await
         .with_context(|| format!("the address {} cannot be listened on", options.listen))?;
     let scheme = if tls.is_some() { "https" } else { "http" };

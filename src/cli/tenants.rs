@@ -13,7 +13,7 @@ pub(super) enum Command {
     /// Create a tenant: a directory of its own, with its own users and keys
     Create {
         /// Its name: lower-case letters, digits and hyphens
-        #[arg(env = "BONAFIDE_NAME")]
+        #[arg(env = "BONAFIDE_TENANT")]
         name: TenantId,
         #[command(flatten)]
         store: StoreOption,

@@ -59,7 +59,7 @@ pub trait Store: Send + Sync {
     /// Notes that a key was used.
     async fn touch_key(&self, id: KeyId, now: Timestamp) -> Result<(), Error>;
 
-    /// Whether the store answers.
+    /// Whether the store answers, and takes changes.
     async fn ping(&self) -> Result<(), Error>;
 
     /// Finishes what is under way and closes the store.

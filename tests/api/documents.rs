@@ -1,6 +1,8 @@
 //! The OpenAPI document, the reference page, and the documents of the repository that must agree
 //! with them.
 
+use std::collections::BTreeMap;
+
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use serde_json::Value;
@@ -41,6 +43,36 @@ async fn the_server_says_that_it_lives_and_that_the_store_answers() {
     }
     api.app.store.close().await;
     without_key(&api, "/healthz").await.json();
+}
+
+#[tokio::test]
+async fn the_table_of_scopes_in_the_api_design_is_that_of_the_document() {
+    let api = Api::new().await;
+    let document = without_key(&api, "/openapi.json").await.json();
+    let mut documented = BTreeMap::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            if let Some(scope) = operation["security"][0]["ApiKey"][0].as_str() {
+                let call = format!("`{} {path}`", method.to_uppercase());
+                documented.insert(
+                    format!("`{}`", operation["operationId"].as_str().unwrap()),
+                    (call, format!("`{scope}`")),
+                );
+            }
+        }
+    }
+    let design = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/API-DESIGN.md")).unwrap();
+    let table: BTreeMap<_, _> = design
+        .lines()
+        .skip_while(|line| !line.starts_with("| Operation"))
+        .skip(2)
+        .take_while(|line| line.starts_with('|'))
+        .map(|line| {
+            let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+            (cells[0].to_owned(), (cells[1].to_owned(), cells[2].to_owned()))
+        })
+        .collect();
+    assert_eq!(table, documented);
 }
 
 #[tokio::test]

@@ -27,6 +27,8 @@ pub(super) enum Operation {
     CreateKey(Box<ApiKey>),
     RevokeKey(KeyId, Timestamp),
     TouchKey(KeyId, Timestamp),
+    /// Shows that the thread lives and the file can be locked for writing.
+    Nothing,
 }
 
 /// Whether the operation found something to do, or why it was not done.
@@ -168,6 +170,7 @@ fn apply(connection: &Connection, operation: &Operation) -> Outcome {
             )
             .and_then(|mut statement| statement.execute(params![id.as_str(), now.0]))
             .map(|changed| changed == 1),
+        Operation::Nothing => Ok(false),
     };
     done.map_err(|error| failed(&error))
 }
