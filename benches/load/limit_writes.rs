@@ -1,0 +1,163 @@
+//! The limit of writing: one thread that does to the same users, on the same disk, what verifying
+//! cannot do without, and has no server, no rules and nothing to search by.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom;
+use rusqlite::{Connection, Transaction, params};
+
+use crate::figures::Figures;
+
+/// How many changes share a commit: as many as there are connections where it is compared.
+const BATCH: usize = 64;
+
+/// What the store has, without what only searching and sorting need.
+const SCHEMA: &str = "
+create table users (
+    user_row integer primary key,
+    tenant_id text not null,
+    user_id text not null,
+    version integer not null,
+    document text not null
+) strict;
+create unique index users_id on users (tenant_id, user_id);
+create table identifiers (
+    tenant_id text not null,
+    user_id text not null,
+    identifier_id blob not null,
+    kind text not null,
+    canonical text not null,
+    verified integer not null,
+    primary key (tenant_id, user_id, identifier_id)
+) strict, without rowid;
+create unique index identifiers_owned on identifiers (tenant_id, kind, canonical)
+    where verified = 1 or kind = 'username';
+create table events (
+    tenant_id text not null,
+    position integer not null,
+    time integer not null,
+    user_id text not null,
+    identifier_id blob not null,
+    details text not null,
+    primary key (tenant_id, position)
+) strict, without rowid;
+";
+
+/// As long as what the store keeps of an event beside the columns above.
+const DETAILS: &str = "0123456789abcdef user.email.verified admin_api abcdefghijkl load \
+    0123456789abcdef0123456789abcdef {\"address\":\"user.00000@one.example.com\",\"remote_address\":\"127.0.0.1\"}";
+
+/// A user, and the address that is marked.
+struct Target {
+    tenant_id: String,
+    user_id: String,
+    identifier_id: Vec<u8>,
+    document: String,
+}
+
+/// Copies the users of a store into a file for [`run`].
+pub(crate) fn prepare(store: &Path, file: &Path) -> Result<()> {
+    let connection = connect(file)?;
+    connection.execute_batch(SCHEMA)?;
+    connection.execute("attach ?1 as store", [store.to_str().context("the path is not text")?])?;
+    connection.execute_batch(
+        "insert into users (tenant_id, user_id, version, document)
+             select tenant_id, user_id, version, document from store.users order by user_row;
+         insert into identifiers
+             select tenant_id, user_id, identifier_id, kind, canonical, verified from store.identifiers;
+         detach store;",
+    )?;
+    // What is still in the log would be written during the first run.
+    connection.query_row("pragma wal_checkpoint(truncate)", [], |_| Ok(()))?;
+    connection.close().map_err(|(_, error)| error.into())
+}
+
+/// Marks users for so long and prints the figures as JSON; the times are those of whole batches.
+pub(crate) fn run(file: &Path, seconds: u32) -> Result<()> {
+    let mut connection = connect(file)?;
+    let mut targets = targets(&connection)?;
+    ensure!(!targets.is_empty(), "{} has no users", file.display());
+    targets.shuffle(&mut StdRng::seed_from_u64(2));
+    let mut order = targets.iter().cycle();
+    let mut position = connection
+        .query_row("select coalesce(max(position), 0) from events", [], |row| row.get::<_, i64>(0))?;
+
+    let mut batches = Vec::new();
+    let span = Duration::from_secs(seconds.into());
+    let start = Instant::now();
+    while start.elapsed() < span {
+        let begun = Instant::now();
+        let transaction = connection.transaction()?;
+        for target in order.by_ref().take(BATCH) {
+            position += 1;
+            mark(&transaction, target, position)?;
+        }
+        transaction.commit()?;
+        batches.push(u64::try_from(begun.elapsed().as_micros())?);
+    }
+    let taken = start.elapsed();
+
+    batches.sort_unstable();
+    let figures = Figures {
+        count: (batches.len() * BATCH) as u64,
+        seconds: taken.as_secs_f64(),
+        p50_us: batches[batches.len() / 2],
+        p99_us: batches[batches.len() * 99 / 100],
+    };
+    println!("{}", serde_json::to_string(&figures)?);
+    Ok(())
+}
+
+fn connect(file: &Path) -> Result<Connection> {
+    let connection = Connection::open(file)?;
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    connection.pragma_update(None, "synchronous", "full")?;
+    Ok(connection)
+}
+
+/// Every user with the first of their emails.
+fn targets(connection: &Connection) -> Result<Vec<Target>> {
+    let mut statement = connection.prepare(
+        "select tenant_id, user_id, document,
+             (select identifier_id from identifiers i
+              where i.tenant_id = u.tenant_id and i.user_id = u.user_id and kind = 'email' limit 1)
+         from users u",
+    )?;
+    let targets = statement.query_map([], |row| {
+        Ok(Target {
+            tenant_id: row.get(0)?,
+            user_id: row.get(1)?,
+            document: row.get(2)?,
+            identifier_id: row.get(3)?,
+        })
+    })?;
+    Ok(targets.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Turns the address to the other state, so that every change is one, whatever the last run left.
+fn mark(transaction: &Transaction<'_>, target: &Target, position: i64) -> Result<()> {
+    let Target { tenant_id, user_id, identifier_id, document } = target;
+    let documents = transaction
+        .prepare_cached(
+            "update users set version = version + 1, document = ?3 where tenant_id = ?1 and user_id = ?2",
+        )?
+        .execute(params![tenant_id, user_id, document])?;
+    let identifiers = transaction
+        .prepare_cached(
+            "update identifiers set verified = 1 - verified \
+             where tenant_id = ?1 and user_id = ?2 and identifier_id = ?3",
+        )?
+        .execute(params![tenant_id, user_id, identifier_id])?;
+    ensure!((documents, identifiers) == (1, 1), "user {user_id} was not found");
+    transaction
+        .prepare_cached(
+            "insert into events (tenant_id, position, time, user_id, identifier_id, details) \
+             values (?1, ?2, 0, ?3, ?4, ?5)",
+        )?
+        .execute(params![tenant_id, position, user_id, identifier_id, DETAILS])?;
+    Ok(())
+}
