@@ -31,9 +31,7 @@ const GRACE: Duration = Duration::from_secs(10);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// What a client over the bound on connections is told, before its connection is closed.
-const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
-    content-type: application/problem+json\r\nconnection: close\r\nretry-after: 1\r\ncontent-length: 154\r\n\r\n\
-    {\"type\":\"https://httpstatuses.io/503\",\"title\":\"Service Unavailable\",\"status\":503,\
+const FULL: &str = "{\"type\":\"https://httpstatuses.io/503\",\"title\":\"Service Unavailable\",\"status\":503,\
     \"detail\":\"The server has all the connections that it takes. Try again soon.\"}";
 
 /// How connections are made and bounded.
@@ -79,8 +77,13 @@ pub async fn serve(listener: TcpListener, router: Router, settings: Settings, en
 /// Tells a client that there is no room. Over TLS it is only closed: a handshake is what costs.
 async fn refuse(mut stream: TcpStream, tls: bool) {
     if !tls {
+        let answer = format!(
+            "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\n\
+             connection: close\r\nretry-after: 1\r\ncontent-length: {}\r\n\r\n{FULL}",
+            FULL.len()
+        );
         // The client may have gone already.
-        let _ = tokio::time::timeout(Duration::from_secs(1), stream.write_all(FULL)).await;
+        let _ = tokio::time::timeout(Duration::from_secs(1), stream.write_all(answer.as_bytes())).await;
     }
 }
 
