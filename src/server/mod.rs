@@ -15,7 +15,7 @@ use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsAcceptor;
 
 use crate::api::RemoteAddress;
@@ -126,7 +126,10 @@ impl Server {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let router = self.router.clone();
+        let begun = Arc::new(Notify::new());
+        let begins = begun.clone();
         let service = tower::service_fn(move |mut request: hyper::Request<Incoming>| {
+            begins.notify_one();
             request.extensions_mut().insert(RemoteAddress(remote.ip().to_canonical()));
             let expects_go_ahead = request.headers().contains_key(hyper::header::EXPECT);
             let request = request.map(|body| Lingering::around(body, expects_go_ahead));
@@ -134,8 +137,20 @@ impl Server {
         });
         let connection =
             self.http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service)).into_owned();
-        if let Err(error) = watcher.watch(connection).await {
-            tracing::debug!(%error, "a connection ended early");
+        // The time-out for heads begins only once it is known which version of HTTP the client
+        // speaks, which one that says nothing never tells.
+        let silence = async {
+            if tokio::time::timeout(HEADER_TIMEOUT, begun.notified()).await.is_ok() {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            ended = watcher.watch(connection) => {
+                if let Err(error) = ended {
+                    tracing::debug!(%error, "a connection ended early");
+                }
+            }
+            () = silence => tracing::debug!("a connection brought no request in time"),
         }
     }
 }
