@@ -1,1 +1,5 @@
 //! The program as a process: its command line, its sockets, its durability.
+
+mod client;
+mod journey;
+mod server;
