@@ -2,4 +2,6 @@
 
 mod client;
 mod journey;
+mod kill;
+mod race;
 mod server;
