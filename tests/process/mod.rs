@@ -3,5 +3,6 @@
 mod client;
 mod journey;
 mod kill;
+mod power_loss;
 mod race;
 mod server;
