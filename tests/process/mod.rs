@@ -15,3 +15,4 @@ mod race;
 mod raw;
 mod server;
 mod signals;
+mod tls;
