@@ -30,6 +30,11 @@ const GRACE: Duration = Duration::from_secs(10);
 /// How long nothing is accepted after the system refused to, for want of files most likely.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// How long the refusal of a connection too many may take.
+const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
+/// How many are refused with words at once; more are only closed.
+const REFUSALS: usize = 64;
+
 /// What a client over the bound on connections is told, before its connection is closed.
 const FULL: &str = "{\"type\":\"https://httpstatuses.io/503\",\"title\":\"Service Unavailable\",\"status\":503,\
     \"detail\":\"The server has all the connections that it takes. Try again soon.\"}";
@@ -45,6 +50,7 @@ pub struct Settings {
 /// Serves the router until `end` comes, then finishes what is under way, for ten seconds at most.
 pub async fn serve(listener: TcpListener, router: Router, settings: Settings, end: impl Future<Output = ()>) {
     let connections = Arc::new(Semaphore::new(settings.max_connections));
+    let refusals = Arc::new(Semaphore::new(REFUSALS));
     let graceful = GracefulShutdown::new();
     let server = Arc::new(Server { router, tls: settings.tls, http: http_settings() });
     tokio::pin!(end);
@@ -65,7 +71,12 @@ pub async fn serve(listener: TcpListener, router: Router, settings: Settings, en
             tokio::spawn(server.clone().connection(stream, remote, graceful.watcher(), permit));
         } else {
             tracing::warn!("a connection was refused: there are as many as the server takes");
-            tokio::spawn(refuse(stream, server.tls.is_some()));
+            // Over TLS it is only closed: a handshake is what costs.
+            if server.tls.is_none()
+                && let Ok(permit) = refusals.clone().try_acquire_owned()
+            {
+                tokio::spawn(refuse(stream, permit));
+            }
         }
     }
     drop(listener);
@@ -74,17 +85,21 @@ pub async fn serve(listener: TcpListener, router: Router, settings: Settings, en
     }
 }
 
-/// Tells a client that there is no room. Over TLS it is only closed: a handshake is what costs.
-async fn refuse(mut stream: TcpStream, tls: bool) {
-    if !tls {
-        let answer = format!(
-            "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\n\
-             connection: close\r\nretry-after: 1\r\ncontent-length: {}\r\n\r\n{FULL}",
-            FULL.len()
-        );
-        // The client may have gone already.
-        let _ = tokio::time::timeout(Duration::from_secs(1), stream.write_all(answer.as_bytes())).await;
-    }
+/// Tells a client that there is no room, and reads what it sends meanwhile: closing before that is
+/// read would be a reset, which takes the answer with it.
+async fn refuse(mut stream: TcpStream, _permit: OwnedSemaphorePermit) {
+    let answer = format!(
+        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\n\
+         connection: close\r\nretry-after: 1\r\ncontent-length: {}\r\n\r\n{FULL}",
+        FULL.len()
+    );
+    let told = async {
+        stream.write_all(answer.as_bytes()).await?;
+        stream.shutdown().await?;
+        tokio::io::copy(&mut stream, &mut tokio::io::sink()).await
+    };
+    // The client may have gone already.
+    let _ = tokio::time::timeout(REFUSAL_TIMEOUT, told).await;
 }
 
 fn http_settings() -> Builder<TokioExecutor> {
