@@ -15,7 +15,7 @@ use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsAcceptor;
 
 use crate::api::RemoteAddress;
@@ -30,9 +30,14 @@ const GRACE: Duration = Duration::from_secs(10);
 /// How long nothing is accepted after the system refused to, for want of files most likely.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// What a client over the bound on connections is told, before its connection is closed. No request
-/// was read, so there is no id and no path to name.
-const FULL: &str = r#"{"type":"https://httpstatuses.io/503","title":"Service Unavailable","status":503,"detail":"The server has all the connections that it takes. Try again soon."}"#;
+/// How long the refusal of a connection too many may take.
+const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
+/// How many are refused with words at once; more are only closed.
+const REFUSALS: usize = 64;
+
+/// What a client over the bound on connections is told, before its connection is closed.
+const FULL: &str = "{\"type\":\"https://httpstatuses.io/503\",\"title\":\"Service Unavailable\",\"status\":503,\
+    \"detail\":\"The server has all the connections that it takes. Try again soon.\"}";
 
 /// How connections are made and bounded.
 pub struct Settings {
@@ -45,6 +50,7 @@ pub struct Settings {
 /// Serves the router until `end` comes, then finishes what is under way, for ten seconds at most.
 pub async fn serve(listener: TcpListener, router: Router, settings: Settings, end: impl Future<Output = ()>) {
     let connections = Arc::new(Semaphore::new(settings.max_connections));
+    let refusals = Arc::new(Semaphore::new(REFUSALS));
     let graceful = GracefulShutdown::new();
     let server = Arc::new(Server { router, tls: settings.tls, http: http_settings() });
     tokio::pin!(end);
@@ -65,7 +71,12 @@ pub async fn serve(listener: TcpListener, router: Router, settings: Settings, en
             tokio::spawn(server.clone().connection(stream, remote, graceful.watcher(), permit));
         } else {
             tracing::warn!("a connection was refused: there are as many as the server takes");
-            tokio::spawn(refuse(stream, server.tls.is_some()));
+            // Over TLS it is only closed: a handshake is what costs.
+            if server.tls.is_none()
+                && let Ok(permit) = refusals.clone().try_acquire_owned()
+            {
+                tokio::spawn(refuse(stream, permit));
+            }
         }
     }
     drop(listener);
@@ -74,17 +85,21 @@ pub async fn serve(listener: TcpListener, router: Router, settings: Settings, en
     }
 }
 
-/// Tells a client that there is no room. Over TLS it is only closed: a handshake is what costs.
-async fn refuse(mut stream: TcpStream, tls: bool) {
-    if !tls {
-        let answer = format!(
-            "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\nconnection: close\r\n\
-             retry-after: 1\r\ncontent-length: {}\r\n\r\n{FULL}",
-            FULL.len()
-        );
-        // The client may have gone already.
-        let _ = tokio::time::timeout(Duration::from_secs(1), stream.write_all(answer.as_bytes())).await;
-    }
+/// Tells a client that there is no room, and reads what it sends meanwhile: closing before that is
+/// read would be a reset, which takes the answer with it.
+async fn refuse(mut stream: TcpStream, _permit: OwnedSemaphorePermit) {
+    let answer = format!(
+        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\n\
+         connection: close\r\nretry-after: 1\r\ncontent-length: {}\r\n\r\n{FULL}",
+        FULL.len()
+    );
+    let told = async {
+        stream.write_all(answer.as_bytes()).await?;
+        stream.shutdown().await?;
+        tokio::io::copy(&mut stream, &mut tokio::io::sink()).await
+    };
+    // The client may have gone already.
+    let _ = tokio::time::timeout(REFUSAL_TIMEOUT, told).await;
 }
 
 fn http_settings() -> Builder<TokioExecutor> {
@@ -126,7 +141,10 @@ impl Server {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let router = self.router.clone();
+        let begun = Arc::new(Notify::new());
+        let begins = begun.clone();
         let service = tower::service_fn(move |mut request: hyper::Request<Incoming>| {
+            begins.notify_one();
             request.extensions_mut().insert(RemoteAddress(remote.ip().to_canonical()));
             let expects_go_ahead = request.headers().contains_key(hyper::header::EXPECT);
             let request = request.map(|body| Lingering::around(body, expects_go_ahead));
@@ -134,8 +152,20 @@ impl Server {
         });
         let connection =
             self.http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service)).into_owned();
-        if let Err(error) = watcher.watch(connection).await {
-            tracing::debug!(%error, "a connection ended early");
+        // The time-out for heads begins only once it is known which version of HTTP the client
+        // speaks, which one that says nothing never tells.
+        let silence = async {
+            if tokio::time::timeout(HEADER_TIMEOUT, begun.notified()).await.is_ok() {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            ended = watcher.watch(connection) => {
+                if let Err(error) = ended {
+                    tracing::debug!(%error, "a connection ended early");
+                }
+            }
+            () = silence => tracing::debug!("a connection brought no request in time"),
         }
     }
 }

@@ -1,1 +1,19 @@
 //! The program as a process: its command line, its sockets, its durability.
+
+mod cli;
+mod client;
+mod dev;
+mod environment;
+mod http;
+mod journey;
+mod keys;
+mod kill;
+mod limits;
+mod logs;
+mod patience;
+mod power_loss;
+mod race;
+mod raw;
+mod server;
+mod signals;
+mod tls;

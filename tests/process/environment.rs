@@ -1,0 +1,29 @@
+//! Options from the environment.
+
+use super::server::{Home, Server, eventually};
+
+#[test]
+fn every_option_can_come_from_the_environment() {
+    let home = Home::new();
+    let mut command = home.command(&["serve"]);
+    command.env("BONAFIDE_STORE", "sqlite:elsewhere/users.db");
+    command.env("BONAFIDE_LISTEN", "127.0.0.1:0");
+    command.env("BONAFIDE_DEV", "true");
+    let server = Server::start(command);
+    eventually("the lines to try", || server.stdout().contains("/docs\n").then_some(()));
+    assert!(home.path("elsewhere/users.db").exists() && home.path("elsewhere/dev-key").exists());
+    assert!(!home.path("data").exists());
+
+    let mut command = home.command(&["keys", "list"]);
+    let listed = command.env("BONAFIDE_STORE", "sqlite:elsewhere/users.db").output().unwrap();
+    assert!(String::from_utf8(listed.stdout).unwrap().contains("\"dev\""));
+}
+
+#[test]
+fn false_in_the_environment_is_false() {
+    let home = Home::new();
+    let mut command = home.command(&["serve"]);
+    let server = Server::start(command.env("BONAFIDE_LISTEN", "127.0.0.1:0").env("BONAFIDE_DEV", "false"));
+    assert_eq!(server.stdout().lines().count(), 1);
+    assert!(!home.path("data/dev-key").exists());
+}

@@ -1,0 +1,93 @@
+//! Crashes under load.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use reqwest::StatusCode;
+use rusqlite::Connection;
+
+use super::client::{Client, User};
+use super::server::{Home, assert_whole};
+
+const CLIENTS: u8 = 32;
+const ROUNDS: u8 = 20;
+
+/// What a client knows of its user: how many changes were answered.
+struct Known {
+    user: User,
+    answered: i64,
+}
+
+/// Verifies and unverifies in turn, as fast as it goes, until the server is gone. One change more
+/// than were answered may be under way then.
+async fn change_until_gone(client: Client, known: Known) -> Known {
+    let Known { user, mut answered } = known;
+    loop {
+        let action = if answered % 2 == 0 { "verify" } else { "unverify" };
+        match client.mark(&user, action).await {
+            Ok(status) => assert_eq!(status, StatusCode::OK),
+            Err(_) => return Known { user, answered },
+        }
+        answered += 1;
+    }
+}
+
+/// Moments that look random and are the same in every run.
+struct Moments(u64);
+
+impl Moments {
+    fn next(&mut self) -> Duration {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        Duration::from_millis(30 + (self.0 >> 33) % 300)
+    }
+}
+
+/// How many changes of the user are on record, and whether the table of addresses has it verified.
+fn kept(database: &Connection, user: &User) -> (i64, bool) {
+    let sql = "select (select count(*) from events where user_id = ?1 and type like 'user.email.%verified'), \
+               (select verified from identifiers where user_id = ?1)";
+    database
+        .query_row(sql, [&user.id], |row| Ok((row.get(0)?, row.get(1)?)))
+        .expect("the user is in the store")
+}
+
+#[tokio::test]
+async fn every_answered_change_survives_twenty_crashes_under_load() {
+    let home = Home::new();
+    let mut server = home.serve(&[]);
+    let key = home.key("users:write,users:read");
+    let client = Client::new(&server, &key);
+    let users = join_all((0..CLIENTS).map(async |number| {
+        let user = client.create(&format!("user{number}@example.com")).await;
+        Known { user, answered: 0 }
+    }));
+    let mut known = users.await;
+    let mut moments = Moments(2024);
+
+    for round in 0..ROUNDS {
+        let client = Client::new(&server, &key);
+        let clients: Vec<_> =
+            known.drain(..).map(|known| tokio::spawn(change_until_gone(client.clone(), known))).collect();
+        tokio::time::sleep(moments.next()).await;
+        server.kill();
+        let answered = join_all(clients).await;
+
+        server = home.serve(&[]);
+        let client = Client::new(&server, &key);
+        let database = home.database();
+        for Known { user, answered } in answered.into_iter().map(Result::unwrap) {
+            let (changes, verified) = kept(&database, &user);
+            let lost_nothing = changes == answered || changes == answered + 1;
+            assert!(lost_nothing, "round {round}: {answered} changes were answered, {changes} are there");
+            assert_eq!(verified, changes % 2 == 1, "round {round}");
+            assert_eq!(client.is_verified(&user).await, verified, "round {round}");
+            known.push(Known { user, answered: changes });
+        }
+        assert_whole(&database);
+    }
+    let changes: i64 = known.iter().map(|known| known.answered).sum();
+    assert!(
+        changes > i64::from(CLIENTS) * i64::from(ROUNDS) / 4,
+        "only {changes} changes: the load was none"
+    );
+}

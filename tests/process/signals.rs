@@ -1,0 +1,58 @@
+//! How the server ends when it is asked to.
+
+use std::net::TcpStream;
+
+use super::client::Client;
+use super::raw::{self, Connection};
+use super::server::{Home, eventually};
+
+/// Asks the server to end while a request's body is on its way.
+async fn ends_in_order_on(signal: &str) {
+    let home = Home::new();
+    let server = home.serve(&[]);
+    let key = home.key("users:write,users:read");
+    let user = Client::new(&server, &key).create("ada@example.com").await;
+    let mut under_way = Connection::open(&server);
+    under_way.send(raw::post(&user.path("verify"), &key));
+    under_way.send("content-length: 18\r\nexpect: 100-continue\r\n\r\n");
+    // The server asks for the body: so the request is under way.
+    assert_eq!(under_way.answer().status, 100);
+    under_way.send("{\"reason\":");
+
+    server.signal(signal);
+    let address = server.address().to_owned();
+    eventually("a refusal", || TcpStream::connect(&address).is_err().then_some(()));
+    under_way.send("\"asked\"}");
+
+    let answer = under_way.answer();
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(answer.json()["emails"][0]["verified"], true);
+    under_way.wait_for_end();
+    assert_eq!(server.wait().code(), Some(0));
+    let log = std::fs::metadata(home.path("data/bonafide.db-wal"));
+    assert!(log.is_err() || log.is_ok_and(|log| log.len() == 0), "the store was not closed");
+    let server = home.serve(&[]);
+    assert!(Client::new(&server, &key).is_verified(&user).await);
+}
+
+#[tokio::test]
+async fn sigterm_lets_requests_finish_and_closes_the_store() {
+    ends_in_order_on("TERM").await;
+}
+
+#[tokio::test]
+async fn sigint_lets_requests_finish_and_closes_the_store() {
+    ends_in_order_on("INT").await;
+}
+
+#[tokio::test]
+async fn an_idle_connection_does_not_hold_up_the_end() {
+    let home = Home::new();
+    let server = home.serve(&[]);
+    let client = Client::new(&server, &home.key("users:read"));
+    assert_eq!(client.list_status().await, 200);
+    let mut silent = Connection::open(&server);
+    server.signal("TERM");
+    silent.wait_for_end();
+    assert_eq!(server.wait().code(), Some(0));
+}
