@@ -27,15 +27,13 @@ create table users (
 create unique index users_id on users (tenant_id, user_id);
 create table identifiers (
     tenant_id text not null,
-    user_id text not null,
-    identifier_id blob not null,
     kind text not null,
     canonical text not null,
-    verified integer not null,
-    primary key (tenant_id, user_id, identifier_id)
+    claimant text not null,
+    user_id text not null,
+    identifier_id blob not null,
+    primary key (tenant_id, kind, canonical, claimant)
 ) strict, without rowid;
-create unique index identifiers_owned on identifiers (tenant_id, kind, canonical)
-    where verified = 1 or kind = 'username';
 create table events (
     tenant_id text not null,
     position integer not null,
@@ -56,6 +54,7 @@ struct Target {
     tenant_id: String,
     user_id: String,
     identifier_id: Vec<u8>,
+    canonical: String,
     document: String,
 }
 
@@ -68,7 +67,7 @@ pub(crate) fn prepare(store: &Path, file: &Path) -> Result<()> {
         "insert into users (tenant_id, user_id, version, document)
              select tenant_id, user_id, version, document from store.users order by user_row;
          insert into identifiers
-             select tenant_id, user_id, identifier_id, kind, canonical, verified from store.identifiers;
+             select tenant_id, kind, canonical, claimant, user_id, identifier_id from store.identifiers;
          detach store;",
     )?;
     // What is still in the log would be written during the first run.
@@ -122,10 +121,8 @@ fn connect(file: &Path) -> Result<Connection> {
 /// Every user with the first of their emails.
 fn targets(connection: &Connection) -> Result<Vec<Target>> {
     let mut statement = connection.prepare(
-        "select tenant_id, user_id, document,
-             (select identifier_id from identifiers i
-              where i.tenant_id = u.tenant_id and i.user_id = u.user_id and kind = 'email' limit 1)
-         from users u",
+        "select tenant_id, user_id, document, identifier_id, canonical
+         from users join identifiers using (tenant_id, user_id) where kind = 'email' group by user_row",
     )?;
     let targets = statement.query_map([], |row| {
         Ok(Target {
@@ -133,6 +130,7 @@ fn targets(connection: &Connection) -> Result<Vec<Target>> {
             user_id: row.get(1)?,
             document: row.get(2)?,
             identifier_id: row.get(3)?,
+            canonical: row.get(4)?,
         })
     })?;
     Ok(targets.collect::<rusqlite::Result<_>>()?)
@@ -140,7 +138,7 @@ fn targets(connection: &Connection) -> Result<Vec<Target>> {
 
 /// Turns the address to the other state, so that every change is one, whatever the last run left.
 fn mark(transaction: &Transaction<'_>, target: &Target, position: i64) -> Result<()> {
-    let Target { tenant_id, user_id, identifier_id, document } = target;
+    let Target { tenant_id, user_id, identifier_id, canonical, document } = target;
     let documents = transaction
         .prepare_cached(
             "update users set version = version + 1, document = ?3 where tenant_id = ?1 and user_id = ?2",
@@ -148,10 +146,10 @@ fn mark(transaction: &Transaction<'_>, target: &Target, position: i64) -> Result
         .execute(params![tenant_id, user_id, document])?;
     let identifiers = transaction
         .prepare_cached(
-            "update identifiers set verified = 1 - verified \
-             where tenant_id = ?1 and user_id = ?2 and identifier_id = ?3",
+            "update identifiers set claimant = case claimant when '' then user_id else '' end \
+             where tenant_id = ?1 and kind = 'email' and canonical = ?2 and user_id = ?3",
         )?
-        .execute(params![tenant_id, user_id, identifier_id])?;
+        .execute(params![tenant_id, canonical, user_id])?;
     ensure!((documents, identifiers) == (1, 1), "user {user_id} was not found");
     transaction
         .prepare_cached(

@@ -27,23 +27,21 @@ create unique index users_id on users (tenant_id, user_id);
 create index users_creation_time on users (tenant_id, creation_time, user_id);
 create index users_last_updated on users (tenant_id, last_updated, user_id);
 
--- The addresses and names of users, in the form in which they are compared.
+-- The addresses and names of users, in the form in which they are compared. Where an address is
+-- verified, and for a username always, `claimant` is empty: so the primary key gives it to one user
+-- of a tenant only. Elsewhere it is the user's id, and unverified claims stand beside each other.
+-- One tree does both, so that a change of trust writes one page.
 create table identifiers (
     tenant_id text not null,
-    user_id text not null,
-    identifier_id blob not null,
     kind text not null check (kind in ('email', 'phone', 'username')),
     canonical text not null,
-    verified integer not null check (verified in (0, 1)),
+    claimant text not null,
+    user_id text not null,
+    identifier_id blob not null,
     -- Rises whenever the address loses its trust, so that no proof of an earlier generation counts.
     generation integer not null default 0,
-    primary key (tenant_id, user_id, identifier_id)
+    primary key (tenant_id, kind, canonical, claimant)
 ) strict, without rowid;
-
--- A verified address belongs to one user of a tenant; a username always does. Unverified claims do
--- not block each other.
-create unique index identifiers_owned on identifiers (tenant_id, kind, canonical)
-    where verified = 1 or kind = 'username';
 
 -- One row for each searchable value of a user.
 create table index_terms (
@@ -72,8 +70,6 @@ create table events (
     personal text,
     primary key (tenant_id, position)
 ) strict, without rowid;
-
-create index events_user on events (tenant_id, user_id, position);
 
 -- A key is found before its tenant is known, by its own public id.
 create table api_keys (

@@ -5,9 +5,12 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use super::{IdentifierChange, IdentifierKind};
+use super::{Identifier, IdentifierChange, IdentifierKind};
+use crate::directory::email::EmailAddress;
+use crate::directory::phone::PhoneNumber;
 use crate::directory::text::fold;
 use crate::directory::user::User;
+use crate::directory::username::UserName;
 use crate::id::IdentifierId;
 
 /// Longer values are not searchable, in characters.
@@ -107,83 +110,76 @@ pub fn difference(before: &[Term], after: &[Term]) -> (Vec<Term>, Vec<Term>) {
     (only(before, after), only(after, before))
 }
 
-/// An identifier of a user, as far as the store cares. Its canonical form takes work to find and
-/// is asked for when it is needed.
-struct Identifier<'a> {
+/// What a user is known by, as it is in the document.
+#[derive(Clone, PartialEq, Eq)]
+enum Name {
+    Email(EmailAddress),
+    Phone(PhoneNumber),
+    Username(UserName),
+}
+
+/// An identifier of a user. Its canonical form takes work to find, and is made when it is needed.
+struct Known {
     id: IdentifierId,
-    kind: IdentifierKind,
-    typed: &'a str,
-    verified: bool,
-    canonical: &'a dyn Fn() -> String,
+    name: Name,
+    owned: bool,
 }
 
-/// Calls `each` with every identifier of a user.
-fn for_each_identifier(user: &User, mut each: impl FnMut(Identifier<'_>)) {
-    for email in &user.emails {
-        each(Identifier {
-            id: email.id,
-            kind: IdentifierKind::Email,
-            typed: email.email.as_str(),
-            verified: email.verified,
-            canonical: &|| email.email.canonical(),
-        });
-    }
-    for phone in &user.phone_numbers {
-        each(Identifier {
-            id: phone.id,
-            kind: IdentifierKind::Phone,
-            typed: phone.phone.as_str(),
-            verified: phone.verified,
-            canonical: &|| phone.phone.as_str().to_owned(),
-        });
-    }
-    if let Some(username) = &user.username {
-        each(Identifier {
-            id: username.id,
-            kind: IdentifierKind::Username,
-            typed: username.username.as_str(),
-            verified: false,
-            canonical: &|| username.username.canonical(),
-        });
+impl Known {
+    fn identifier(self) -> Identifier {
+        let (kind, canonical) = match self.name {
+            Name::Email(address) => (IdentifierKind::Email, address.canonical()),
+            Name::Phone(number) => (IdentifierKind::Phone, number.as_str().to_owned()),
+            Name::Username(name) => (IdentifierKind::Username, name.canonical()),
+        };
+        Identifier { id: self.id, kind, canonical, owned: self.owned }
     }
 }
 
-/// The identifiers of a user before a change, to compare those after it with.
-pub struct Identifiers(Vec<(IdentifierId, String, bool)>);
+/// The identifiers of a user at one moment, to compare those of another with.
+pub struct Identifiers(Vec<Known>);
 
 impl Identifiers {
     /// Those that a user has now.
     pub fn of(user: &User) -> Self {
-        let mut identifiers = Vec::with_capacity(4);
-        for_each_identifier(user, |now| identifiers.push((now.id, now.typed.to_owned(), now.verified)));
-        Self(identifiers)
+        let emails = user.emails.iter().map(|email| Known {
+            id: email.id,
+            name: Name::Email(email.email.clone()),
+            owned: email.verified,
+        });
+        let phones = user.phone_numbers.iter().map(|phone| Known {
+            id: phone.id,
+            name: Name::Phone(phone.phone.clone()),
+            owned: phone.verified,
+        });
+        let username = user.username.iter().map(|username| Known {
+            id: username.id,
+            name: Name::Username(username.username.clone()),
+            owned: true,
+        });
+        Self(emails.chain(phones).chain(username).collect())
     }
 
-    /// Those of a user who is only now made.
+    /// Those of a user who is not there yet, or no longer.
     pub fn none() -> Self {
         Self(Vec::new())
     }
 
-    /// What has changed when `user` is what became of the user. Removals come first, so that what
-    /// was given up can be taken again.
-    pub fn changes(self, user: &User) -> Vec<IdentifierChange> {
+    /// What has changed when `after` is what became of these. Removals come first, so that what was
+    /// given up can be taken again.
+    pub fn changes(self, after: Self) -> Vec<IdentifierChange> {
         let mut gone = self.0;
         let mut changes = Vec::new();
-        for_each_identifier(user, |now| {
-            let same = gone.iter().position(|(id, typed, _)| *id == now.id && typed == now.typed);
-            match same.map(|position| gone.swap_remove(position).2) {
-                Some(was_verified) if was_verified == now.verified => {}
-                Some(_) if now.verified => changes.push(IdentifierChange::Verify(now.id, now.kind)),
-                Some(_) => changes.push(IdentifierChange::Unverify(now.id)),
-                None => changes.push(IdentifierChange::Add {
-                    id: now.id,
-                    kind: now.kind,
-                    canonical: (now.canonical)(),
-                    verified: now.verified,
-                }),
+        for now in after.0 {
+            let same = gone.iter().position(|then| then.id == now.id && then.name == now.name);
+            match same.map(|position| gone.swap_remove(position).owned) {
+                Some(owned) if owned == now.owned => {}
+                Some(_) if now.owned => changes.push(IdentifierChange::Own(now.identifier())),
+                Some(_) => changes.push(IdentifierChange::Disown(now.identifier())),
+                None => changes.push(IdentifierChange::Add(now.identifier())),
             }
-        });
-        let removals = gone.into_iter().map(|(id, ..)| IdentifierChange::Remove(id));
+        }
+        let removals = gone.into_iter().map(|then| IdentifierChange::Remove(then.identifier()));
         removals.chain(changes).collect()
     }
 }

@@ -105,7 +105,7 @@ pub enum DocumentChange {
     Create(Row),
     /// The user is changed, if it still has the version on which that was decided.
     Replace(Version, Row),
-    /// The user is removed, likewise, with all identifiers and terms.
+    /// The user is removed, likewise.
     Delete(Version),
 }
 
@@ -132,27 +132,31 @@ names! {
     }
 }
 
+/// An identifier as the store keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identifier {
+    /// Its id.
+    pub id: IdentifierId,
+    /// What it is.
+    pub kind: IdentifierKind,
+    /// The form in which it is compared.
+    pub canonical: String,
+    /// Whether it can be this user's only: a verified address, or a username.
+    pub owned: bool,
+}
+
 /// What becomes of one identifier of a user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum IdentifierChange {
     /// The user has it newly.
-    Add {
-        /// Its id.
-        id: IdentifierId,
-        /// What it is.
-        kind: IdentifierKind,
-        /// The form in which it is compared.
-        canonical: String,
-        /// Whether it is known to be the user's.
-        verified: bool,
-    },
-    /// The user no longer has it.
-    Remove(IdentifierId),
-    /// It became known to be the user's.
-    Verify(IdentifierId, IdentifierKind),
+    Add(Identifier),
+    /// The user no longer has it; it was so before.
+    Remove(Identifier),
+    /// It became the user's alone; it is so now.
+    Own(Identifier),
     /// It is no longer known to be the user's: its generation rises, so that no earlier proof of it
-    /// counts.
-    Unverify(IdentifierId),
+    /// counts. It is so now.
+    Disown(Identifier),
 }
 
 /// Why a change was not kept. Nothing of it was.

@@ -45,7 +45,7 @@ impl Moments {
 /// How many changes of the user are on record, and whether the table of addresses has it verified.
 fn kept(database: &Connection, user: &User) -> (i64, bool) {
     let sql = "select (select count(*) from events where user_id = ?1 and type like 'user.email.%verified'), \
-               (select verified from identifiers where user_id = ?1)";
+               (select claimant = '' from identifiers where user_id = ?1)";
     database
         .query_row(sql, [&user.id], |row| Ok((row.get(0)?, row.get(1)?)))
         .expect("the user is in the store")

@@ -137,7 +137,7 @@ fn left_after_cut(home: &Home, length: u64) -> (u32, Option<bool>, Option<bool>)
     assert_whole(&database);
     let sql = "select (select count(*) from events where type like 'user.email.%verified'), \
                (select json_extract(document, '$.emails[0].verified') from users), \
-               (select verified from identifiers)";
+               (select claimant = '' from identifiers)";
     database
         .query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
         .expect("the copy can be read")

@@ -72,7 +72,7 @@ mod tests {
             statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
         };
         let first = schema();
-        assert!(first.len() > 10);
+        assert!(first.iter().any(|sql| sql.to_lowercase().contains("create table events")));
         assert_eq!(first, schema());
     }
 }

@@ -1,5 +1,6 @@
 //! The embedded store: one SQLite file, one thread that writes, any number that read.
 
+mod checkpoint;
 mod migrate;
 mod reader;
 mod rows;
@@ -24,10 +25,9 @@ use writer::{Operation, Writer};
 /// How long a statement waits for another process that holds the file's lock, in milliseconds.
 const BUSY_TIMEOUT_MS: u32 = 5_000;
 
-/// How much of the file is read through the address space: SQLite's own bound.
-const MAPPED_BYTES: i64 = 0x7fff_0000;
-/// After how many pages of the log it is copied into the file: 16 MiB.
-const CHECKPOINT_PAGES: u32 = 4_096;
+/// How much of the file a connection keeps in memory at most. Mapping the file instead would save
+/// copies while nothing is written, and cost a new mapping for each reader after every commit.
+const CACHE_KIB: i32 = 8 * 1024;
 
 /// The embedded store.
 pub struct SqliteStore {
@@ -52,7 +52,10 @@ impl SqliteStore {
         make_private_file(path).with_context(|| format!("the store {shown} cannot be made"))?;
         let mut connection = connect(path).with_context(|| format!("the store {shown} cannot be opened"))?;
         migrate::run(&mut connection, now).with_context(|| format!("the store {shown} cannot be used"))?;
-        Ok(Self { readers: Readers::new(path.to_owned()), writer: Writer::start(connection)? })
+        Ok(Self {
+            readers: Readers::new(path.to_owned()),
+            writer: Writer::start(connection, connect(path)?)?,
+        })
     }
 }
 
@@ -80,10 +83,9 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "journal_mode", "wal")?;
     // A commit returns when the log is on the disk, not when the system has promised to write it.
     connection.pragma_update(None, "synchronous", "full")?;
-    // Pages come from the system's cache without a call and a copy each.
-    connection.pragma_update(None, "mmap_size", MAPPED_BYTES)?;
-    // The fewer the checkpoints, the fewer times a page that changes often is copied to the file.
-    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    // Checkpoints are made beside the writing thread.
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     // Plans do not depend on the values bound: without this, SQLite compiles some statements anew
     // each time they run.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;

@@ -4,10 +4,13 @@
 use std::sync::Mutex;
 use std::thread::JoinHandle;
 
-use rusqlite::{Connection, ffi, params};
+use rusqlite::{Connection, ToSql, ffi, params};
 use tokio::sync::{mpsc, oneshot};
 
-use super::super::{DOCUMENT_SHAPE, DocumentChange, IdentifierChange, KeepError, Row, UserChange};
+use super::super::{
+    DOCUMENT_SHAPE, DocumentChange, Identifier, IdentifierChange, KeepError, Row, UserChange,
+};
+use super::checkpoint::Checkpoints;
 use super::{failure, rows};
 use crate::directory::api_key::ApiKey;
 use crate::error::Error;
@@ -46,11 +49,13 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection) -> std::io::Result<Self> {
+    /// Starts the thread on one connection, and the checkpoints beside it on another.
+    pub(super) fn start(connection: Connection, beside: Connection) -> std::io::Result<Self> {
         let (queue, jobs) = mpsc::channel(QUEUE);
+        let checkpoints = Checkpoints::start(beside)?;
         let thread = std::thread::Builder::new()
             .name("bonafide-writer".to_owned())
-            .spawn(move || write_until_closed(connection, jobs))?;
+            .spawn(move || write_until_closed(connection, jobs, checkpoints))?;
         Ok(Self { queue: Mutex::new(Some(queue)), thread: Mutex::new(Some(thread)) })
     }
 
@@ -75,7 +80,7 @@ impl Writer {
     }
 }
 
-fn write_until_closed(connection: Connection, mut jobs: mpsc::Receiver<Job>) {
+fn write_until_closed(connection: Connection, mut jobs: mpsc::Receiver<Job>, mut checkpoints: Checkpoints) {
     let mut batch = Vec::with_capacity(BATCH);
     while jobs.blocking_recv_many(&mut batch, BATCH) > 0 {
         let (operations, waiting): (Vec<_>, Vec<_>) =
@@ -85,7 +90,9 @@ fn write_until_closed(connection: Connection, mut jobs: mpsc::Receiver<Job>) {
             // Whoever asked may have gone away; what was asked is done all the same.
             let _ = done.send(outcome);
         }
+        checkpoints.after_commit(&connection, operations.len());
     }
+    checkpoints.stop();
     if let Err((_, error)) = connection.close() {
         tracing::warn!(%error, "the store's file was not closed cleanly; it will be recovered when next opened");
     }
@@ -207,7 +214,7 @@ fn keep(connection: &Connection, change: &UserChange) -> Outcome {
             })
             .and_then(|deleted| {
                 if deleted == 1 {
-                    delete_user_rows(connection, tenant, *user_id)?;
+                    count_deletion(connection, tenant)?;
                 }
                 Ok(deleted == 1)
             }),
@@ -251,10 +258,7 @@ fn insert_user(
     Ok(())
 }
 
-fn delete_user_rows(connection: &Connection, tenant: &TenantId, user_id: UserId) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached("delete from identifiers where tenant_id = ?1 and user_id = ?2")?
-        .execute([tenant.as_str(), user_id.as_str()])?;
+fn count_deletion(connection: &Connection, tenant: &TenantId) -> rusqlite::Result<()> {
     connection
         .prepare_cached("update tenants set users = users - 1 where tenant_id = ?1")?
         .execute([tenant.as_str()])?;
@@ -268,65 +272,51 @@ fn keep_identifier(
     change: &IdentifierChange,
 ) -> Result<(), KeepError> {
     let (tenant, user) = (tenant.as_str(), user_id.as_str());
-    let (done, kind) = match change {
-        IdentifierChange::Add { id, kind, canonical, verified } => {
-            let added = connection
-                .prepare_cached(
-                    "insert into identifiers (tenant_id, user_id, identifier_id, kind, canonical, verified) \
-                     values (?1, ?2, ?3, ?4, ?5, ?6)",
-                )
-                .and_then(|mut statement| {
-                    statement.execute(params![
-                        tenant,
-                        user,
-                        id.as_bytes(),
-                        kind.as_str(),
-                        canonical,
-                        verified
-                    ])
-                });
-            (added, Some(*kind))
-        }
-        IdentifierChange::Remove(id) => {
-            let removed = connection
-                .prepare_cached(
-                    "delete from identifiers where tenant_id = ?1 and user_id = ?2 and identifier_id = ?3",
-                )
-                .and_then(|mut statement| statement.execute(params![tenant, user, id.as_bytes()]));
-            (removed, None)
-        }
-        IdentifierChange::Verify(id, kind) => {
-            let verified = connection
-                .prepare_cached(
-                    "update identifiers set verified = 1 where tenant_id = ?1 and user_id = ?2 and identifier_id = ?3",
-                )
-                .and_then(|mut statement| statement.execute(params![tenant, user, id.as_bytes()]));
-            (verified, Some(*kind))
-        }
-        IdentifierChange::Unverify(id) => {
-            let unverified = connection
-                .prepare_cached(
-                    "update identifiers set verified = 0, generation = generation + 1 \
-                     where tenant_id = ?1 and user_id = ?2 and identifier_id = ?3",
-                )
-                .and_then(|mut statement| statement.execute(params![tenant, user, id.as_bytes()]));
-            (unverified, None)
-        }
+    let claimant = |owned: bool| if owned { "" } else { user };
+    let run = |sql: &str, parameters: &[&dyn ToSql]| {
+        connection.prepare_cached(sql).and_then(|mut statement| statement.execute(parameters))
     };
-    match (done, kind) {
-        (Ok(1), _) => Ok(()),
-        (Ok(_), _) => {
+    let (IdentifierChange::Add(identifier)
+    | IdentifierChange::Remove(identifier)
+    | IdentifierChange::Own(identifier)
+    | IdentifierChange::Disown(identifier)) = change;
+    let Identifier { id, kind, canonical, owned } = identifier;
+    let kind_name = kind.as_str();
+    let done = match change {
+        IdentifierChange::Add(_) => run(
+            "insert into identifiers (tenant_id, kind, canonical, claimant, user_id, identifier_id) \
+             values (?1, ?2, ?3, ?4, ?5, ?6)",
+            params![tenant, kind_name, canonical, claimant(*owned), user, id.as_bytes()],
+        ),
+        IdentifierChange::Remove(_) => run(
+            "delete from identifiers where tenant_id = ?1 and kind = ?2 and canonical = ?3 and claimant = ?4 and user_id = ?5",
+            params![tenant, kind_name, canonical, claimant(*owned), user],
+        ),
+        IdentifierChange::Own(_) => run(
+            "update identifiers set claimant = '' \
+             where tenant_id = ?1 and kind = ?2 and canonical = ?3 and claimant = ?4",
+            params![tenant, kind_name, canonical, user],
+        ),
+        IdentifierChange::Disown(_) => run(
+            "update identifiers set claimant = user_id, generation = generation + 1 \
+             where tenant_id = ?1 and kind = ?2 and canonical = ?3 and claimant = '' and user_id = ?4",
+            params![tenant, kind_name, canonical, user],
+        ),
+    };
+    match done {
+        Ok(1) => Ok(()),
+        Ok(_) => {
             let fault = format!("user {user} has an identifier in the document that the table does not have");
             Err(KeepError::Failed(Error::Internal(fault)))
         }
-        (Err(error), Some(kind)) if is_taken(&error) => Err(KeepError::Taken(kind)),
-        (Err(error), _) => Err(failed(&error)),
+        Err(error) if is_taken(&error) => Err(KeepError::Taken(*kind)),
+        Err(error) => Err(failed(&error)),
     }
 }
 
-/// Whether the unique index on owned identifiers has refused.
+/// Whether the primary key has refused: what a change claims is another user's.
 fn is_taken(error: &rusqlite::Error) -> bool {
-    error.sqlite_error().is_some_and(|error| error.extended_code == ffi::SQLITE_CONSTRAINT_UNIQUE)
+    error.sqlite_error().is_some_and(|error| error.extended_code == ffi::SQLITE_CONSTRAINT_PRIMARYKEY)
 }
 
 fn keep_terms_and_events(connection: &Connection, change: &UserChange) -> rusqlite::Result<()> {
