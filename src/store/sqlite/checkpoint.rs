@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use rusqlite::Connection;
 
 /// How many changes are written between two checkpoints.
-const CHANGES: usize = 512;
+const CHANGES: usize = 2_048;
 /// From how many pages on the log is to begin anew: 64 MiB.
 const LONG_LOG: i64 = 16_384;
 /// How often a long log is copied before the writing thread copies the rest: each time, less was
