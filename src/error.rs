@@ -62,6 +62,8 @@ pub enum Missing {
     User,
     /// The email of the path; its user is there.
     Email,
+    /// The phone number of the path; its user is there.
+    Phone,
 }
 
 impl fmt::Display for Missing {
@@ -69,6 +71,7 @@ impl fmt::Display for Missing {
         f.write_str(match self {
             Self::User => "user",
             Self::Email => "email",
+            Self::Phone => "phone number",
         })
     }
 }

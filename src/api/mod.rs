@@ -1,11 +1,14 @@
 //! The HTTP face: which path calls which handler. Handlers hold no rule and no SQL.
 
 mod answer;
+mod data;
 mod emails;
 mod extract;
 mod health;
 mod openapi;
+mod phones;
 mod problem;
+mod usernames;
 mod users;
 
 use std::sync::Arc;
@@ -52,11 +55,26 @@ fn operations() -> OpenApiRouter<Arc<App>> {
         .routes(guarded!(users::create))
         .routes(guarded!(users::find))
         .routes(guarded!(users::delete))
+        .routes(guarded!(users::enable))
+        .routes(guarded!(users::disable))
+        .routes(guarded!(users::unblock))
+        .routes(guarded!(usernames::update))
+        .routes(guarded!(usernames::remove))
         .routes(guarded!(emails::add))
         .routes(guarded!(emails::remove))
         .routes(guarded!(emails::set_primary))
         .routes(guarded!(emails::verify))
         .routes(guarded!(emails::unverify))
+        .routes(guarded!(phones::add))
+        .routes(guarded!(phones::remove))
+        .routes(guarded!(phones::set_primary))
+        .routes(guarded!(phones::verify))
+        .routes(guarded!(phones::unverify))
+        .routes(guarded!(data::patch_claims))
+        .routes(guarded!(data::find_private))
+        .routes(guarded!(data::patch_private))
+        .routes(guarded!(data::find_public))
+        .routes(guarded!(data::patch_public))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
         .routes(routes!(openapi::serve))

@@ -183,14 +183,32 @@ impl Examples {
 
     /// The answer of an operation.
     fn answer(&self, operation: &str) -> Option<Value> {
+        let with = |field: &str, value: Value| {
+            let mut user = self.verified.clone();
+            user[field] = value;
+            user
+        };
         Some(match operation {
             "getAllUsers" => json!([self.summary]),
-            "createUser" | "setEmailUnverified" | "addEmail" => self.created.clone(),
-            "findUserById" | "setPrimaryEmail" | "setEmailVerified" => self.verified.clone(),
-            "removeEmail" => {
-                let mut user = self.verified.clone();
-                user["emails"] = json!([]);
-                user
+            "createUser" | "setEmailUnverified" | "addEmail" | "setPhoneUnverified" | "addPhone" => {
+                self.created.clone()
+            }
+            "findUserById" | "setPrimaryEmail" | "setEmailVerified" | "setPrimaryPhone"
+            | "updateUsername" | "enableUser" | "unblockUser" | "patchClaims" => self.verified.clone(),
+            "setPhoneVerified" => {
+                let mut phones = self.created["phone_numbers"].clone();
+                phones[0]["verified"] = json!(true);
+                phones[0]["verification_source"] = json!("monocloud");
+                phones[0]["authenticators"] = json!(["phone"]);
+                with("phone_numbers", phones)
+            }
+            "disableUser" => with("disabled", json!(true)),
+            "removeEmail" => with("emails", json!([])),
+            "removePhone" => with("phone_numbers", json!([])),
+            "removeUsername" => with("username", Value::Null),
+            "getPublicData" | "patchPublicData" => json!({"public_data": {"send_emails": true}}),
+            "getPrivateData" | "patchPrivateData" => {
+                json!({"private_data": {"subscription_plan": "premium"}})
             }
             _ => return None,
         })

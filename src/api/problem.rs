@@ -77,6 +77,9 @@ fn detail(error: &Error) -> String {
         }
         Error::NotFound(Missing::User) => "The user was not found.".into(),
         Error::NotFound(Missing::Email) => "The email was not found: the user has none with this id.".into(),
+        Error::NotFound(Missing::Phone) => {
+            "The phone number was not found: the user has none with this id.".into()
+        }
         Error::Invalid(_) => "Some fields are missing or of the wrong form; errors names them.".into(),
         Error::Refused(refusal) => refusal.description().into(),
         Error::Unavailable(_) => {

@@ -1,4 +1,4 @@
-//! `/api/users`: list, create, find and delete users.
+//! `/api/users`: list, create, find, delete, disable, enable and unblock users.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
-use super::extract::{Body, Caller, UserList, UserPath, UsersRead, UsersWrite};
+use super::extract::{Body, Caller, OptionalBody, UserList, UserPath, UsersRead, UsersWrite};
 use crate::app::App;
 use crate::directory::user::{NewUser, User};
 use crate::error::{Error, InvalidFields};
@@ -205,4 +205,75 @@ pub(super) async fn delete(
 ) -> Result<StatusCode, Error> {
     app.delete(&caller.origin, path.user_id).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// What may be said with disabling a user; nothing needs to be.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(default)]
+pub(super) struct DisableUserRequest {
+    /// Accepted without effect: there are no sessions yet.
+    revoke_sessions: Option<bool>,
+}
+
+/// Disable a user
+///
+/// Keeps the user from signing in.
+#[utoipa::path(
+    post,
+    path = "/api/users/{user_id}/disable",
+    operation_id = "disableUser",
+    tag = "users",
+    params(UserPath),
+    request_body = Option<DisableUserRequest>,
+    responses((status = OK, description = "The disabled user", body = User))
+)]
+pub(super) async fn disable(
+    State(app): State<Arc<App>>,
+    caller: Caller<UsersWrite>,
+    path: UserPath,
+    body: OptionalBody<DisableUserRequest>,
+) -> Result<Document, Error> {
+    let disabled = app.change(&caller.origin, path.user_id, |user, ctx| {
+        body.fields()?;
+        Ok(user.disable(ctx))
+    });
+    disabled.await.map(Document)
+}
+
+/// Enable a user
+///
+/// Lets the user sign in again.
+#[utoipa::path(
+    post,
+    path = "/api/users/{user_id}/enable",
+    operation_id = "enableUser",
+    tag = "users",
+    params(UserPath),
+    responses((status = OK, description = "The enabled user", body = User))
+)]
+pub(super) async fn enable(
+    State(app): State<Arc<App>>,
+    caller: Caller<UsersWrite>,
+    path: UserPath,
+) -> Result<Document, Error> {
+    app.change(&caller.origin, path.user_id, |user, ctx| Ok(user.enable(ctx))).await.map(Document)
+}
+
+/// Unblock a user
+///
+/// Ends the block that failures to sign in have brought, and forgets them.
+#[utoipa::path(
+    post,
+    path = "/api/users/{user_id}/unblock",
+    operation_id = "unblockUser",
+    tag = "users",
+    params(UserPath),
+    responses((status = OK, description = "The user without a block", body = User))
+)]
+pub(super) async fn unblock(
+    State(app): State<Arc<App>>,
+    caller: Caller<UsersWrite>,
+    path: UserPath,
+) -> Result<Document, Error> {
+    app.change(&caller.origin, path.user_id, |user, ctx| Ok(user.unblock(ctx))).await.map(Document)
 }

@@ -5,9 +5,10 @@ use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::address::{self, Address, EventTypes};
 use super::event::{Context, Event, EventType};
 use super::text::{fold, is_unseen, nfkc};
-use super::user::{Provider, User, primary_moves_on};
+use super::user::{Provider, User};
 use crate::error::{Error, Missing, Refusal};
 use crate::id::IdentifierId;
 
@@ -169,17 +170,58 @@ pub struct Email {
 
 impl Email {
     /// The email `address` under a new id, as this server brings it in.
-    pub(super) fn new(address: EmailAddress, verified: bool, primary: bool, ctx: &Context) -> Self {
+    fn new(address: EmailAddress, verified: bool, ctx: &Context) -> Self {
         Self {
             id: IdentifierId::new(ctx.random),
             email: address,
-            primary,
+            primary: false,
             verified,
             source: Some(Provider::Monocloud),
             verification_source: verified.then_some(Provider::Monocloud),
             authenticators: Vec::new(),
             idps: Vec::new(),
         }
+    }
+}
+
+impl Address for Email {
+    const EVENTS: EventTypes = EventTypes {
+        added: EventType::EmailAdded,
+        removed: EventType::EmailRemoved,
+        primary_set: EventType::EmailPrimarySet,
+        verified: EventType::EmailVerified,
+        unverified: EventType::EmailUnverified,
+    };
+    const MISSING: Missing = Missing::Email;
+    const DUPLICATE: Refusal = Refusal::DuplicateEmail;
+
+    fn id(&self) -> IdentifierId {
+        self.id
+    }
+
+    fn text(&self) -> &str {
+        self.email.as_str()
+    }
+
+    fn canonical(&self) -> String {
+        self.email.canonical()
+    }
+
+    fn is_primary(&self) -> bool {
+        self.primary
+    }
+
+    fn set_primary(&mut self, primary: bool) {
+        self.primary = primary;
+    }
+
+    fn is_verified(&self) -> bool {
+        self.verified
+    }
+
+    fn set_proved_by(&mut self, provider: Option<Provider>) {
+        self.verified = provider.is_some();
+        self.verification_source = provider;
     }
 }
 
@@ -195,17 +237,7 @@ impl User {
         verified: bool,
         ctx: &Context,
     ) -> Result<Vec<Event>, Error> {
-        let canonical = address.canonical();
-        if self.emails.iter().any(|email| email.email.canonical() == canonical) {
-            return Err(Error::Refused(Refusal::DuplicateEmail));
-        }
-        let email = Email::new(address, verified, self.emails.is_empty(), ctx);
-        let mut events = vec![self.email_event(EventType::EmailAdded, &email, ctx)];
-        if verified {
-            events.push(self.email_event(EventType::EmailVerified, &email, ctx));
-        }
-        self.emails.push(email);
-        Ok(events)
+        address::add(&mut self.emails, Email::new(address, verified, ctx), self.user_id, ctx)
     }
 
     /// Takes an address from the user. If it was the primary one, the oldest verified address
@@ -214,12 +246,7 @@ impl User {
     /// # Errors
     /// [`Missing::Email`].
     pub fn remove_email(&mut self, id: IdentifierId, ctx: &Context) -> Result<Vec<Event>, Error> {
-        let email = self.emails.remove(self.email_position(id)?);
-        if email.primary {
-            let flags = self.emails.iter_mut().map(|email| (email.verified, &mut email.primary));
-            primary_moves_on(flags);
-        }
-        Ok(vec![self.email_event(EventType::EmailRemoved, &email, ctx)])
+        address::remove(&mut self.emails, id, self.user_id, ctx)
     }
 
     /// Makes an address the primary one, verified or not. No events: it was already.
@@ -227,14 +254,7 @@ impl User {
     /// # Errors
     /// [`Missing::Email`].
     pub fn set_primary_email(&mut self, id: IdentifierId, ctx: &Context) -> Result<Vec<Event>, Error> {
-        let position = self.email_position(id)?;
-        if self.emails[position].primary {
-            return Ok(Vec::new());
-        }
-        for email in &mut self.emails {
-            email.primary = email.id == id;
-        }
-        Ok(vec![self.email_event(EventType::EmailPrimarySet, &self.emails[position], ctx)])
+        address::set_primary(&mut self.emails, id, self.user_id, ctx)
     }
 
     /// Marks an address as known to be the user's. No events: it was already, and who proved it
@@ -243,14 +263,7 @@ impl User {
     /// # Errors
     /// [`Missing::Email`]. That nobody else has it verified is for the store to say.
     pub fn verify_email(&mut self, id: IdentifierId, ctx: &Context) -> Result<Vec<Event>, Error> {
-        let position = self.email_position(id)?;
-        let email = &mut self.emails[position];
-        if email.verified {
-            return Ok(Vec::new());
-        }
-        email.verified = true;
-        email.verification_source = Some(Provider::Monocloud);
-        Ok(vec![self.email_event(EventType::EmailVerified, &self.emails[position], ctx)])
+        address::verify(&mut self.emails, id, self.user_id, ctx)
     }
 
     /// Marks an address as not known to be the user's. It stays primary if it is. No events: it
@@ -259,23 +272,7 @@ impl User {
     /// # Errors
     /// [`Missing::Email`].
     pub fn unverify_email(&mut self, id: IdentifierId, ctx: &Context) -> Result<Vec<Event>, Error> {
-        let position = self.email_position(id)?;
-        let email = &mut self.emails[position];
-        if !email.verified {
-            return Ok(Vec::new());
-        }
-        email.verified = false;
-        email.verification_source = None;
-        Ok(vec![self.email_event(EventType::EmailUnverified, &self.emails[position], ctx)])
-    }
-
-    fn email_position(&self, id: IdentifierId) -> Result<usize, Error> {
-        self.emails.iter().position(|email| email.id == id).ok_or(Error::NotFound(Missing::Email))
-    }
-
-    /// The event that something happened to one of this user's emails.
-    pub(super) fn email_event(&self, kind: EventType, email: &Email, ctx: &Context) -> Event {
-        ctx.event(kind, self.user_id, Some(email.id), Some(email.email.as_str()))
+        address::unverify(&mut self.emails, id, self.user_id, ctx)
     }
 }
 

@@ -46,6 +46,22 @@ names! {
         UserCreated = "user.created",
         /// A user was removed, with everything that was theirs.
         UserDeleted = "user.deleted",
+        /// A user was kept from signing in.
+        UserDisabled = "user.disabled",
+        /// A user may sign in again.
+        UserEnabled = "user.enabled",
+        /// A block by failures to sign in was ended.
+        UserUnblocked = "user.unblocked",
+        /// A user was given a username, or another one.
+        UsernameSet = "user.username.set",
+        /// A username was taken from a user.
+        UsernameRemoved = "user.username.removed",
+        /// Claims of a user were set or removed.
+        ClaimsChanged = "user.claims.changed",
+        /// Public data of a user were set or removed.
+        PublicDataChanged = "user.public_data.changed",
+        /// Private data of a user were set or removed.
+        PrivateDataChanged = "user.private_data.changed",
         /// A user was given an email.
         EmailAdded = "user.email.added",
         /// An email was taken from a user.
@@ -58,8 +74,14 @@ names! {
         EmailUnverified = "user.email.unverified",
         /// A user was given a phone number.
         PhoneAdded = "user.phone.added",
+        /// A phone number was taken from a user.
+        PhoneRemoved = "user.phone.removed",
+        /// A phone number became the primary one.
+        PhonePrimarySet = "user.phone.primary_set",
         /// A phone number became known to be the user's.
         PhoneVerified = "user.phone.verified",
+        /// A phone number is no longer known to be the user's.
+        PhoneUnverified = "user.phone.unverified",
     }
 }
 

@@ -1,8 +1,10 @@
 //! The product: what the directory knows and the rules by which it changes, as plain types and
 //! plain functions. Nothing here reads a clock, a database or a socket.
 
+mod address;
 pub mod api_key;
 pub mod claims;
+pub mod data;
 pub mod email;
 pub mod event;
 pub mod phone;

@@ -3,8 +3,10 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::event::Context;
-use super::user::Provider;
+use super::address::{self, Address, EventTypes};
+use super::event::{Context, Event, EventType};
+use super::user::{Provider, User};
+use crate::error::{Error, Missing, Refusal};
 use crate::id::IdentifierId;
 
 /// A phone number of E.164's shape: `+`, then 2 to 15 digits, the first not 0.
@@ -73,17 +75,108 @@ pub struct Phone {
 
 impl Phone {
     /// The number under a new id, as this server brings it in.
-    pub(super) fn new(number: PhoneNumber, verified: bool, primary: bool, ctx: &Context) -> Self {
+    fn new(number: PhoneNumber, verified: bool, ctx: &Context) -> Self {
         Self {
             id: IdentifierId::new(ctx.random),
             phone: number,
-            primary,
+            primary: false,
             verified,
             source: Some(Provider::Monocloud),
             verification_source: verified.then_some(Provider::Monocloud),
             authenticators: Vec::new(),
             idps: Vec::new(),
         }
+    }
+}
+
+impl Address for Phone {
+    const EVENTS: EventTypes = EventTypes {
+        added: EventType::PhoneAdded,
+        removed: EventType::PhoneRemoved,
+        primary_set: EventType::PhonePrimarySet,
+        verified: EventType::PhoneVerified,
+        unverified: EventType::PhoneUnverified,
+    };
+    const MISSING: Missing = Missing::Phone;
+    const DUPLICATE: Refusal = Refusal::DuplicatePhoneNumber;
+
+    fn id(&self) -> IdentifierId {
+        self.id
+    }
+
+    fn text(&self) -> &str {
+        self.phone.as_str()
+    }
+
+    fn canonical(&self) -> String {
+        self.phone.as_str().to_owned()
+    }
+
+    fn is_primary(&self) -> bool {
+        self.primary
+    }
+
+    fn set_primary(&mut self, primary: bool) {
+        self.primary = primary;
+    }
+
+    fn is_verified(&self) -> bool {
+        self.verified
+    }
+
+    fn set_proved_by(&mut self, provider: Option<Provider>) {
+        self.verified = provider.is_some();
+        self.verification_source = provider;
+    }
+}
+
+impl User {
+    /// Gives the user another number. The first one becomes primary.
+    ///
+    /// # Errors
+    /// [`Refusal::DuplicatePhoneNumber`] when the user has the number. That nobody else has it
+    /// verified is for the store to say, which alone sees all users.
+    pub fn add_phone(
+        &mut self,
+        number: PhoneNumber,
+        verified: bool,
+        ctx: &Context,
+    ) -> Result<Vec<Event>, Error> {
+        address::add(&mut self.phone_numbers, Phone::new(number, verified, ctx), self.user_id, ctx)
+    }
+
+    /// Takes a number from the user. If it was the primary one, the oldest verified number becomes
+    /// primary, else the oldest.
+    ///
+    /// # Errors
+    /// [`Missing::Phone`].
+    pub fn remove_phone(&mut self, id: IdentifierId, ctx: &Context) -> Result<Vec<Event>, Error> {
+        address::remove(&mut self.phone_numbers, id, self.user_id, ctx)
+    }
+
+    /// Makes a number the primary one, verified or not. No events: it was already.
+    ///
+    /// # Errors
+    /// [`Missing::Phone`].
+    pub fn set_primary_phone(&mut self, id: IdentifierId, ctx: &Context) -> Result<Vec<Event>, Error> {
+        address::set_primary(&mut self.phone_numbers, id, self.user_id, ctx)
+    }
+
+    /// Marks a number as known to be the user's. No events: it was already, and who proved it stays.
+    ///
+    /// # Errors
+    /// [`Missing::Phone`]. That nobody else has it verified is for the store to say.
+    pub fn verify_phone(&mut self, id: IdentifierId, ctx: &Context) -> Result<Vec<Event>, Error> {
+        address::verify(&mut self.phone_numbers, id, self.user_id, ctx)
+    }
+
+    /// Marks a number as not known to be the user's. It stays primary if it is. No events: it was
+    /// unverified already.
+    ///
+    /// # Errors
+    /// [`Missing::Phone`].
+    pub fn unverify_phone(&mut self, id: IdentifierId, ctx: &Context) -> Result<Vec<Event>, Error> {
+        address::unverify(&mut self.phone_numbers, id, self.user_id, ctx)
     }
 }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::claims;
+use super::claims::{self, Checks};
 use super::email::{Email, EmailAddress};
 use super::event::{Context, Event, EventType};
 use super::phone::{Phone, PhoneNumber};
@@ -190,13 +190,11 @@ impl User {
         let phone_number = new.phone_number.and_then(|text| {
             PhoneNumber::parse(&text).map_err(|error| note("phone_number", error.to_string())).ok()
         });
-        if let Some(Value::String(picture)) = new.claims.get("picture")
-            && let Err(message) = claims::check_url(picture)
-        {
-            note("picture", message.to_owned());
-        }
-        if !claims::fits(&new.claims) {
-            note("claims", "The claims take more than 64 KiB.".to_owned());
+        let mut given = Map::new();
+        if let Err(InvalidFields(fields)) = claims::patch(&mut given, new.claims, Checks::Made) {
+            for (field, message) in fields {
+                note(&field, message);
+            }
         }
         if !invalid.is_empty() {
             return Err(Error::Invalid(InvalidFields(invalid)));
@@ -208,20 +206,14 @@ impl User {
         }
 
         let mut user = Self::empty(ctx);
-        user.claims = new.claims;
+        user.claims = given;
         let mut events = vec![ctx.event(EventType::UserCreated, user.user_id, None, None)];
         user.username = username.map(|name| Username::new(name, ctx));
         if let Some(address) = email {
             events.append(&mut user.add_email(address, new.email_verified, ctx)?);
         }
         if let Some(number) = phone_number {
-            let phone = Phone::new(number, new.phone_number_verified, true, ctx);
-            let event = |kind| ctx.event(kind, user.user_id, Some(phone.id), Some(phone.phone.as_str()));
-            events.push(event(EventType::PhoneAdded));
-            if phone.verified {
-                events.push(event(EventType::PhoneVerified));
-            }
-            user.phone_numbers.push(phone);
+            events.append(&mut user.add_phone(number, new.phone_number_verified, ctx)?);
         }
         Ok((user, events))
     }
@@ -260,6 +252,35 @@ impl User {
             creation_time: ctx.now,
             last_updated: ctx.now,
         }
+    }
+
+    /// Keeps the user from signing in. No events: it was kept already.
+    pub fn disable(&mut self, ctx: &Context) -> Vec<Event> {
+        self.set_disabled(true, EventType::UserDisabled, ctx)
+    }
+
+    /// Lets the user sign in again. No events: it was never kept from it.
+    pub fn enable(&mut self, ctx: &Context) -> Vec<Event> {
+        self.set_disabled(false, EventType::UserEnabled, ctx)
+    }
+
+    fn set_disabled(&mut self, disabled: bool, kind: EventType, ctx: &Context) -> Vec<Event> {
+        if self.disabled == disabled {
+            return Vec::new();
+        }
+        self.disabled = disabled;
+        vec![ctx.event(kind, self.user_id, None, None)]
+    }
+
+    /// Ends the block that failures to sign in have brought, and forgets them. No events: there was
+    /// none.
+    pub fn unblock(&mut self, ctx: &Context) -> Vec<Event> {
+        if self.block_until.is_none() && self.failure_count == 0 {
+            return Vec::new();
+        }
+        self.block_until = None;
+        self.failure_count = 0;
+        vec![ctx.event(EventType::UserUnblocked, self.user_id, None, None)]
     }
 
     /// The user as JSON: what is kept, and what every answer about the user is.
@@ -324,15 +345,5 @@ impl Serialize for Summary {
         user.shift_remove("private_data");
         user.shift_remove("public_data");
         user.serialize(serializer)
-    }
-}
-
-/// Gives the primary role to the oldest verified of some identifiers, else to the oldest: of each,
-/// oldest first, whether it is verified and its role.
-pub(super) fn primary_moves_on<'a>(identifiers: impl Iterator<Item = (bool, &'a mut bool)>) {
-    let mut identifiers: Vec<_> = identifiers.collect();
-    let heir = identifiers.iter().position(|(verified, _)| *verified).unwrap_or(0);
-    if let Some((_, primary)) = identifiers.get_mut(heir) {
-        **primary = true;
     }
 }

@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::event::Context;
+use super::event::{Context, Event, EventType};
 use super::text::{fold, is_unseen};
-use super::user::Provider;
+use super::user::{Provider, User};
 use crate::error::{Error, Refusal};
 use crate::id::IdentifierId;
 
@@ -71,6 +71,34 @@ impl Username {
             authenticators: Vec::new(),
             idps: Vec::new(),
         }
+    }
+}
+
+impl User {
+    /// Gives the user this name in place of any other; a name that only differs in its spelling
+    /// keeps its id. No events: the user has just this name.
+    ///
+    /// That nobody else has the name is for the store to say, which alone sees all users.
+    pub fn set_username(&mut self, name: UserName, ctx: &Context) -> Vec<Event> {
+        match &mut self.username {
+            Some(held) if held.username == name => return Vec::new(),
+            Some(held) if held.username.canonical() == name.canonical() => held.username = name,
+            other => *other = Some(Username::new(name, ctx)),
+        }
+        self.username_event(EventType::UsernameSet, ctx)
+    }
+
+    /// Takes the name from the user. No events: the user has none.
+    pub fn remove_username(&mut self, ctx: &Context) -> Vec<Event> {
+        let events = self.username_event(EventType::UsernameRemoved, ctx);
+        self.username = None;
+        events
+    }
+
+    fn username_event(&self, kind: EventType, ctx: &Context) -> Vec<Event> {
+        let event =
+            |held: &Username| ctx.event(kind, self.user_id, Some(held.id), Some(held.username.as_str()));
+        self.username.iter().map(event).collect()
     }
 }
 

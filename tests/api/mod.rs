@@ -1,10 +1,12 @@
 //! The API through the real router, over a real store, at a fixed time and with foreseeable ids.
 
+mod data;
 mod documents;
 mod emails;
 mod harness;
 mod invariants;
 mod keys;
+mod phones;
 mod problems;
 mod seeds;
 mod sweep;

@@ -10,8 +10,8 @@ use rusqlite::Connection;
 
 /// How many changes are written between two checkpoints.
 const CHANGES: usize = 2_048;
-/// From how many pages on the log is to begin anew: 64 MiB.
-const LONG_LOG: i64 = 16_384;
+/// From how many pages on the log is to begin anew: 128 MiB.
+const LONG_LOG: i64 = 32_768;
 /// How often a long log is copied before the writing thread copies the rest: each time, less was
 /// written meanwhile, and less is left for it to wait for.
 const ROUNDS: usize = 4;

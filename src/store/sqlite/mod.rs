@@ -27,7 +27,9 @@ const BUSY_TIMEOUT_MS: u32 = 5_000;
 
 /// How much of the file a connection keeps in memory at most. Mapping the file instead would save
 /// copies while nothing is written, and cost a new mapping for each reader after every commit.
-const CACHE_KIB: i32 = 8 * 1024;
+const READER_CACHE_KIB: i32 = 8 * 1024;
+/// The same for the connection that writes, which alone keeps its pages from one change to the next.
+const WRITER_CACHE_KIB: i32 = 32 * 1024;
 
 /// The embedded store.
 pub struct SqliteStore {
@@ -50,11 +52,12 @@ impl SqliteStore {
                 .with_context(|| format!("the folder {} cannot be made", folder.display()))?;
         }
         make_private_file(path).with_context(|| format!("the store {shown} cannot be made"))?;
-        let mut connection = connect(path).with_context(|| format!("the store {shown} cannot be opened"))?;
+        let mut connection =
+            connect(path, WRITER_CACHE_KIB).with_context(|| format!("the store {shown} cannot be opened"))?;
         migrate::run(&mut connection, now).with_context(|| format!("the store {shown} cannot be used"))?;
         Ok(Self {
             readers: Readers::new(path.to_owned()),
-            writer: Writer::start(connection, connect(path)?)?,
+            writer: Writer::start(connection, connect(path, READER_CACHE_KIB)?)?,
         })
     }
 }
@@ -76,7 +79,7 @@ fn make_private_file(path: &Path) -> std::io::Result<()> {
 }
 
 /// A connection with the settings that every one of ours has.
-fn connect(path: &Path) -> rusqlite::Result<Connection> {
+fn connect(path: &Path, cache_kib: i32) -> rusqlite::Result<Connection> {
     let connection = Connection::open(path)?;
     connection.set_prepared_statement_cache_capacity(64);
     connection.busy_timeout(std::time::Duration::from_millis(BUSY_TIMEOUT_MS.into()))?;
@@ -85,7 +88,7 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "synchronous", "full")?;
     // Checkpoints are made beside the writing thread.
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
-    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    connection.pragma_update(None, "cache_size", -cache_kib)?;
     // Plans do not depend on the values bound: without this, SQLite compiles some statements anew
     // each time they run.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;

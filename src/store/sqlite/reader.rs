@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rusqlite::Connection;
 use tokio::sync::Semaphore;
 
-use super::{connect, failure};
+use super::{READER_CACHE_KIB, connect, failure};
 use crate::error::Error;
 
 /// How many long reads run at once; more wait for their turn without holding a thread.
@@ -61,7 +61,7 @@ impl Readers {
     }
 
     fn open(&self) -> rusqlite::Result<Connection> {
-        let connection = connect(&self.0.path)?;
+        let connection = connect(&self.0.path, READER_CACHE_KIB)?;
         connection.pragma_update(None, "query_only", true)?;
         Ok(connection)
     }
