@@ -5,6 +5,7 @@ pub mod api_key;
 pub mod claims;
 pub mod email;
 pub mod event;
+pub mod filter;
 pub mod phone;
 pub mod text;
 pub mod user;
