@@ -1,6 +1,7 @@
 //! What every face of the server is given: the store, the clock, the randomness, and the few ways
 //! in which they come together. [`App::change`] is the one way to change a user.
 
+mod history;
 mod keys;
 mod turns;
 

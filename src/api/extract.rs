@@ -50,7 +50,7 @@ macro_rules! permission {
         )+
     };
 }
-permission! { UsersRead UsersWrite EmailsVerify }
+permission! { UsersRead UsersWrite EmailsVerify EventsRead }
 
 /// Who calls: a request whose key was checked and holds the permission.
 pub(super) struct Caller<P> {
@@ -327,7 +327,8 @@ impl UserList {
     }
 }
 
-fn within(name: &str, value: &str, most: u32) -> Result<u32, Error> {
+/// A number of the query that must be from 1 to `most`.
+pub(super) fn within(name: &str, value: &str, most: u32) -> Result<u32, Error> {
     match value.parse() {
         Ok(number) if (1..=most).contains(&number) => Ok(number),
         _ => Err(Error::BadRequest(format!("{name} must be a whole number from 1 to {most}."))),

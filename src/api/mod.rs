@@ -3,6 +3,7 @@
 mod answer;
 mod data;
 mod emails;
+mod events;
 mod extract;
 mod health;
 mod openapi;
@@ -75,6 +76,8 @@ fn operations() -> OpenApiRouter<Arc<App>> {
         .routes(guarded!(data::patch_private))
         .routes(guarded!(data::find_public))
         .routes(guarded!(data::patch_public))
+        .routes(guarded!(events::list))
+        .routes(guarded!(events::history))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
         .routes(routes!(openapi::serve))

@@ -12,6 +12,7 @@ use utoipa::PartialSchema;
 use utoipa::openapi::path::PathItem;
 use utoipa::openapi::security::SecurityRequirement;
 
+use super::events::EventAnswer;
 use super::extract::MAX_BODY_BYTES;
 use super::problem::{CONTENT_TYPE_PROBLEM, Problem};
 use crate::directory::api_key::Scope;
@@ -61,6 +62,7 @@ fn complete(generated: utoipa::openapi::OpenApi) -> Value {
     });
     document["tags"] = json!([
         {"name": "users", "description": "Users and their addresses."},
+        {"name": "events", "description": "What happened: the project's own surface."},
         {"name": "server", "description": "The server itself; no key needed."},
     ]);
     let examples = Examples::make();
@@ -144,6 +146,7 @@ struct Examples {
     created: Value,
     verified: Value,
     summary: Value,
+    event: Value,
     request_id: RequestId,
 }
 
@@ -175,10 +178,11 @@ impl Examples {
         let read = |document: Vec<u8>| serde_json::from_slice(&document).expect("a document is JSON");
         let created = read(user.to_document());
         let email = user.emails[0].id;
-        user.verify_email(email, &ctx).expect("the example has this email");
+        let event = user.verify_email(email, &ctx).expect("the example has this email").remove(0);
+        let event = serde_json::to_value(EventAnswer::new(1, event)).expect("an event is JSON");
         let verified = read(user.to_document());
         let summary = serde_json::to_value(user.to_summary()).expect("a user is JSON");
-        Self { created, verified, summary, request_id }
+        Self { created, verified, summary, event, request_id }
     }
 
     /// The answer of an operation.
@@ -210,6 +214,11 @@ impl Examples {
             "getPrivateData" | "patchPrivateData" => {
                 json!({"private_data": {"subscription_plan": "premium"}})
             }
+            "listEvents" => json!({"events": [self.event], "next": "1"}),
+            "emailHistory" => json!({"history": [{
+                "time": self.event["time"], "verified": true, "method": "admin_api", "actor": self.event["actor"],
+                "request_id": self.event["request_id"], "reason": Value::Null, "event_id": self.event["id"],
+            }]}),
             _ => return None,
         })
     }

@@ -7,7 +7,7 @@ use axum::http::header::{CONTENT_TYPE, LOCATION};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
@@ -21,6 +21,14 @@ pub(super) const PAGINATION_HEADER: HeaderName = HeaderName::from_static("x-pagi
 
 /// A user's document as an answer.
 pub(super) struct Document(pub(super) Bytes);
+
+impl Document {
+    /// The document of a value that was made for an answer.
+    pub(super) fn of(value: &impl Serialize) -> Result<Self, Error> {
+        let json = serde_json::to_vec(value).map_err(|error| Error::Internal(error.to_string()))?;
+        Ok(Self(json.into()))
+    }
+}
 
 impl IntoResponse for Document {
     fn into_response(self) -> Response {
@@ -48,7 +56,6 @@ pub(super) async fn list(
     let page = app.users(&caller.origin.tenant, wanted.list()).await?;
     let rows: Result<Vec<_>, Error> =
         page.documents.iter().map(|document| Ok(User::from_document(document)?.to_summary())).collect();
-    let body = serde_json::to_vec(&rows?).map_err(|error| Error::Internal(error.to_string()))?;
     let pagination = json!({
         "page_size": wanted.size,
         "current_page": wanted.page,
@@ -58,7 +65,7 @@ pub(super) async fn list(
     });
     let pagination =
         HeaderValue::try_from(pagination.to_string()).map_err(|error| Error::Internal(error.to_string()))?;
-    Ok(([(PAGINATION_HEADER, pagination)], Document(body.into())).into_response())
+    Ok(([(PAGINATION_HEADER, pagination)], Document::of(&rows?)?).into_response())
 }
 
 /// What a user is made from.

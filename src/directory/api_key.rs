@@ -14,6 +14,8 @@ names! {
         UsersWrite = "users:write",
         /// Mark emails verified or unverified, and nothing else.
         EmailsVerify = "emails:verify",
+        /// Read the record of what happened, with the personal values in it.
+        EventsRead = "events:read",
         /// Everything.
         Admin = "admin",
     }

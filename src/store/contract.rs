@@ -26,6 +26,7 @@ macro_rules! contract {
             pages_follow_the_sort_and_never_overlap
             the_total_counts_creations_and_deletions
             events_come_back_whole_in_the_order_they_were_kept
+            a_users_events_are_found_among_all_even_when_the_user_is_gone
             a_key_is_found_by_its_id_until_it_is_revoked
             a_key_needs_its_tenant
             a_tenant_is_made_once
@@ -143,8 +144,14 @@ fn default() -> TenantId {
     TenantId::default_tenant()
 }
 
+const EVERYTHING: EventList = EventList { after: 0, limit: 1000, user_id: None, kind: None };
+
+async fn events(store: &dyn Store, wanted: EventList) -> Vec<(i64, Event)> {
+    store.events(&default(), wanted).await.unwrap().events
+}
+
 async fn count_events(store: &dyn Store) -> usize {
-    store.events(&default(), 0, 1000).await.unwrap().len()
+    events(store, EVERYTHING).await.len()
 }
 
 pub(crate) async fn a_user_is_read_as_it_was_kept(store: &dyn Store) {
@@ -341,15 +348,51 @@ pub(crate) async fn events_come_back_whole_in_the_order_they_were_kept(store: &d
         expected.extend(change.events.clone());
         store.keep(change).await.unwrap();
     }
-    let events = store.events(&default(), 0, 1000).await.unwrap();
+    let events = events(store, EVERYTHING).await;
     assert!(events.is_sorted_by(|one, next| one.0 < next.0));
-    let half = events[1].0;
-    let rest = store.events(&default(), half, 2).await.unwrap();
-    assert_eq!(rest.as_slice(), &events[2..4]);
+    let rest =
+        store.events(&default(), EventList { after: events[1].0, limit: 2, ..EVERYTHING }).await.unwrap();
+    assert_eq!((rest.events.as_slice(), rest.next), (&events[2..4], Some(events[3].0)));
     let events: Vec<_> = events.into_iter().map(|(_, event)| event).collect();
     assert_eq!(events, expected);
     assert_eq!(events[2].personal.reason.as_deref(), Some("to see"));
     assert_eq!(events[2].personal.address.as_deref(), Some("a@example.com"));
+}
+
+pub(crate) async fn a_users_events_are_found_among_all_even_when_the_user_is_gone(store: &dyn Store) {
+    let maker = Maker::new(&default());
+    let (mut user, change) = maker.with_email("a@example.com", false);
+    store.keep(change).await.unwrap();
+    for version in 1..=5 {
+        store.keep(maker.with_email("b@example.com", false).1).await.unwrap();
+        let rule = if version % 2 == 1 { verify } else { unverify };
+        store.keep(maker.change(&mut user, version, rule)).await.unwrap();
+    }
+    let of_user = EventList { user_id: Some(user.user_id), ..EVERYTHING };
+    let expected = || async {
+        let all = events(store, EVERYTHING).await;
+        all.into_iter().filter(|(_, event)| event.user_id == user.user_id).collect::<Vec<_>>()
+    };
+    assert_eq!(events(store, of_user).await, expected().await);
+    store.keep(maker.delete(&user, 6)).await.unwrap();
+    store.keep(maker.with_email("c@example.com", false).1).await.unwrap();
+    let expected = expected().await;
+    assert_eq!(expected.len(), 8);
+    assert_eq!(events(store, of_user).await, expected);
+
+    let mut walked = Vec::new();
+    let mut after = Some(0);
+    while let Some(position) = after {
+        let page =
+            store.events(&default(), EventList { after: position, limit: 3, ..of_user }).await.unwrap();
+        walked.extend(page.events);
+        after = page.next;
+    }
+    assert_eq!(walked, expected);
+    let verified = EventList { kind: Some(EventType::EmailVerified), ..of_user };
+    assert_eq!(events(store, verified).await.len(), 3);
+    let nobody = EventList { user_id: Some(crate::id::UserId::new(&SeededRandom::new(99))), ..EVERYTHING };
+    assert_eq!(events(store, nobody).await, []);
 }
 
 fn key(tenant: &str, seed: u64) -> ApiKey {

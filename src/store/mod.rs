@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::directory::api_key::ApiKey;
-use crate::directory::event::{Event, names};
+use crate::directory::event::{Event, EventType, names};
 use crate::error::Error;
 use crate::id::{IdentifierId, TenantId, UserId};
 use crate::secret::KeyId;
@@ -35,8 +35,8 @@ pub trait Store: Send + Sync {
     /// Keeps a change whole: document, identifiers, terms and events, or nothing.
     async fn keep(&self, change: UserChange) -> Result<(), KeepError>;
 
-    /// The tenant's events after a position, oldest first, with their positions.
-    async fn events(&self, tenant: &TenantId, after: i64, limit: u32) -> Result<Vec<(i64, Event)>, Error>;
+    /// Events of the tenant, oldest first.
+    async fn events(&self, tenant: &TenantId, wanted: EventList) -> Result<EventPage, Error>;
 
     /// Makes a tenant; false if there is one of this name.
     async fn create_tenant(&self, tenant: &TenantId, now: Timestamp) -> Result<bool, Error>;
@@ -181,6 +181,28 @@ pub struct List {
     pub offset: u64,
     /// How many to give.
     pub limit: u32,
+}
+
+/// Which events, oldest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventList {
+    /// Those after this position.
+    pub after: i64,
+    /// How many to give at most.
+    pub limit: u32,
+    /// Those of this user only, who need not be there any more.
+    pub user_id: Option<UserId>,
+    /// Those of this type only.
+    pub kind: Option<EventType>,
+}
+
+/// Some events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventPage {
+    /// The events with their positions.
+    pub events: Vec<(i64, Event)>,
+    /// The position to go on after, if there may be more.
+    pub next: Option<i64>,
 }
 
 names! {

@@ -1,6 +1,7 @@
 //! The embedded store: one SQLite file, one thread that writes, any number that read.
 
 mod checkpoint;
+mod events;
 mod migrate;
 mod reader;
 mod rows;
@@ -12,9 +13,8 @@ use async_trait::async_trait;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
-use super::{KeepError, Kept, List, Page, SortKey, Store, Tenant, UserChange};
+use super::{EventList, EventPage, KeepError, Kept, List, Page, SortKey, Store, Tenant, UserChange};
 use crate::directory::api_key::ApiKey;
-use crate::directory::event::Event;
 use crate::error::Error;
 use crate::id::{TenantId, UserId};
 use crate::secret::KeyId;
@@ -127,17 +127,15 @@ impl Store for SqliteStore {
         self.writer.run(Operation::Keep(Box::new(change))).await.map(|_| ())
     }
 
-    async fn events(&self, tenant: &TenantId, after: i64, limit: u32) -> Result<Vec<(i64, Event)>, Error> {
+    async fn events(&self, tenant: &TenantId, wanted: EventList) -> Result<EventPage, Error> {
         let tenant = tenant.clone();
+        // One transaction, so that a chain of events is followed within one moment.
         self.readers
             .read_elsewhere(move |connection| {
-                connection
-                    .prepare_cached(
-                        "select position, event_id, type, time, user_id, identifier_id, method, key_id, key_name, request_id, personal \
-                         from events where tenant_id = ?1 and position > ?2 order by position limit ?3",
-                    )?
-                    .query_map(params![tenant.as_str(), after, limit], rows::event)?
-                    .collect()
+                let transaction = connection.unchecked_transaction()?;
+                let page = events::list(&transaction, &tenant, wanted)?;
+                transaction.finish()?;
+                Ok(page)
             })
             .await
     }

@@ -98,19 +98,29 @@ pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<(i64, Event)> {
     Ok((row.get(0)?, event))
 }
 
-/// Appends an event at the tenant's next position.
+/// The position of a tenant's newest event, 0 if there is none.
+pub(super) fn last_position(connection: &Connection, tenant: &TenantId) -> rusqlite::Result<i64> {
+    connection
+        .prepare_cached("select coalesce(max(position), 0) from events where tenant_id = ?1")?
+        .query_row([tenant.as_str()], |row| row.get(0))
+}
+
+/// Appends an event; `previous` is the position of the user's event before it.
 pub(super) fn insert_event(
     connection: &Connection,
     tenant: &TenantId,
+    position: i64,
+    previous: Option<i64>,
     event: &Event,
 ) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
-            "insert into events (tenant_id, position, event_id, type, time, user_id, identifier_id, method, key_id, key_name, request_id, personal) \
-             values (?1, (select coalesce(max(position), 0) + 1 from events where tenant_id = ?1), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+            "insert into events (tenant_id, position, event_id, type, time, user_id, identifier_id, method, key_id, key_name, request_id, personal, previous) \
+             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
         )?
         .execute(params![
             tenant.as_str(),
+            position,
             event.id.as_bytes(),
             event.kind.as_str(),
             event.time.0,
@@ -121,6 +131,7 @@ pub(super) fn insert_event(
             event.actor.key_name,
             std::str::from_utf8(&event.request_id.to_hex()).expect("hexadecimal digits are ASCII"),
             personal_json(&event.personal),
+            previous,
         ])?;
     Ok(())
 }

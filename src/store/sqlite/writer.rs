@@ -4,7 +4,7 @@
 use std::sync::Mutex;
 use std::thread::JoinHandle;
 
-use rusqlite::{Connection, ToSql, ffi, params};
+use rusqlite::{Connection, OptionalExtension, ToSql, ffi, params};
 use tokio::sync::{mpsc, oneshot};
 
 use super::super::{
@@ -186,47 +186,59 @@ fn failed(error: &rusqlite::Error) -> KeepError {
     KeepError::Failed(failure(error))
 }
 
-/// Applies a change of a user. Its first statement changes nothing when the version has moved on.
+/// What the table has of a user beside the document.
+struct UserRow {
+    row: i64,
+    version: i64,
+    last_event: Option<i64>,
+}
+
+/// Applies a change of a user. Nothing is changed before the version is known to be the right one.
 fn keep(connection: &Connection, change: &UserChange) -> Outcome {
-    let UserChange { tenant, user_id, .. } = change;
-    let found = match &change.document {
-        DocumentChange::Create(row) => insert_user(connection, tenant, *user_id, row).map(|()| true),
-        DocumentChange::Replace(version, row) => connection
-            .prepare_cached(
-                "update users set version = version + 1, shape = ?4, document = ?5, last_updated = ?6 \
-                 where tenant_id = ?1 and user_id = ?2 and version = ?3",
-            )
-            .and_then(|mut statement| {
-                statement.execute(params![
-                    tenant.as_str(),
-                    user_id.as_str(),
-                    version.0,
-                    DOCUMENT_SHAPE,
-                    text(&row.document),
-                    row.last_updated.0
-                ])
-            })
-            .map(|changed| changed == 1),
-        DocumentChange::Delete(version) => connection
-            .prepare_cached("delete from users where tenant_id = ?1 and user_id = ?2 and version = ?3")
-            .and_then(|mut statement| {
-                statement.execute(params![tenant.as_str(), user_id.as_str(), version.0])
-            })
-            .and_then(|deleted| {
-                if deleted == 1 {
-                    count_deletion(connection, tenant)?;
-                }
-                Ok(deleted == 1)
-            }),
+    let UserChange { tenant, user_id, document, .. } = change;
+    let sql = |error| failed(&error);
+    let kept = match document {
+        DocumentChange::Create(_) => None,
+        DocumentChange::Replace(version, _) | DocumentChange::Delete(version) => {
+            let kept = user_row(connection, tenant, *user_id).map_err(sql)?;
+            let kept = kept.filter(|kept| kept.version == version.0);
+            Some(kept.ok_or(KeepError::Conflict)?)
+        }
     };
-    if !found.map_err(|error| failed(&error))? {
-        return Err(KeepError::Conflict);
+    let first_event = rows::last_position(connection, tenant).map_err(sql)? + 1;
+    let last_event = first_event + change.events.len().cast_signed() as i64 - 1;
+    match (document, &kept) {
+        (DocumentChange::Create(row), _) => insert_user(connection, change, row, last_event),
+        (DocumentChange::Replace(_, row), Some(kept)) => update_user(connection, kept, row, last_event),
+        (DocumentChange::Delete(_), Some(kept)) => delete_user(connection, tenant, kept),
+        (DocumentChange::Replace(..) | DocumentChange::Delete(_), None) => return Err(KeepError::Conflict),
     }
+    .map_err(sql)?;
     for identifier in &change.identifiers {
         keep_identifier(connection, tenant, *user_id, identifier)?;
     }
-    keep_terms_and_events(connection, change).map_err(|error| failed(&error))?;
+    keep_terms(connection, change).map_err(sql)?;
+    let mut previous = kept.and_then(|kept| kept.last_event);
+    for (position, event) in (first_event..).zip(&change.events) {
+        rows::insert_event(connection, tenant, position, previous, event).map_err(sql)?;
+        previous = Some(position);
+    }
     Ok(true)
+}
+
+fn user_row(
+    connection: &Connection,
+    tenant: &TenantId,
+    user_id: UserId,
+) -> rusqlite::Result<Option<UserRow>> {
+    connection
+        .prepare_cached(
+            "select user_row, version, last_event from users where tenant_id = ?1 and user_id = ?2",
+        )?
+        .query_row([tenant.as_str(), user_id.as_str()], |row| {
+            Ok(UserRow { row: row.get(0)?, version: row.get(1)?, last_event: row.get(2)? })
+        })
+        .optional()
 }
 
 fn text(document: &[u8]) -> &str {
@@ -235,30 +247,43 @@ fn text(document: &[u8]) -> &str {
 
 fn insert_user(
     connection: &Connection,
-    tenant: &TenantId,
-    user_id: UserId,
+    change: &UserChange,
     row: &Row,
+    last_event: i64,
 ) -> rusqlite::Result<()> {
+    let tenant = change.tenant.as_str();
     connection
         .prepare_cached(
-            "insert into users (tenant_id, user_id, version, shape, document, creation_time, last_updated) \
-             values (?1, ?2, 1, ?3, ?4, ?5, ?6)",
+            "insert into users (tenant_id, user_id, version, shape, document, creation_time, last_updated, last_event) \
+             values (?1, ?2, 1, ?3, ?4, ?5, ?6, ?7)",
         )?
         .execute(params![
-            tenant.as_str(),
-            user_id.as_str(),
+            tenant,
+            change.user_id.as_str(),
             DOCUMENT_SHAPE,
             text(&row.document),
             row.creation_time.0,
-            row.last_updated.0
+            row.last_updated.0,
+            last_event
         ])?;
     connection
         .prepare_cached("update tenants set users = users + 1 where tenant_id = ?1")?
-        .execute([tenant.as_str()])?;
+        .execute([tenant])?;
     Ok(())
 }
 
-fn count_deletion(connection: &Connection, tenant: &TenantId) -> rusqlite::Result<()> {
+fn update_user(connection: &Connection, kept: &UserRow, row: &Row, last_event: i64) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "update users set version = version + 1, shape = ?2, document = ?3, last_updated = ?4, last_event = ?5 \
+             where user_row = ?1",
+        )?
+        .execute(params![kept.row, DOCUMENT_SHAPE, text(&row.document), row.last_updated.0, last_event])?;
+    Ok(())
+}
+
+fn delete_user(connection: &Connection, tenant: &TenantId, kept: &UserRow) -> rusqlite::Result<()> {
+    connection.prepare_cached("delete from users where user_row = ?1")?.execute([kept.row])?;
     connection
         .prepare_cached("update tenants set users = users - 1 where tenant_id = ?1")?
         .execute([tenant.as_str()])?;
@@ -319,7 +344,7 @@ fn is_taken(error: &rusqlite::Error) -> bool {
     error.sqlite_error().is_some_and(|error| error.extended_code == ffi::SQLITE_CONSTRAINT_PRIMARYKEY)
 }
 
-fn keep_terms_and_events(connection: &Connection, change: &UserChange) -> rusqlite::Result<()> {
+fn keep_terms(connection: &Connection, change: &UserChange) -> rusqlite::Result<()> {
     let (tenant, user_id) = (change.tenant.as_str(), change.user_id);
     for term in &change.removed_terms {
         connection
@@ -334,9 +359,6 @@ fn keep_terms_and_events(connection: &Connection, change: &UserChange) -> rusqli
                 "insert into index_terms (tenant_id, field, value, user_id) values (?1, ?2, ?3, ?4)",
             )?
             .execute([tenant, &term.field, &term.value, user_id.as_str()])?;
-    }
-    for event in &change.events {
-        rows::insert_event(connection, &change.tenant, event)?;
     }
     Ok(())
 }
