@@ -25,7 +25,9 @@ use crate::secret::PlainKey;
 use crate::store::{List, SortKey};
 
 /// The most that a body may have, in bytes.
-pub const MAX_BODY_BYTES: usize = 1024 * 1024;
+pub(super) const MAX_BODY_BYTES: usize = 1024 * 1024;
+/// How much of what a client calls itself is kept with an event, in characters.
+const MAX_USER_AGENT: usize = 512;
 /// How long a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(20);
 /// The names of the key's header: one of the documents this API comes from uses the second.
@@ -75,7 +77,7 @@ impl<P: Permission> FromRequestParts<Arc<App>> for Caller<P> {
                 actor: Actor { key_id: key.id, key_name: key.name.clone() },
                 request_id,
                 remote_address: parts.extensions.get::<RemoteAddress>().map(|remote| remote.0),
-                user_agent: user_agent.map(str::to_owned),
+                user_agent: user_agent.map(|text| text.chars().take(MAX_USER_AGENT).collect()),
                 reason: None,
             },
             permission: PhantomData,
@@ -212,6 +214,10 @@ async fn read_body(request: Request) -> Result<Vec<u8>, Error> {
     let (parts, body) = request.into_parts();
     if http_body::Body::is_end_stream(&body) {
         return Ok(Vec::new());
+    }
+    // Before it is asked for: a client that waits for a go-ahead then never sends it.
+    if http_body::Body::size_hint(&body).lower() > MAX_BODY_BYTES as u64 {
+        return Err(Error::TooLarge { limit: MAX_BODY_BYTES });
     }
     let read = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY_BYTES).collect()).await;
     let bytes = match read {

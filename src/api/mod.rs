@@ -24,7 +24,6 @@ use crate::app::App;
 use crate::error::Error;
 
 pub use answer::RemoteAddress;
-pub use extract::MAX_BODY_BYTES;
 pub use openapi::document as openapi_document;
 
 use extract::Guarded;

@@ -71,6 +71,17 @@ fn complete(generated: utoipa::openapi::OpenApi) -> Value {
         KEY_SCHEME: {"type": "apiKey", "in": "header", "name": "X-API-KEY", "description": "An API key; `API-Key` is a second name of the header. The scope named is the smallest that will do: `users:write` includes `emails:verify`, and `admin` includes all."},
     });
     components["schemas"]["Problem"] = serde_json::to_value(Problem::schema()).expect("a schema is JSON");
+    components["schemas"]["Problem"]["properties"]["errors"] = json!({
+        "description": "With 422 only: messages by field for `#validation-error`, a list for `#identity-validation-error`.",
+        "oneOf": [
+            {"type": "object", "additionalProperties": {"type": "array", "items": {"type": "string"}}},
+            {"type": "array", "items": {
+                "type": "object",
+                "required": ["code", "description"],
+                "properties": {"code": {"type": "string"}, "description": {"type": "string"}},
+            }},
+        ],
+    });
     components["schemas"]["UserSummary"] = summary_schema(&components["schemas"]["User"]);
     components["responses"] = examples.problem_responses();
     for (path, item) in document["paths"].as_object_mut().into_iter().flatten() {
@@ -118,6 +129,9 @@ fn complete_operation(path: &str, operation: &mut Value, examples: &Examples) {
         problems.extend(["408", "413", "415", "422"]);
     }
     let request_id = json!({"description": "The id of the request, as in the server's log.", "schema": {"type": "string", "pattern": "^[0-9a-f]{32}$"}});
+    if let Some(location) = operation.pointer_mut("/responses/201/headers/location") {
+        location["example"] = json!(examples.path);
+    }
     let Some(responses) = operation["responses"].as_object_mut() else { return };
     for (_, response) in responses.iter_mut() {
         response["headers"]["x-request-id"] = request_id.clone();
@@ -147,6 +161,8 @@ struct Examples {
     verified: Value,
     summary: Value,
     event: Value,
+    /// The path of the user.
+    path: String,
     request_id: RequestId,
 }
 
@@ -181,8 +197,9 @@ impl Examples {
         let event = user.verify_email(email, &ctx).expect("the example has this email").remove(0);
         let event = serde_json::to_value(EventAnswer::new(1, event)).expect("an event is JSON");
         let verified = read(user.to_document());
+        let path = format!("/api/users/{}", user.user_id);
         let summary = serde_json::to_value(user.to_summary()).expect("a user is JSON");
-        Self { created, verified, summary, event, request_id }
+        Self { created, verified, summary, event, path, request_id }
     }
 
     /// The answer of an operation.
@@ -225,7 +242,8 @@ impl Examples {
 
     /// Every problem, by status.
     fn problem_responses(&self) -> Value {
-        let path = format!("/api/users/{}", self.verified["user_id"].as_str().unwrap_or_default());
+        let email =
+            format!("{}/emails/{}", self.path, self.verified["emails"][0]["id"].as_str().unwrap_or_default());
         let wrong_address = Error::from(InvalidFields::one(
             "email",
             "An email address has an @ between its name and its domain.",
@@ -264,7 +282,11 @@ impl Examples {
                 .iter()
                 .enumerate()
                 .map(|(number, error)| {
-                    let problem = Problem::new(error, &path, self.request_id);
+                    let instance = match error {
+                        Error::NotFound(Missing::Email) => &email,
+                        _ => &self.path,
+                    };
+                    let problem = Problem::new(error, instance, self.request_id);
                     (format!("example{}", number + 1), json!({"value": problem}))
                 })
                 .collect();
@@ -273,6 +295,14 @@ impl Examples {
                 "headers": {"x-request-id": {"description": "The id of the request, as in `traceId`.", "schema": {"type": "string"}}},
                 "content": {CONTENT_TYPE_PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": examples}},
             });
+            let said = match status {
+                "401" => Some(("www-authenticate", "ApiKey header=\"X-API-KEY\"")),
+                "405" => Some(("allow", "GET,HEAD,POST")),
+                _ => None,
+            };
+            if let Some((header, example)) = said {
+                response["headers"][header] = json!({"schema": {"type": "string"}, "example": example});
+            }
             if status == "503" {
                 response["headers"]["retry-after"] = json!({"description": "After how many seconds to try again.", "schema": {"type": "integer"}});
             }

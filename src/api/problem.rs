@@ -83,7 +83,8 @@ fn detail(error: &Error) -> String {
         Error::Invalid(_) => "Some fields are missing or of the wrong form; errors names them.".into(),
         Error::Refused(refusal) => refusal.description().into(),
         Error::Unavailable(_) => {
-            "The store is unavailable. Nothing was changed; try again in a moment.".into()
+            "The store is unavailable. If this was a change, look whether it was made; try again in a moment."
+                .into()
         }
         Error::Internal(_) => "The server failed. Its log has the reason under this traceId.".into(),
     }

@@ -1,6 +1,8 @@
 //! The user: one object, everything the directory knows of one person (semantics section 2), and
 //! how one comes to be.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -35,7 +37,7 @@ pub enum Provider {
 
 /// Everything that is known of one user. Its JSON is the answer a client gets: what must not leave
 /// the server has no place in it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct User {
     /// The user's id.
     #[schema(value_type = String, min_length = 21, max_length = 21, pattern = "^[A-Za-z0-9_-]{21}$", example = "UOtBaOybB6dTpIJNrnkRw")]
@@ -107,6 +109,13 @@ pub struct User {
     pub last_updated: Timestamp,
 }
 
+impl fmt::Debug for User {
+    /// What is known of a person is personal: nothing that prints for debugging shows it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "User({})", self.user_id)
+    }
+}
+
 /// Where a user is known.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = UserConnection)]
@@ -155,7 +164,7 @@ pub struct Passkey {
 }
 
 /// What a new user is made from; the texts are as they came.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct NewUser {
     /// The username, if any.
     pub username: Option<String>,
@@ -171,6 +180,13 @@ pub struct NewUser {
     pub claims: Map<String, Value>,
     /// Whether a user may be made who has no identifier at all.
     pub skip_conformance_checks: bool,
+}
+
+impl fmt::Debug for NewUser {
+    /// What is known of a person is personal: nothing that prints for debugging shows it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("NewUser(hidden)")
+    }
 }
 
 impl User {

@@ -482,6 +482,22 @@ fn terms_follow_the_fields_of_a_user() {
     assert_eq!(verified.added_terms, [Term { field: "emails.verified".into(), value: "true".to_owned() }]);
 }
 
+#[test]
+fn no_debug_print_of_a_change_shows_anything_personal() {
+    let maker = Maker::new(&default());
+    let (user, change) = maker.user(NewUser {
+        email: Some("alice@example.com".to_owned()),
+        username: Some("alice".to_owned()),
+        phone_number: Some("+4915112345".to_owned()),
+        ..NewUser::default()
+    });
+    let shown = format!("{change:?} {user:?} {:?}", terms(&user)).to_lowercase();
+    assert!(shown.contains(user.user_id.as_str().to_lowercase().as_str()));
+    for personal in ["alice", "4915112345", "contract/1", "192.0.2.1", "to see"] {
+        assert!(!shown.contains(personal), "{shown}");
+    }
+}
+
 /// The suite wants a store that nobody else uses.
 #[expect(clippy::unused_async, reason = "a store beyond this machine is opened by waiting")]
 pub(crate) async fn sqlite() -> (Arc<dyn Store>, tempfile::TempDir) {

@@ -2,6 +2,7 @@
 //! changes in them when the user does.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use serde_json::Value;
 
@@ -20,12 +21,19 @@ const MAX_DEPTH: usize = 8;
 
 /// One searchable value of a user: the dotted path of a field, and the value folded as searches
 /// fold theirs. `true` is a term and `false` is none; ids and times are found by columns.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Term {
     /// The dotted path.
     pub field: Cow<'static, str>,
     /// The folded value.
     pub value: String,
+}
+
+impl fmt::Debug for Term {
+    /// Values are personal: only the field is shown.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Term({})", self.field)
+    }
 }
 
 /// All terms of a user, sorted, each once.

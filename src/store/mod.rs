@@ -8,6 +8,8 @@ mod contract;
 pub mod index;
 pub mod sqlite;
 
+use std::fmt;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 
@@ -59,7 +61,7 @@ pub trait Store: Send + Sync {
     /// Notes that a key was used.
     async fn touch_key(&self, id: KeyId, now: Timestamp) -> Result<(), Error>;
 
-    /// Whether the store answers, and takes changes.
+    /// Whether the store answers, and what writes to it lives.
     async fn ping(&self) -> Result<(), Error>;
 
     /// Finishes what is under way and closes the store.
@@ -71,12 +73,19 @@ pub trait Store: Send + Sync {
 pub struct Version(pub i64);
 
 /// A user as it is kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Kept {
     /// The version to state in a change that is decided on this document.
     pub version: Version,
     /// The JSON of the user.
     pub document: Bytes,
+}
+
+impl fmt::Debug for Kept {
+    /// What is known of a person is personal: nothing that prints for debugging shows it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Kept({:?})", self.version)
+    }
 }
 
 /// A change of one user, decided and ready to be kept.
@@ -110,7 +119,7 @@ pub enum DocumentChange {
 }
 
 /// A user's document and what it is sorted by.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Row {
     /// The JSON.
     pub document: Bytes,
@@ -118,6 +127,13 @@ pub struct Row {
     pub creation_time: Timestamp,
     /// When it was last changed.
     pub last_updated: Timestamp,
+}
+
+impl fmt::Debug for Row {
+    /// What is known of a person is personal: nothing that prints for debugging shows it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Row(hidden)")
+    }
 }
 
 names! {
@@ -133,7 +149,7 @@ names! {
 }
 
 /// An identifier as the store keeps it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Identifier {
     /// Its id.
     pub id: IdentifierId,
@@ -143,6 +159,13 @@ pub struct Identifier {
     pub canonical: String,
     /// Whether it can be this user's only: a verified address, or a username.
     pub owned: bool,
+}
+
+impl fmt::Debug for Identifier {
+    /// Addresses are personal: only the id is shown.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Identifier({} {})", self.kind, self.id)
+    }
 }
 
 /// What becomes of one identifier of a user.
@@ -216,7 +239,7 @@ names! {
 }
 
 /// A page of users.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Page {
     /// Their documents.
     pub documents: Vec<Bytes>,
@@ -224,6 +247,13 @@ pub struct Page {
     pub total: u64,
     /// Whether there are users after these.
     pub has_next: bool,
+}
+
+impl fmt::Debug for Page {
+    /// What is known of a person is personal: nothing that prints for debugging shows it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Page({} of {})", self.documents.len(), self.total)
+    }
 }
 
 /// A tenant as it is kept.
