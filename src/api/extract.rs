@@ -22,7 +22,8 @@ use crate::directory::event::{Actor, Origin};
 use crate::error::{Error, InvalidFields};
 use crate::id::{IdentifierId, RequestId, UserId};
 use crate::secret::PlainKey;
-use crate::store::{List, SortKey};
+use crate::store::search::{self, Search};
+use crate::store::{List, Place, SortKey};
 
 /// The most that a body may have, in bytes.
 pub(super) const MAX_BODY_BYTES: usize = 1024 * 1024;
@@ -290,7 +291,8 @@ struct UserListParameters {
     /// `key:1` for ascending or `key:-1` for descending order, by `creation_time` or `last_updated`.
     #[param(default = "creation_time:-1", example = "last_updated:-1")]
     sort: Option<String>,
-    /// Reserved for searching, which this version does not do yet: any value is refused.
+    /// What the users must match, in the filter language.
+    #[param(max_length = 4096, example = "emails.domain:example.com AND emails.verified:true")]
     filter: Option<String>,
 }
 
@@ -301,6 +303,7 @@ pub(super) struct UserList {
     pub(super) page: u32,
     /// How many users it has.
     pub(super) size: u32,
+    filter: Option<Search>,
     sort: SortKey,
     descending: bool,
 }
@@ -308,28 +311,85 @@ pub(super) struct UserList {
 impl UserList {
     /// The same for the store.
     pub(super) fn list(&self) -> List {
+        let offset = u64::from(self.page - 1) * u64::from(self.size);
         List {
-            sort: self.sort,
-            descending: self.descending,
-            offset: u64::from(self.page - 1) * u64::from(self.size),
+            filter: self.filter.clone(),
+            place: Place::Sorted { sort: self.sort, descending: self.descending, offset },
             limit: self.size,
         }
     }
 
     fn parse(query: &str) -> Result<Self, Error> {
-        let mut list = Self { page: 1, size: 10, sort: SortKey::CreationTime, descending: true };
+        let mut list =
+            Self { page: 1, size: 10, filter: None, sort: SortKey::CreationTime, descending: true };
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
             match &*name {
                 "page" => list.page = within("page", &value, u32::MAX)?,
                 "size" => list.size = within("size", &value, 1000)?,
                 "sort" => (list.sort, list.descending) = sort(&value)?,
-                "filter" if !value.is_empty() => {
-                    return Err(Error::BadRequest("filter: searching is not supported yet.".to_owned()));
-                }
+                "filter" => list.filter = filter(&value)?,
                 _ => {}
             }
         }
         Ok(list)
+    }
+}
+
+/// Reads a filter.
+fn filter(text: &str) -> Result<Option<Search>, Error> {
+    search::parse(text).map_err(|error| Error::BadRequest(error.to_string()))
+}
+
+/// The query parameters of a walk over users.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "these fields only describe the parameters")]
+struct UserWalkParameters {
+    /// Where to go on: `next` of the answer before, or nothing for the beginning.
+    after: Option<String>,
+    /// How many users to give at most.
+    #[param(minimum = 1, maximum = 1000, default = 100)]
+    limit: Option<u32>,
+    /// What the users must match, in the filter language.
+    #[param(max_length = 4096, example = "emails.verified:true")]
+    filter: Option<String>,
+}
+
+/// The stretch of a walk over users that a request wants.
+pub(super) struct UserWalk(pub(super) List);
+
+impl UserWalk {
+    fn parse(query: &str) -> Result<Self, Error> {
+        let mut list = List { filter: None, place: Place::ById { after: None }, limit: 100 };
+        for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+            match &*name {
+                "after" => {
+                    let refused =
+                        |_| Error::BadRequest("after must be `next` of an answer before.".to_owned());
+                    list.place = Place::ById { after: Some(value.parse().map_err(refused)?) };
+                }
+                "limit" => list.limit = within("limit", &value, 1000)?,
+                "filter" => list.filter = filter(&value)?,
+                _ => {}
+            }
+        }
+        Ok(Self(list))
+    }
+}
+
+impl FromRequestParts<Arc<App>> for UserWalk {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Error> {
+        Self::parse(parts.uri.query().unwrap_or_default())
+    }
+}
+
+impl IntoParams for UserWalk {
+    fn into_params(
+        place: impl Fn() -> Option<utoipa::openapi::path::ParameterIn>,
+    ) -> Vec<utoipa::openapi::path::Parameter> {
+        UserWalkParameters::into_params(place)
     }
 }
 
@@ -383,10 +443,12 @@ mod tests {
 
     #[test]
     fn a_list_begins_at_page_one_with_the_ten_newest() {
+        let place = |sort, descending, offset| Place::Sorted { sort, descending, offset };
         let list = UserList::parse("").unwrap().list();
-        assert_eq!(list, List { sort: SortKey::CreationTime, descending: true, offset: 0, limit: 10 });
-        let list = UserList::parse("page=3&size=20&sort=last_updated:1").unwrap().list();
-        assert_eq!(list, List { sort: SortKey::LastUpdated, descending: false, offset: 40, limit: 20 });
+        assert_eq!((list.place, list.limit), (place(SortKey::CreationTime, true, 0), 10));
+        let list = UserList::parse("page=3&size=20&sort=last_updated:1&filter=").unwrap().list();
+        assert_eq!((list.place, list.limit), (place(SortKey::LastUpdated, false, 40), 20));
+        assert_eq!(list.filter, None);
     }
 
     #[test]
@@ -405,7 +467,7 @@ mod tests {
             "sort=creation_time:2",
             "sort=nothing:1",
             "sort=:1",
-            "filter=x",
+            "filter=(",
         ] {
             assert!(matches!(UserList::parse(wrong), Err(Error::BadRequest(_))), "{wrong}");
         }

@@ -75,6 +75,7 @@ fn operations() -> OpenApiRouter<Arc<App>> {
         .routes(guarded!(data::patch_private))
         .routes(guarded!(data::find_public))
         .routes(guarded!(data::patch_public))
+        .routes(guarded!(users::walk))
         .routes(guarded!(events::list))
         .routes(guarded!(events::history))
         .routes(routes!(health::live))

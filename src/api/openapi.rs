@@ -141,6 +141,16 @@ fn complete_operation(path: &str, operation: &mut Value, examples: &Examples) {
             if let Some(example) = examples.answer(&id) {
                 content["example"] = example;
             }
+            if id == "walkUsers" {
+                content["schema"] = json!({
+                    "type": "object",
+                    "required": ["users", "next"],
+                    "properties": {
+                        "users": {"type": "array", "items": {"$ref": "#/components/schemas/UserSummary"}},
+                        "next": {"type": ["string", "null"], "description": "What to give as `after` for those that follow; `null` at the end."},
+                    },
+                });
+            }
             if id == "getAllUsers" {
                 content["schema"]["items"] = json!({"$ref": "#/components/schemas/UserSummary"});
                 response["headers"]["x-pagination"]["example"] = json!(
@@ -231,6 +241,7 @@ impl Examples {
             "getPrivateData" | "patchPrivateData" => {
                 json!({"private_data": {"subscription_plan": "premium"}})
             }
+            "walkUsers" => json!({"users": [self.summary], "next": Value::Null}),
             "listEvents" => json!({"events": [self.event], "next": "1"}),
             "emailHistory" => json!({"history": [{
                 "time": self.event["time"], "verified": true, "method": "admin_api", "actor": self.event["actor"],

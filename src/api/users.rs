@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
-use super::extract::{Body, Caller, OptionalBody, UserList, UserPath, UsersRead, UsersWrite};
+use super::extract::{Body, Caller, OptionalBody, UserList, UserPath, UserWalk, UsersRead, UsersWrite};
 use crate::app::App;
-use crate::directory::user::{NewUser, User};
+use crate::directory::user::{NewUser, Summary, User};
 use crate::error::{Error, InvalidFields};
 
 /// The header that tells where in the list a page is.
@@ -56,26 +56,53 @@ pub(super) async fn list(
     let page = app.users(&caller.origin.tenant, wanted.list()).await?;
     let documents = page.documents;
     // Elsewhere: a thousand users of many kilobytes would hold up all that this thread serves.
-    let rows = tokio::task::spawn_blocking(move || rows(&documents))
+    let rows = tokio::task::spawn_blocking(move || Document::of(&summaries(&documents)?))
         .await
         .map_err(|error| Error::Internal(error.to_string()))??;
-    let pagination = json!({
+    let mut pagination = json!({
         "page_size": wanted.size,
         "current_page": wanted.page,
         "total_count": page.total,
         "has_previous": wanted.page > 1,
         "has_next": page.has_next,
     });
+    if page.total_is_estimate {
+        pagination["total_count_is_estimate"] = json!(true);
+    }
     let pagination =
         HeaderValue::try_from(pagination.to_string()).map_err(|error| Error::Internal(error.to_string()))?;
     Ok(([(PAGINATION_HEADER, pagination)], rows).into_response())
 }
 
 /// The rows of a list.
-fn rows(documents: &[Bytes]) -> Result<Document, Error> {
-    let rows: Result<Vec<_>, Error> =
-        documents.iter().map(|document| Ok(User::from_document(document)?.to_summary())).collect();
-    Document::of(&rows?)
+fn summaries(documents: &[Bytes]) -> Result<Vec<Summary>, Error> {
+    documents.iter().map(|document| Ok(User::from_document(document)?.to_summary())).collect()
+}
+
+/// Walk over users
+///
+/// Users in the order of their ids, as rows of a list. A walk does not slow down with its length,
+/// and meets every user once who is there all the while.
+#[utoipa::path(
+    get,
+    path = "/v1/users",
+    operation_id = "walkUsers",
+    tag = "users",
+    params(UserWalk),
+    responses((status = OK, description = "Some users", body = Object))
+)]
+pub(super) async fn walk(
+    State(app): State<Arc<App>>,
+    caller: Caller<UsersRead>,
+    UserWalk(wanted): UserWalk,
+) -> Result<Document, Error> {
+    let page = app.users(&caller.origin.tenant, wanted).await?;
+    let written = tokio::task::spawn_blocking(move || {
+        let last = page.documents.last().filter(|_| page.has_next);
+        let next = last.map(|document| Ok::<_, Error>(User::from_document(document)?.user_id)).transpose()?;
+        Document::of(&json!({"users": summaries(&page.documents)?, "next": next}))
+    });
+    written.await.map_err(|error| Error::Internal(error.to_string()))?
 }
 
 /// What a user is made from.

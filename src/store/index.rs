@@ -19,6 +19,14 @@ const MAX_VALUE_LENGTH: usize = 256;
 /// Values below this many objects are not searchable.
 const MAX_DEPTH: usize = 8;
 
+/// Behind a path, the field of the numbers that are found there: they are compared as numbers and
+/// never with texts.
+pub const NUMBERS: &str = "#";
+/// The field of what a bare word finds: whole names and addresses, and the words of each.
+pub const WORDS: &str = "*";
+/// The claims that a bare word is looked for in.
+const NAMES: [&str; 5] = ["name", "given_name", "middle_name", "family_name", "nickname"];
+
 /// One searchable value of a user: the dotted path of a field, and the value folded as searches
 /// fold theirs. `true` is a term and `false` is none; ids and times are found by columns.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,16 +87,49 @@ pub fn terms(user: &User) -> Vec<Term> {
             push_values(&mut terms, &format!("{root}.{key}"), value, 1);
         }
     }
+    push_words(&mut terms, user);
     terms.sort_unstable();
     terms.dedup();
     terms
+}
+
+/// Adds what a bare word finds the user by.
+fn push_words(terms: &mut Vec<Term>, user: &User) {
+    let names = NAMES.iter().filter_map(|name| user.claims.get(*name)?.as_str());
+    let addresses = user.emails.iter().map(|email| email.email.as_str());
+    let username = user.username.iter().map(|username| username.username.as_str());
+    for text in names.chain(addresses).chain(username) {
+        let whole = fold(text);
+        for word in whole.split(|character: char| !character.is_alphanumeric()) {
+            if !word.is_empty() && word.len() < whole.len() {
+                push(terms, WORDS.into(), word.to_owned());
+            }
+        }
+        push(terms, WORDS.into(), whole);
+    }
+    for phone in &user.phone_numbers {
+        push(terms, WORDS.into(), phone.phone.as_str().to_owned());
+    }
+}
+
+/// A number as a text that sorts as the numbers do: the bits of the float, with the sign turned so
+/// that negative ones come first.
+pub fn number_value(number: f64) -> String {
+    // Zero has two signs and is one number.
+    let bits = (number + 0.0).to_bits();
+    let ordered = if bits >> 63 == 1 { !bits } else { bits | 1 << 63 };
+    format!("{ordered:016x}")
 }
 
 /// Adds the terms of a value of claims or data, and of all within it.
 fn push_values(terms: &mut Vec<Term>, path: &str, value: &Value, depth: usize) {
     match value {
         Value::Bool(true) => push(terms, path.to_owned().into(), "true".to_owned()),
-        Value::Number(number) => push(terms, path.to_owned().into(), number.to_string()),
+        Value::Number(number) => {
+            if let Some(number) = number.as_f64() {
+                push(terms, format!("{path}{NUMBERS}").into(), number_value(number));
+            }
+        }
         Value::String(text) => push(terms, path.to_owned().into(), fold(text)),
         Value::Array(items) => {
             for item in items {

@@ -6,6 +6,7 @@
 #[cfg(test)]
 mod contract;
 pub mod index;
+pub mod search;
 pub mod sqlite;
 
 use std::fmt;
@@ -20,6 +21,7 @@ use crate::id::{IdentifierId, TenantId, UserId};
 use crate::secret::KeyId;
 use crate::time::Timestamp;
 use index::Term;
+use search::Search;
 
 /// The shape of the documents that this version of the program writes.
 pub const DOCUMENT_SHAPE: i64 = 1;
@@ -193,17 +195,34 @@ pub enum KeepError {
     Failed(Error),
 }
 
-/// Which page of the users, in which order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Which users, in which order.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct List {
-    /// What they are sorted by; users equal in this are sorted by id, in the same direction.
-    pub sort: SortKey,
-    /// Whether the largest come first.
-    pub descending: bool,
-    /// How many to pass over.
-    pub offset: u64,
-    /// How many to give.
+    /// What they must match; all if there is nothing.
+    pub filter: Option<Search>,
+    /// Which of them.
+    pub place: Place,
+    /// How many to give at most.
     pub limit: u32,
+}
+
+/// A place in a list of users.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In the order of a key; users equal in it are sorted by id, in the same direction.
+    Sorted {
+        /// The key.
+        sort: SortKey,
+        /// Whether the largest come first.
+        descending: bool,
+        /// How many to pass over.
+        offset: u64,
+    },
+    /// In the order of ids, for walks of any length.
+    ById {
+        /// Those after this one, who need not be there any more.
+        after: Option<UserId>,
+    },
 }
 
 /// Which events, oldest first.
@@ -245,6 +264,8 @@ pub struct Page {
     pub documents: Vec<Bytes>,
     /// How many users there are on all pages.
     pub total: u64,
+    /// Whether that is only about right, because there are too many to count.
+    pub total_is_estimate: bool,
     /// Whether there are users after these.
     pub has_next: bool,
 }

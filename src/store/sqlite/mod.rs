@@ -5,6 +5,7 @@ mod events;
 mod migrate;
 mod reader;
 mod rows;
+mod users;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -13,7 +14,7 @@ use async_trait::async_trait;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
-use super::{EventList, EventPage, KeepError, Kept, List, Page, SortKey, Store, Tenant, UserChange};
+use super::{EventList, EventPage, KeepError, Kept, List, Page, Store, Tenant, UserChange};
 use crate::directory::api_key::ApiKey;
 use crate::error::Error;
 use crate::id::{TenantId, UserId};
@@ -120,7 +121,7 @@ impl Store for SqliteStore {
 
     async fn users(&self, tenant: &TenantId, list: List) -> Result<Page, Error> {
         let tenant = tenant.clone();
-        self.readers.read_elsewhere(move |connection| users(connection, &tenant, list)).await
+        self.readers.read_elsewhere(move |connection| users::list(connection, &tenant, &list)).await
     }
 
     async fn keep(&self, change: UserChange) -> Result<(), KeepError> {
@@ -208,38 +209,6 @@ impl SqliteStore {
             }
         })
     }
-}
-
-/// One page of users: the page's places are found in the sort's index alone, then their documents
-/// are fetched.
-fn users(connection: &Connection, tenant: &TenantId, list: List) -> rusqlite::Result<Page> {
-    let column = match list.sort {
-        SortKey::CreationTime => "creation_time",
-        SortKey::LastUpdated => "last_updated",
-    };
-    let direction = if list.descending { "desc" } else { "asc" };
-    let sql = format!(
-        "select document from (select user_row from users where tenant_id = ?1 \
-         order by {column} {direction}, user_id {direction} limit ?2 offset ?3) \
-         join users using (user_row) order by {column} {direction}, user_id {direction}"
-    );
-    // One transaction, so that the page and the total are of one moment.
-    let transaction = connection.unchecked_transaction()?;
-    let total = connection
-        .prepare_cached("select users from tenants where tenant_id = ?1")?
-        .query_row([tenant.as_str()], |row| row.get::<_, i64>(0))?;
-    let mut documents = connection
-        .prepare_cached(&sql)?
-        .query_map(
-            params![tenant.as_str(), i64::from(list.limit) + 1, list.offset.cast_signed()],
-            rows::document,
-        )?
-        .collect::<rusqlite::Result<Vec<_>>>()?;
-    transaction.finish()?;
-    let wanted = usize::try_from(list.limit).unwrap_or(usize::MAX);
-    let has_next = documents.len() > wanted;
-    documents.truncate(wanted);
-    Ok(Page { documents, total: total.unsigned_abs(), has_next })
 }
 
 /// The file that a store's URL names.
