@@ -9,6 +9,7 @@ mod invariants;
 mod keys;
 mod phones;
 mod problems;
+mod schemas;
 mod search;
 mod seeds;
 mod sweep;
