@@ -13,8 +13,7 @@ use crate::directory::event::{Context, Event, EventType, Origin};
 use crate::directory::user::{NewUser, User};
 use crate::error::{Error, Missing, Refusal};
 use crate::id::{Random, TenantId, UserId};
-use crate::store::index::{self, Identifiers};
-use crate::store::{DocumentChange, IdentifierKind, KeepError, Kept, List, Page, Row, Store, UserChange};
+use crate::store::{IdentifierKind, KeepError, Kept, List, Page, Store, UserChange};
 use crate::time::{Clock, Timestamp};
 use keys::Keys;
 use turns::Turns;
@@ -61,25 +60,13 @@ impl App {
     /// # Errors
     /// What [`User::create`] refuses, and [`Error::Refused`] where an identifier is another user's.
     pub async fn create(&self, origin: &Origin, new: NewUser) -> Result<(UserId, Bytes), Error> {
-        let now = self.clock.now();
-        let (mut user, events) = User::create(new, &self.context(origin, now))?;
-        let user_id = user.user_id;
-        let row = row(&mut user);
-        let document = row.document.clone();
-        let change = UserChange {
-            tenant: origin.tenant.clone(),
-            user_id,
-            identifiers: Identifiers::none().changes(Identifiers::of(&user)),
-            removed_terms: Vec::new(),
-            added_terms: index::terms(&user),
-            document: DocumentChange::Create(row),
-            events,
-        };
-        match self.store.keep(change).await {
-            Ok(()) => Ok((user_id, document)),
-            Err(KeepError::Taken(kind)) => Err(taken(kind)),
-            Err(KeepError::Conflict) => Err(Error::Internal("a new user conflicts with another".to_owned())),
-            Err(KeepError::Failed(error)) => Err(error),
+        let (mut user, events) = User::create(new, &self.context(origin, self.clock.now()))?;
+        let change = UserChange::create(&origin.tenant, &mut user, events);
+        let document = change.document();
+        if self.keep(change).await? {
+            Ok((user.user_id, document))
+        } else {
+            Err(Error::Internal("a new user conflicts with another".to_owned()))
         }
     }
 
@@ -98,37 +85,18 @@ impl App {
         user_id: UserId,
         rule: impl Fn(&mut User, &Context) -> Result<Vec<Event>, Error>,
     ) -> Result<Bytes, Error> {
-        let _turn = self.turns.wait(&origin.tenant, user_id).await;
-        for _ in 0..MAX_ATTEMPTS {
-            let kept = self.kept(&origin.tenant, user_id).await?;
-            let mut user = User::from_document(&kept.document)?;
-            let (identifiers, terms) = (Identifiers::of(&user), index::terms(&user));
-            let now = self.clock.now();
-            let events = rule(&mut user, &self.context(origin, now))?;
+        self.decide(origin, user_id, |kept, before, ctx| {
+            let mut after = before.clone();
+            let events = rule(&mut after, ctx)?;
             if events.is_empty() {
-                return Ok(kept.document);
+                return Ok((None, kept.document.clone()));
             }
-            user.last_updated = now;
-            let (removed_terms, added_terms) = index::difference(&terms, &index::terms(&user));
-            let row = row(&mut user);
-            let document = row.document.clone();
-            let change = UserChange {
-                tenant: origin.tenant.clone(),
-                user_id,
-                document: DocumentChange::Replace(kept.version, row),
-                identifiers: identifiers.changes(Identifiers::of(&user)),
-                removed_terms,
-                added_terms,
-                events,
-            };
-            match self.store.keep(change).await {
-                Ok(()) => return Ok(document),
-                Err(KeepError::Conflict) => {}
-                Err(KeepError::Taken(kind)) => return Err(taken(kind)),
-                Err(KeepError::Failed(error)) => return Err(error),
-            }
-        }
-        Err(Error::Unavailable("other processes keep changing this user".to_owned()))
+            after.last_updated = ctx.now;
+            let change = UserChange::replace(&origin.tenant, kept.version, before, &mut after, events);
+            let document = change.document();
+            Ok((Some(change), document))
+        })
+        .await
     }
 
     /// Removes a user and everything that is theirs.
@@ -136,28 +104,45 @@ impl App {
     /// # Errors
     /// [`Missing::User`].
     pub async fn delete(&self, origin: &Origin, user_id: UserId) -> Result<(), Error> {
+        self.decide(origin, user_id, |kept, user, ctx| {
+            let events = vec![ctx.event(EventType::UserDeleted, user_id, None, None)];
+            Ok((Some(UserChange::delete(&origin.tenant, kept.version, user, events)), ()))
+        })
+        .await
+    }
+
+    /// Decides what becomes of a user, keeps it, and gives what was decided to give; decides anew
+    /// when another process has changed the user in between.
+    async fn decide<T>(
+        &self,
+        origin: &Origin,
+        user_id: UserId,
+        decision: impl Fn(&Kept, &User, &Context) -> Result<(Option<UserChange>, T), Error>,
+    ) -> Result<T, Error> {
         let _turn = self.turns.wait(&origin.tenant, user_id).await;
         for _ in 0..MAX_ATTEMPTS {
             let kept = self.kept(&origin.tenant, user_id).await?;
             let user = User::from_document(&kept.document)?;
-            let now = self.clock.now();
-            let change = UserChange {
-                tenant: origin.tenant.clone(),
-                user_id,
-                document: DocumentChange::Delete(kept.version),
-                identifiers: Identifiers::of(&user).changes(Identifiers::none()),
-                removed_terms: index::terms(&user),
-                added_terms: Vec::new(),
-                events: vec![self.context(origin, now).event(EventType::UserDeleted, user_id, None, None)],
+            let (change, given) = decision(&kept, &user, &self.context(origin, self.clock.now()))?;
+            let is_kept = match change {
+                Some(change) => self.keep(change).await?,
+                None => true,
             };
-            match self.store.keep(change).await {
-                Ok(()) => return Ok(()),
-                Err(KeepError::Conflict) => {}
-                Err(KeepError::Taken(kind)) => return Err(taken(kind)),
-                Err(KeepError::Failed(error)) => return Err(error),
+            if is_kept {
+                return Ok(given);
             }
         }
         Err(Error::Unavailable("other processes keep changing this user".to_owned()))
+    }
+
+    /// Keeps a change; false if the user has another version by now.
+    async fn keep(&self, change: UserChange) -> Result<bool, Error> {
+        match self.store.keep(change).await {
+            Ok(()) => Ok(true),
+            Err(KeepError::Conflict) => Ok(false),
+            Err(KeepError::Taken(kind)) => Err(taken(kind)),
+            Err(KeepError::Failed(error)) => Err(error),
+        }
     }
 
     async fn kept(&self, tenant: &TenantId, user_id: UserId) -> Result<Kept, Error> {
@@ -166,15 +151,6 @@ impl App {
 
     fn context<'a>(&'a self, origin: &'a Origin, now: Timestamp) -> Context<'a> {
         Context { now, random: &*self.random, origin }
-    }
-}
-
-/// The user as the store keeps it.
-fn row(user: &mut User) -> Row {
-    Row {
-        document: user.to_document().into(),
-        creation_time: user.creation_time,
-        last_updated: user.last_updated,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::index::{Identifiers, Term, terms};
+use super::index::{Term, terms};
 use super::*;
 use crate::directory::event::{Actor, Context, EventType, Origin};
 use crate::directory::user::{NewUser, User};
@@ -73,15 +73,7 @@ impl Maker {
 
     fn user(&self, new: NewUser) -> (User, UserChange) {
         let (mut user, events) = User::create(new, &self.context()).unwrap();
-        let change = UserChange {
-            tenant: self.origin.tenant.clone(),
-            user_id: user.user_id,
-            document: DocumentChange::Create(row(&mut user)),
-            identifiers: Identifiers::none().changes(Identifiers::of(&user)),
-            removed_terms: Vec::new(),
-            added_terms: terms(&user),
-            events,
-        };
+        let change = UserChange::create(&self.origin.tenant, &mut user, events);
         (user, change)
     }
 
@@ -96,39 +88,15 @@ impl Maker {
         version: i64,
         rule: impl FnOnce(&mut User, &Context) -> Vec<Event>,
     ) -> UserChange {
-        let (before, terms_before) = (Identifiers::of(user), terms(user));
+        let before = user.clone();
         let events = rule(user, &self.context());
         user.last_updated = self.now;
-        let (removed_terms, added_terms) = index::difference(&terms_before, &terms(user));
-        UserChange {
-            tenant: self.origin.tenant.clone(),
-            user_id: user.user_id,
-            identifiers: before.changes(Identifiers::of(user)),
-            document: DocumentChange::Replace(Version(version), row(user)),
-            removed_terms,
-            added_terms,
-            events,
-        }
+        UserChange::replace(&self.origin.tenant, Version(version), &before, user, events)
     }
 
     fn delete(&self, user: &User, version: i64) -> UserChange {
-        UserChange {
-            tenant: self.origin.tenant.clone(),
-            user_id: user.user_id,
-            document: DocumentChange::Delete(Version(version)),
-            identifiers: Identifiers::of(user).changes(Identifiers::none()),
-            removed_terms: terms(user),
-            added_terms: Vec::new(),
-            events: vec![self.context().event(EventType::UserDeleted, user.user_id, None, None)],
-        }
-    }
-}
-
-fn row(user: &mut User) -> Row {
-    Row {
-        document: user.to_document().into(),
-        creation_time: user.creation_time,
-        last_updated: user.last_updated,
+        let events = vec![self.context().event(EventType::UserDeleted, user.user_id, None, None)];
+        UserChange::delete(&self.origin.tenant, Version(version), user, events)
     }
 }
 

@@ -6,13 +6,14 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::{Identifier, IdentifierChange, IdentifierKind};
+use super::{DocumentChange, Identifier, IdentifierChange, IdentifierKind, Row, UserChange, Version};
 use crate::directory::email::EmailAddress;
+use crate::directory::event::Event;
 use crate::directory::phone::PhoneNumber;
 use crate::directory::text::fold;
 use crate::directory::user::User;
 use crate::directory::username::UserName;
-use crate::id::IdentifierId;
+use crate::id::{IdentifierId, TenantId};
 
 /// Longer values are not searchable, in characters.
 const MAX_VALUE_LENGTH: usize = 256;
@@ -46,7 +47,7 @@ impl fmt::Debug for Term {
 
 /// All terms of a user, sorted, each once.
 pub fn terms(user: &User) -> Vec<Term> {
-    let mut terms = Vec::with_capacity(16);
+    let mut terms = flags(user);
     let mut add = |field: &'static str, value: String| push(&mut terms, field.into(), value);
     for email in &user.emails {
         let canonical = email.email.canonical();
@@ -58,27 +59,12 @@ pub fn terms(user: &User) -> Vec<Term> {
             add("emails.email", typed);
         }
         add("emails.email", canonical);
-        if email.verified {
-            add("emails.verified", "true".to_owned());
-        }
     }
     for phone in &user.phone_numbers {
         add("phone_numbers.phone", phone.phone.as_str().to_owned());
-        if phone.verified {
-            add("phone_numbers.verified", "true".to_owned());
-        }
     }
     if let Some(username) = &user.username {
         add("username.username", username.username.canonical());
-    }
-    for (flag, field) in [
-        (user.disabled, "disabled"),
-        (user.has_password, "has_password"),
-        (user.force_password_reset, "force_password_reset"),
-    ] {
-        if flag {
-            add(field, "true".to_owned());
-        }
     }
     for (root, object) in
         [("claims", &user.claims), ("public_data", &user.public_data), ("private_data", &user.private_data)]
@@ -91,6 +77,32 @@ pub fn terms(user: &User) -> Vec<Term> {
     terms.sort_unstable();
     terms.dedup();
     terms
+}
+
+/// The terms of what is true of a user, sorted, each once.
+fn flags(user: &User) -> Vec<Term> {
+    let flags = [
+        (user.disabled, "disabled"),
+        (user.emails.iter().any(|email| email.verified), "emails.verified"),
+        (user.force_password_reset, "force_password_reset"),
+        (user.has_password, "has_password"),
+        (user.phone_numbers.iter().any(|phone| phone.verified), "phone_numbers.verified"),
+    ];
+    let set = flags.into_iter().filter(|(is_set, _)| *is_set);
+    set.map(|(_, field)| Term { field: field.into(), value: "true".to_owned() }).collect()
+}
+
+/// Whether the texts of two users, all that terms are made from but flags, are the same.
+fn have_same_texts(one: &User, other: &User) -> bool {
+    let emails = |user: &User| user.emails.iter().map(|email| email.email.clone()).collect::<Vec<_>>();
+    let phones = |user: &User| user.phone_numbers.iter().map(|phone| phone.phone.clone()).collect::<Vec<_>>();
+    let name = |user: &User| user.username.as_ref().map(|username| username.username.clone());
+    emails(one) == emails(other)
+        && phones(one) == phones(other)
+        && name(one) == name(other)
+        && one.claims == other.claims
+        && one.public_data == other.public_data
+        && one.private_data == other.private_data
 }
 
 /// Adds what a bare word finds the user by.
@@ -151,8 +163,18 @@ fn push(terms: &mut Vec<Term>, field: Cow<'static, str>, value: String) {
     }
 }
 
+/// The terms that a user no longer has, and those the user has newly.
+pub fn term_changes(before: &User, after: &User) -> (Vec<Term>, Vec<Term>) {
+    // Marking an address changes flags alone, and is what is done most.
+    if have_same_texts(before, after) {
+        difference(&flags(before), &flags(after))
+    } else {
+        difference(&terms(before), &terms(after))
+    }
+}
+
 /// The terms that are in `before` only, and those that are in `after` only; both are sorted.
-pub fn difference(before: &[Term], after: &[Term]) -> (Vec<Term>, Vec<Term>) {
+fn difference(before: &[Term], after: &[Term]) -> (Vec<Term>, Vec<Term>) {
     let only = |these: &[Term], those: &[Term]| {
         these.iter().filter(|term| those.binary_search(term).is_err()).cloned().collect()
     };
@@ -160,21 +182,21 @@ pub fn difference(before: &[Term], after: &[Term]) -> (Vec<Term>, Vec<Term>) {
 }
 
 /// What a user is known by, as it is in the document.
-#[derive(Clone, PartialEq, Eq)]
-enum Name {
-    Email(EmailAddress),
-    Phone(PhoneNumber),
-    Username(UserName),
+#[derive(PartialEq, Eq)]
+enum Name<'a> {
+    Email(&'a EmailAddress),
+    Phone(&'a PhoneNumber),
+    Username(&'a UserName),
 }
 
 /// An identifier of a user. Its canonical form takes work to find, and is made when it is needed.
-struct Known {
+struct Known<'a> {
     id: IdentifierId,
-    name: Name,
+    name: Name<'a>,
     owned: bool,
 }
 
-impl Known {
+impl Known<'_> {
     fn identifier(self) -> Identifier {
         let (kind, canonical) = match self.name {
             Name::Email(address) => (IdentifierKind::Email, address.canonical()),
@@ -185,50 +207,97 @@ impl Known {
     }
 }
 
-/// The identifiers of a user at one moment, to compare those of another with.
-pub struct Identifiers(Vec<Known>);
+/// The identifiers of a user.
+fn known(user: &User) -> Vec<Known<'_>> {
+    let emails = user.emails.iter().map(|email| Known {
+        id: email.id,
+        name: Name::Email(&email.email),
+        owned: email.verified,
+    });
+    let phones = user.phone_numbers.iter().map(|phone| Known {
+        id: phone.id,
+        name: Name::Phone(&phone.phone),
+        owned: phone.verified,
+    });
+    let username = user.username.iter().map(|username| Known {
+        id: username.id,
+        name: Name::Username(&username.username),
+        owned: true,
+    });
+    emails.chain(phones).chain(username).collect()
+}
 
-impl Identifiers {
-    /// Those that a user has now.
-    pub fn of(user: &User) -> Self {
-        let emails = user.emails.iter().map(|email| Known {
-            id: email.id,
-            name: Name::Email(email.email.clone()),
-            owned: email.verified,
-        });
-        let phones = user.phone_numbers.iter().map(|phone| Known {
-            id: phone.id,
-            name: Name::Phone(phone.phone.clone()),
-            owned: phone.verified,
-        });
-        let username = user.username.iter().map(|username| Known {
-            id: username.id,
-            name: Name::Username(username.username.clone()),
-            owned: true,
-        });
-        Self(emails.chain(phones).chain(username).collect())
-    }
-
-    /// Those of a user who is not there yet, or no longer.
-    pub fn none() -> Self {
-        Self(Vec::new())
-    }
-
-    /// What has changed when `after` is what became of these. Removals come first, so that what was
-    /// given up can be taken again.
-    pub fn changes(self, after: Self) -> Vec<IdentifierChange> {
-        let mut gone = self.0;
-        let mut changes = Vec::new();
-        for now in after.0 {
-            let same = gone.iter().position(|then| then.id == now.id && then.name == now.name);
-            match same.map(|position| gone.swap_remove(position).owned) {
-                Some(owned) if owned == now.owned => {}
-                Some(_) if now.owned => changes.push(IdentifierChange::Own(now.identifier())),
-                Some(_) => changes.push(IdentifierChange::Disown(now.identifier())),
-                None => changes.push(IdentifierChange::Add(now.identifier())),
-            }
+/// What has become of a user's identifiers; `None` stands for a user who is not there yet, or no
+/// longer. Removals come first, so that what was given up can be taken again.
+pub fn identifier_changes(before: Option<&User>, after: Option<&User>) -> Vec<IdentifierChange> {
+    let mut gone = before.map(known).unwrap_or_default();
+    let mut changes = Vec::new();
+    for now in after.map(known).unwrap_or_default() {
+        let same = gone.iter().position(|then| then.id == now.id && then.name == now.name);
+        match same.map(|position| gone.swap_remove(position).owned) {
+            Some(owned) if owned == now.owned => {}
+            Some(_) if now.owned => changes.push(IdentifierChange::Own(now.identifier())),
+            Some(_) => changes.push(IdentifierChange::Disown(now.identifier())),
+            None => changes.push(IdentifierChange::Add(now.identifier())),
         }
-        let removals = gone.into_iter().map(|then| IdentifierChange::Remove(then.identifier()));
-        removals.chain(changes).collect()
+    }
+    let removals = gone.into_iter().map(|then| IdentifierChange::Remove(then.identifier()));
+    removals.chain(changes).collect()
+}
+
+impl UserChange {
+    /// A new user.
+    pub fn create(tenant: &TenantId, user: &mut User, events: Vec<Event>) -> Self {
+        Self {
+            tenant: tenant.clone(),
+            user_id: user.user_id,
+            identifiers: identifier_changes(None, Some(user)),
+            removed_terms: Vec::new(),
+            added_terms: terms(user),
+            document: DocumentChange::Create(row(user)),
+            events,
+        }
+    }
+
+    /// What became of a user, decided on the version that `before` has.
+    pub fn replace(
+        tenant: &TenantId,
+        version: Version,
+        before: &User,
+        after: &mut User,
+        events: Vec<Event>,
+    ) -> Self {
+        let (removed_terms, added_terms) = term_changes(before, after);
+        Self {
+            tenant: tenant.clone(),
+            user_id: after.user_id,
+            identifiers: identifier_changes(Some(before), Some(after)),
+            removed_terms,
+            added_terms,
+            document: DocumentChange::Replace(version, row(after)),
+            events,
+        }
+    }
+
+    /// The end of a user, decided on this version.
+    pub fn delete(tenant: &TenantId, version: Version, user: &User, events: Vec<Event>) -> Self {
+        Self {
+            tenant: tenant.clone(),
+            user_id: user.user_id,
+            document: DocumentChange::Delete(version),
+            identifiers: identifier_changes(Some(user), None),
+            removed_terms: terms(user),
+            added_terms: Vec::new(),
+            events,
+        }
+    }
+}
+
+/// The user as the store keeps it.
+fn row(user: &mut User) -> Row {
+    Row {
+        document: user.to_document().into(),
+        creation_time: user.creation_time,
+        last_updated: user.last_updated,
     }
 }

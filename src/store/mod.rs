@@ -109,6 +109,16 @@ pub struct UserChange {
     pub events: Vec<Event>,
 }
 
+impl UserChange {
+    /// The document as it is after the change; empty where the user is removed.
+    pub fn document(&self) -> Bytes {
+        match &self.document {
+            DocumentChange::Create(row) | DocumentChange::Replace(_, row) => row.document.clone(),
+            DocumentChange::Delete(_) => Bytes::new(),
+        }
+    }
+}
+
 /// What becomes of a user's document.
 #[derive(Clone, Debug)]
 pub enum DocumentChange {
