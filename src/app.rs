@@ -2,13 +2,15 @@
 //! in which they come together. [`App::change`] is the one way to change a user.
 
 mod keys;
+mod passwords;
 mod turns;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::directory::event::{Context, Event, EventType, Origin};
+use crate::directory::event::{Context, EventType, Origin};
+use crate::directory::password::{Decision, PasswordHash, SecretChange};
 use crate::directory::user::{NewUser, User};
 use crate::error::{Error, Missing, Refusal};
 use crate::id::{Random, TenantId, UserId};
@@ -16,6 +18,7 @@ use crate::store::index::{self, Identifiers};
 use crate::store::{DocumentChange, IdentifierKind, KeepError, Kept, List, Page, Row, Store, UserChange};
 use crate::time::{Clock, Timestamp};
 use keys::Keys;
+use passwords::Hashers;
 use turns::Turns;
 
 /// How often a change is decided anew because another process changed the user first.
@@ -29,14 +32,32 @@ pub struct App {
     pub clock: Arc<dyn Clock>,
     /// Where new ids and keys come from.
     pub random: Arc<dyn Random>,
+    /// The URL by which clients and users reach the server, without a slash at its end: what links
+    /// are made from.
+    pub public_url: String,
     keys: Keys,
     turns: Turns,
+    hashers: Hashers,
 }
 
 impl App {
     /// A directory over this store.
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Self {
-        Self { store, clock, random, keys: Keys::default(), turns: Turns::default() }
+        Self {
+            store,
+            clock,
+            random,
+            public_url: "http://localhost".to_owned(),
+            keys: Keys::default(),
+            turns: Turns::default(),
+            hashers: Hashers::default(),
+        }
+    }
+
+    /// The same, reached by this URL.
+    #[must_use]
+    pub fn reached_by(self, public_url: &str) -> Self {
+        Self { public_url: public_url.trim_end_matches('/').to_owned(), ..self }
     }
 
     /// The user's document.
@@ -61,6 +82,7 @@ impl App {
     /// What [`User::create`] refuses, and [`Error::Refused`] where an identifier is another user's.
     pub async fn create(&self, origin: &Origin, new: NewUser) -> Result<(UserId, Bytes), Error> {
         let now = self.clock.now();
+        let secret = new.password.as_ref().map(|password| SecretChange::Set(password.hash.clone()));
         let (mut user, events) = User::create(new, &self.context(origin, now))?;
         let user_id = user.user_id;
         let row = row(&mut user);
@@ -72,6 +94,7 @@ impl App {
             removed_terms: Vec::new(),
             added_terms: index::terms(&user),
             document: DocumentChange::Create(row),
+            secret: secret.unwrap_or_default(),
             events,
         };
         match self.store.keep(change).await {
@@ -91,21 +114,38 @@ impl App {
     /// # Errors
     /// [`Missing::User`], what the rule refuses, and [`Error::Refused`] where an identifier is
     /// another user's.
-    pub async fn change(
+    pub async fn change<D: Into<Decision>>(
         &self,
         origin: &Origin,
         user_id: UserId,
-        rule: impl Fn(&mut User, &Context) -> Result<Vec<Event>, Error>,
+        rule: impl Fn(&mut User, &Context) -> Result<D, Error>,
     ) -> Result<Bytes, Error> {
+        let changed = self.change_while(origin, user_id, None, rule).await?;
+        changed.ok_or_else(|| Error::Internal("a change had a condition that nobody made".to_owned()))
+    }
+
+    /// The same, but only while the hash of the user's password is this one: else nothing is given.
+    async fn change_while<D: Into<Decision>>(
+        &self,
+        origin: &Origin,
+        user_id: UserId,
+        password: Option<&PasswordHash>,
+        rule: impl Fn(&mut User, &Context) -> Result<D, Error>,
+    ) -> Result<Option<Bytes>, Error> {
         let _turn = self.turns.wait(&origin.tenant, user_id).await;
         for _ in 0..MAX_ATTEMPTS {
             let kept = self.kept(&origin.tenant, user_id).await?;
+            // After the document: whoever sets another one from now on raises the version.
+            if password.is_some() && self.store.password(&origin.tenant, user_id).await?.as_ref() != password
+            {
+                return Ok(None);
+            }
             let mut user = User::from_document(&kept.document)?;
             let (identifiers, terms) = (Identifiers::of(&user), index::terms(&user));
             let now = self.clock.now();
-            let events = rule(&mut user, &self.context(origin, now))?;
+            let Decision { events, secret } = rule(&mut user, &self.context(origin, now))?.into();
             if events.is_empty() {
-                return Ok(kept.document);
+                return Ok(Some(kept.document));
             }
             user.last_updated = now;
             let (removed_terms, added_terms) = index::difference(&terms, &index::terms(&user));
@@ -118,10 +158,11 @@ impl App {
                 identifiers: identifiers.changes(Identifiers::of(&user)),
                 removed_terms,
                 added_terms,
+                secret,
                 events,
             };
             match self.store.keep(change).await {
-                Ok(()) => return Ok(document),
+                Ok(()) => return Ok(Some(document)),
                 Err(KeepError::Conflict) => {}
                 Err(KeepError::Taken(kind)) => return Err(taken(kind)),
                 Err(KeepError::Failed(error)) => return Err(error),
@@ -147,6 +188,7 @@ impl App {
                 identifiers: Identifiers::of(&user).changes(Identifiers::none()),
                 removed_terms: index::terms(&user),
                 added_terms: Vec::new(),
+                secret: SecretChange::Remove,
                 events: vec![self.context(origin, now).event(EventType::UserDeleted, user_id, None, None)],
             };
             match self.store.keep(change).await {
@@ -179,9 +221,10 @@ fn row(user: &mut User) -> Row {
 
 /// What it means for a client that an identifier of this kind is another user's.
 fn taken(kind: IdentifierKind) -> Error {
-    Error::Refused(match kind {
+    let refusal = match kind {
         IdentifierKind::Email => Refusal::DuplicateEmail,
         IdentifierKind::Phone => Refusal::DuplicatePhoneNumber,
         IdentifierKind::Username => Refusal::DuplicateUserName,
-    })
+    };
+    refusal.into()
 }

@@ -6,6 +6,7 @@ mod emails;
 mod extract;
 mod health;
 mod openapi;
+mod passwords;
 mod phones;
 mod problem;
 mod usernames;
@@ -75,6 +76,12 @@ fn operations() -> OpenApiRouter<Arc<App>> {
         .routes(guarded!(data::patch_private))
         .routes(guarded!(data::find_public))
         .routes(guarded!(data::patch_public))
+        .routes(guarded!(passwords::set))
+        .routes(guarded!(passwords::remove))
+        .routes(guarded!(passwords::require_reset))
+        .routes(guarded!(passwords::require_no_reset))
+        .routes(guarded!(passwords::change))
+        .routes(guarded!(passwords::start_reset))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
         .routes(routes!(openapi::serve))

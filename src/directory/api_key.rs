@@ -14,6 +14,8 @@ names! {
         UsersWrite = "users:write",
         /// Mark emails verified or unverified, and nothing else.
         EmailsVerify = "emails:verify",
+        /// Set, change, reset and remove passwords.
+        PasswordsWrite = "passwords:write",
         /// Everything.
         Admin = "admin",
     }
@@ -87,6 +89,15 @@ mod tests {
         let writer = key(&[Scope::UsersWrite]);
         assert!(writer.allows(Scope::UsersWrite) && writer.allows(Scope::EmailsVerify));
         assert!(!writer.allows(Scope::UsersRead) && !writer.allows(Scope::Admin));
+    }
+
+    #[test]
+    fn passwords_are_written_with_their_own_scope_only() {
+        for scope in Scope::ALL {
+            let allows = matches!(scope, Scope::PasswordsWrite | Scope::Admin);
+            assert_eq!(key(&[*scope]).allows(Scope::PasswordsWrite), allows, "{scope}");
+        }
+        assert!(!key(&[Scope::PasswordsWrite]).allows(Scope::UsersWrite));
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod emails;
 mod harness;
 mod invariants;
 mod keys;
+mod passwords;
 mod phones;
 mod problems;
 mod seeds;
