@@ -3,19 +3,22 @@
 
 mod history;
 mod keys;
+mod passwords;
 mod turns;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::directory::event::{Context, Event, EventType, Origin};
+use crate::directory::event::{Context, EventType, Origin};
+use crate::directory::password::{Decision, PasswordHash, SecretChange};
 use crate::directory::user::{NewUser, User};
 use crate::error::{Error, Missing, Refusal};
 use crate::id::{Random, TenantId, UserId};
 use crate::store::{IdentifierKind, KeepError, Kept, List, Page, Store, UserChange};
 use crate::time::{Clock, Timestamp};
 use keys::Keys;
+use passwords::Hashers;
 use turns::Turns;
 
 /// How often a change is decided anew because another process changed the user first.
@@ -29,14 +32,32 @@ pub struct App {
     pub clock: Arc<dyn Clock>,
     /// Where new ids and keys come from.
     pub random: Arc<dyn Random>,
+    /// The URL by which clients and users reach the server, without a slash at its end: what links
+    /// are made from.
+    pub public_url: String,
     keys: Keys,
     turns: Turns,
+    hashers: Hashers,
 }
 
 impl App {
     /// A directory over this store.
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Self {
-        Self { store, clock, random, keys: Keys::default(), turns: Turns::default() }
+        Self {
+            store,
+            clock,
+            random,
+            public_url: "http://localhost".to_owned(),
+            keys: Keys::default(),
+            turns: Turns::default(),
+            hashers: Hashers::default(),
+        }
+    }
+
+    /// The same, reached by this URL.
+    #[must_use]
+    pub fn reached_by(self, public_url: &str) -> Self {
+        Self { public_url: public_url.trim_end_matches('/').to_owned(), ..self }
     }
 
     /// The user's document.
@@ -60,8 +81,10 @@ impl App {
     /// # Errors
     /// What [`User::create`] refuses, and [`Error::Refused`] where an identifier is another user's.
     pub async fn create(&self, origin: &Origin, new: NewUser) -> Result<(UserId, Bytes), Error> {
+        let secret = new.password.as_ref().map(|password| SecretChange::Set(password.hash.clone()));
         let (mut user, events) = User::create(new, &self.context(origin, self.clock.now()))?;
-        let change = UserChange::create(&origin.tenant, &mut user, events);
+        let decision = Decision { events, secret: secret.unwrap_or_default() };
+        let change = UserChange::create(&origin.tenant, &mut user, decision);
         let document = change.document();
         if self.keep(change).await? {
             Ok((user.user_id, document))
@@ -79,20 +102,32 @@ impl App {
     /// # Errors
     /// [`Missing::User`], what the rule refuses, and [`Error::Refused`] where an identifier is
     /// another user's.
-    pub async fn change(
+    pub async fn change<D: Into<Decision>>(
         &self,
         origin: &Origin,
         user_id: UserId,
-        rule: impl Fn(&mut User, &Context) -> Result<Vec<Event>, Error>,
+        rule: impl Fn(&mut User, &Context) -> Result<D, Error>,
     ) -> Result<Bytes, Error> {
-        self.decide(origin, user_id, |kept, before, ctx| {
+        let changed = self.change_while(origin, user_id, None, rule).await?;
+        changed.ok_or_else(|| Error::Internal("a change had a condition that nobody made".to_owned()))
+    }
+
+    /// The same, but only while the hash of the user's password is this one: else nothing is given.
+    async fn change_while<D: Into<Decision>>(
+        &self,
+        origin: &Origin,
+        user_id: UserId,
+        password: Option<&PasswordHash>,
+        rule: impl Fn(&mut User, &Context) -> Result<D, Error>,
+    ) -> Result<Option<Bytes>, Error> {
+        self.decide(origin, user_id, password, |kept, before, ctx| {
             let mut after = before.clone();
-            let events = rule(&mut after, ctx)?;
-            if events.is_empty() {
+            let decision = rule(&mut after, ctx)?.into();
+            if decision.events.is_empty() {
                 return Ok((None, kept.document.clone()));
             }
             after.last_updated = ctx.now;
-            let change = UserChange::replace(&origin.tenant, kept.version, before, &mut after, events);
+            let change = UserChange::replace(&origin.tenant, kept.version, before, &mut after, decision);
             let document = change.document();
             Ok((Some(change), document))
         })
@@ -104,24 +139,31 @@ impl App {
     /// # Errors
     /// [`Missing::User`].
     pub async fn delete(&self, origin: &Origin, user_id: UserId) -> Result<(), Error> {
-        self.decide(origin, user_id, |kept, user, ctx| {
+        let deleted = self.decide(origin, user_id, None, |kept, user, ctx| {
             let events = vec![ctx.event(EventType::UserDeleted, user_id, None, None)];
             Ok((Some(UserChange::delete(&origin.tenant, kept.version, user, events)), ()))
-        })
-        .await
+        });
+        deleted.await.map(|_| ())
     }
 
     /// Decides what becomes of a user, keeps it, and gives what was decided to give; decides anew
-    /// when another process has changed the user in between.
+    /// when another process has changed the user in between. Where a hash is stated and the user's
+    /// password has another by then, nothing is decided.
     async fn decide<T>(
         &self,
         origin: &Origin,
         user_id: UserId,
+        password: Option<&PasswordHash>,
         decision: impl Fn(&Kept, &User, &Context) -> Result<(Option<UserChange>, T), Error>,
-    ) -> Result<T, Error> {
+    ) -> Result<Option<T>, Error> {
         let _turn = self.turns.wait(&origin.tenant, user_id).await;
         for _ in 0..MAX_ATTEMPTS {
             let kept = self.kept(&origin.tenant, user_id).await?;
+            // After the document: whoever sets another one from now on raises the version.
+            if password.is_some() && self.store.password(&origin.tenant, user_id).await?.as_ref() != password
+            {
+                return Ok(None);
+            }
             let user = User::from_document(&kept.document)?;
             let (change, given) = decision(&kept, &user, &self.context(origin, self.clock.now()))?;
             let is_kept = match change {
@@ -129,7 +171,7 @@ impl App {
                 None => true,
             };
             if is_kept {
-                return Ok(given);
+                return Ok(Some(given));
             }
         }
         Err(Error::Unavailable("other processes keep changing this user".to_owned()))
@@ -156,9 +198,10 @@ impl App {
 
 /// What it means for a client that an identifier of this kind is another user's.
 fn taken(kind: IdentifierKind) -> Error {
-    Error::Refused(match kind {
+    let refusal = match kind {
         IdentifierKind::Email => Refusal::DuplicateEmail,
         IdentifierKind::Phone => Refusal::DuplicatePhoneNumber,
         IdentifierKind::Username => Refusal::DuplicateUserName,
-    })
+    };
+    refusal.into()
 }

@@ -17,7 +17,7 @@ use utoipa::IntoParams;
 
 use super::answer::RemoteAddress;
 use crate::app::App;
-use crate::directory::api_key::Scope;
+use crate::directory::api_key::{ApiKey, Scope};
 use crate::directory::event::{Actor, Origin};
 use crate::error::{Error, InvalidFields};
 use crate::id::{IdentifierId, RequestId, UserId};
@@ -53,13 +53,24 @@ macro_rules! permission {
         )+
     };
 }
-permission! { UsersRead UsersWrite EmailsVerify EventsRead }
+permission! { UsersRead UsersWrite EmailsVerify EventsRead PasswordsWrite }
 
 /// Who calls: a request whose key was checked and holds the permission.
 pub(super) struct Caller<P> {
     /// Where whatever the request changes comes from.
     pub(super) origin: Origin,
+    key: Arc<ApiKey>,
     permission: PhantomData<P>,
+}
+
+impl<P> Caller<P> {
+    /// Checks a scope that only some requests of an operation need beside its own.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`].
+    pub(super) fn must_hold(&self, needed: Scope) -> Result<(), Error> {
+        if self.key.allows(needed) { Ok(()) } else { Err(Error::Forbidden { needed }) }
+    }
 }
 
 impl<P: Permission> FromRequestParts<Arc<App>> for Caller<P> {
@@ -81,6 +92,7 @@ impl<P: Permission> FromRequestParts<Arc<App>> for Caller<P> {
                 user_agent: user_agent.map(|text| text.chars().take(MAX_USER_AGENT).collect()),
                 reason: None,
             },
+            key,
             permission: PhantomData,
         })
     }

@@ -7,6 +7,7 @@ mod events;
 mod extract;
 mod health;
 mod openapi;
+mod passwords;
 mod phones;
 mod problem;
 mod usernames;
@@ -78,6 +79,12 @@ fn operations() -> OpenApiRouter<Arc<App>> {
         .routes(guarded!(users::walk))
         .routes(guarded!(events::list))
         .routes(guarded!(events::history))
+        .routes(guarded!(passwords::set))
+        .routes(guarded!(passwords::remove))
+        .routes(guarded!(passwords::require_reset))
+        .routes(guarded!(passwords::require_no_reset))
+        .routes(guarded!(passwords::change))
+        .routes(guarded!(passwords::start_reset))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
         .routes(routes!(openapi::serve))

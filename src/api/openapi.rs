@@ -14,13 +14,15 @@ use utoipa::openapi::security::SecurityRequirement;
 
 use super::events::EventAnswer;
 use super::extract::MAX_BODY_BYTES;
+use super::passwords::ResetPasswordResponse;
 use super::problem::{CONTENT_TYPE_PROBLEM, Problem};
 use crate::directory::api_key::Scope;
 use crate::directory::event::{Actor, Context, Origin};
+use crate::directory::password::{DEFAULT_RESET_EXPIRY, PasswordHash};
 use crate::directory::user::{NewUser, User};
 use crate::error::{Error, InvalidFields, Missing, Refusal};
 use crate::id::{RequestId, SeededRandom, TenantId};
-use crate::secret::PlainKey;
+use crate::secret::{PlainKey, PlainToken};
 use crate::time::Timestamp;
 
 const KEY_SCHEME: &str = "ApiKey";
@@ -116,6 +118,9 @@ fn complete_operation(path: &str, operation: &mut Value, examples: &Examples) {
         .is_some_and(|all| all.iter().any(|parameter| parameter["in"] == "query"));
     let id = operation["operationId"].as_str().unwrap_or_default().to_owned();
     let mut problems = vec!["405", "500", "503"];
+    if id == "changePassword" {
+        problems.push("429");
+    }
     if guarded {
         problems.extend(["401", "403"]);
     }
@@ -169,6 +174,8 @@ fn complete_operation(path: &str, operation: &mut Value, examples: &Examples) {
 struct Examples {
     created: Value,
     verified: Value,
+    with_password: Value,
+    reset: Value,
     summary: Value,
     event: Value,
     /// The path of the user.
@@ -207,9 +214,18 @@ impl Examples {
         let event = user.verify_email(email, &ctx).expect("the example has this email").remove(0);
         let event = serde_json::to_value(EventAnswer::new(1, event)).expect("an event is JSON");
         let verified = read(user.to_document());
+        let mut owner = user.clone();
+        owner.set_password(PasswordHash::from_stored(String::new()), false, &ctx);
+        let with_password = read(owner.to_document());
+        let reset = ResetPasswordResponse {
+            link: format!("https://users.example.com/reset/{}", PlainToken::new(&random).reveal()),
+            expires_at: ctx.now.after(DEFAULT_RESET_EXPIRY).0,
+            email_sent: false,
+        };
+        let reset = serde_json::to_value(reset).expect("texts and numbers are JSON");
         let path = format!("/api/users/{}", user.user_id);
         let summary = serde_json::to_value(user.to_summary()).expect("a user is JSON");
-        Self { created, verified, summary, event, path, request_id }
+        Self { created, verified, with_password, reset, summary, event, path, request_id }
     }
 
     /// The answer of an operation.
@@ -237,6 +253,13 @@ impl Examples {
             "removeEmail" => with("emails", json!([])),
             "removePhone" => with("phone_numbers", json!([])),
             "removeUsername" => with("username", Value::Null),
+            "setPassword" | "changePassword" | "removePasswordResetRequired" => self.with_password.clone(),
+            "setPasswordResetRequired" => {
+                let mut user = self.with_password.clone();
+                user["force_password_reset"] = json!(true);
+                user
+            }
+            "resetPassword" => self.reset.clone(),
             "getPublicData" | "patchPublicData" => json!({"public_data": {"send_emails": true}}),
             "getPrivateData" | "patchPrivateData" => {
                 json!({"private_data": {"subscription_plan": "premium"}})
@@ -284,7 +307,12 @@ impl Examples {
             (
                 "422",
                 "A field is of the wrong form (`#validation-error`), or a rule of the directory refuses (`#identity-validation-error`).",
-                vec![wrong_address, Error::Refused(Refusal::DuplicateEmail)],
+                vec![wrong_address, Refusal::DuplicateEmail.into()],
+            ),
+            (
+                "429",
+                "Too many wrong passwords were tried for this user.",
+                vec![Error::TooManyRequests { retry_after: 1_800 }],
             ),
             ("500", "The server failed; its log has the reason.", vec![Error::Internal(String::new())]),
             ("503", "The store is away for the moment.", vec![Error::Unavailable(String::new())]),
@@ -314,7 +342,7 @@ impl Examples {
             if let Some((header, example)) = said {
                 response["headers"][header] = json!({"schema": {"type": "string"}, "example": example});
             }
-            if status == "503" {
+            if matches!(status, "429" | "503") {
                 response["headers"]["retry-after"] = json!({"description": "After how many seconds to try again.", "schema": {"type": "integer"}});
             }
             responses.insert(status.to_owned(), response);

@@ -16,6 +16,8 @@ names! {
         EmailsVerify = "emails:verify",
         /// Read the record of what happened, with the personal values in it.
         EventsRead = "events:read",
+        /// Set, change, reset and remove passwords.
+        PasswordsWrite = "passwords:write",
         /// Everything.
         Admin = "admin",
     }
@@ -89,6 +91,15 @@ mod tests {
         let writer = key(&[Scope::UsersWrite]);
         assert!(writer.allows(Scope::UsersWrite) && writer.allows(Scope::EmailsVerify));
         assert!(!writer.allows(Scope::UsersRead) && !writer.allows(Scope::Admin));
+    }
+
+    #[test]
+    fn passwords_are_written_with_their_own_scope_only() {
+        for scope in Scope::ALL {
+            let allows = matches!(scope, Scope::PasswordsWrite | Scope::Admin);
+            assert_eq!(key(&[*scope]).allows(Scope::PasswordsWrite), allows, "{scope}");
+        }
+        assert!(!key(&[Scope::PasswordsWrite]).allows(Scope::UsersWrite));
     }
 
     #[test]

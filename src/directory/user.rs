@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 use super::claims::{self, Checks};
 use super::email::{Email, EmailAddress};
 use super::event::{Context, Event, EventType};
+use super::password::NewPassword;
 use super::phone::{Phone, PhoneNumber};
 use super::username::{UserName, Username};
 use crate::error::{Error, InvalidFields, Refusal};
@@ -176,6 +177,8 @@ pub struct NewUser {
     pub phone_number: Option<String>,
     /// Whether that number is known to be the user's.
     pub phone_number_verified: bool,
+    /// The password, if any.
+    pub password: Option<NewPassword>,
     /// Claims by name, those given only.
     pub claims: Map<String, Value>,
     /// Whether a user may be made who has no identifier at all.
@@ -186,6 +189,16 @@ impl fmt::Debug for NewUser {
     /// What is known of a person is personal: nothing that prints for debugging shows it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("NewUser(hidden)")
+    }
+}
+
+impl NewUser {
+    /// Whether a user can be made from this, without making one.
+    ///
+    /// # Errors
+    /// As [`User::create`].
+    pub fn check(&self, ctx: &Context) -> Result<(), Error> {
+        User::create(self.clone(), ctx).map(drop)
     }
 }
 
@@ -218,7 +231,7 @@ impl User {
         let username = new.username.as_deref().map(UserName::parse).transpose()?;
         let identified = email.is_some() || phone_number.is_some() || username.is_some();
         if !identified && !new.skip_conformance_checks {
-            return Err(Error::Refused(Refusal::IdentifierRequired));
+            return Err(Refusal::IdentifierRequired.into());
         }
 
         let mut user = Self::empty(ctx);
@@ -230,6 +243,9 @@ impl User {
         }
         if let Some(number) = phone_number {
             events.append(&mut user.add_phone(number, new.phone_number_verified, ctx)?);
+        }
+        if let Some(NewPassword { hash, is_temporary }) = new.password {
+            events.append(&mut user.set_password(hash, is_temporary, ctx).events);
         }
         Ok((user, events))
     }

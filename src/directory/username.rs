@@ -36,7 +36,7 @@ impl UserName {
         let shaped = (3..=64).contains(&folded.chars().count())
             && folded.chars().all(allowed)
             && !text.chars().any(is_unseen);
-        if shaped { Ok(Self(text.to_owned())) } else { Err(Error::Refused(Refusal::InvalidUserName)) }
+        if shaped { Ok(Self(text.to_owned())) } else { Err(Refusal::InvalidUserName.into()) }
     }
 
     /// The name as typed.

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::{DocumentChange, Identifier, IdentifierChange, IdentifierKind, Row, UserChange, Version};
 use crate::directory::email::EmailAddress;
 use crate::directory::event::Event;
+use crate::directory::password::{Decision, SecretChange};
 use crate::directory::phone::PhoneNumber;
 use crate::directory::text::fold;
 use crate::directory::user::User;
@@ -247,7 +248,7 @@ pub fn identifier_changes(before: Option<&User>, after: Option<&User>) -> Vec<Id
 
 impl UserChange {
     /// A new user.
-    pub fn create(tenant: &TenantId, user: &mut User, events: Vec<Event>) -> Self {
+    pub fn create(tenant: &TenantId, user: &mut User, decision: Decision) -> Self {
         Self {
             tenant: tenant.clone(),
             user_id: user.user_id,
@@ -255,7 +256,8 @@ impl UserChange {
             removed_terms: Vec::new(),
             added_terms: terms(user),
             document: DocumentChange::Create(row(user)),
-            events,
+            secret: decision.secret,
+            events: decision.events,
         }
     }
 
@@ -265,7 +267,7 @@ impl UserChange {
         version: Version,
         before: &User,
         after: &mut User,
-        events: Vec<Event>,
+        decision: Decision,
     ) -> Self {
         let (removed_terms, added_terms) = term_changes(before, after);
         Self {
@@ -275,7 +277,8 @@ impl UserChange {
             removed_terms,
             added_terms,
             document: DocumentChange::Replace(version, row(after)),
-            events,
+            secret: decision.secret,
+            events: decision.events,
         }
     }
 
@@ -288,6 +291,7 @@ impl UserChange {
             identifiers: identifier_changes(Some(user), None),
             removed_terms: terms(user),
             added_terms: Vec::new(),
+            secret: SecretChange::Remove,
             events,
         }
     }

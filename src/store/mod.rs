@@ -16,9 +16,10 @@ use bytes::Bytes;
 
 use crate::directory::api_key::ApiKey;
 use crate::directory::event::{Event, EventType, names};
+use crate::directory::password::{PasswordHash, ResetToken, SecretChange};
 use crate::error::Error;
 use crate::id::{IdentifierId, TenantId, UserId};
-use crate::secret::KeyId;
+use crate::secret::{KeyId, TokenId};
 use crate::time::Timestamp;
 use index::Term;
 use search::Search;
@@ -36,11 +37,36 @@ pub trait Store: Send + Sync {
     /// One page of the tenant's users.
     async fn users(&self, tenant: &TenantId, list: List) -> Result<Page, Error>;
 
-    /// Keeps a change whole: document, identifiers, terms and events, or nothing.
+    /// Keeps a change whole: document, identifiers, terms, secrets and events, or nothing.
     async fn keep(&self, change: UserChange) -> Result<(), KeepError>;
 
     /// Events of the tenant, oldest first.
     async fn events(&self, tenant: &TenantId, wanted: EventList) -> Result<EventPage, Error>;
+
+    /// The hash of the user's password.
+    async fn password(&self, tenant: &TenantId, user_id: UserId) -> Result<Option<PasswordHash>, Error>;
+
+    /// Puts one hash of a password in the place of another of the same; false if that is no longer
+    /// the one that is kept.
+    async fn rehash_password(
+        &self,
+        tenant: &TenantId,
+        user_id: UserId,
+        from: PasswordHash,
+        to: PasswordHash,
+    ) -> Result<bool, Error>;
+
+    /// Counts a try of the user's password, whose right outcome is a change that sets it. If `most`
+    /// were counted after the moment `since`, it is not, and the oldest of these is given.
+    async fn count_password_try(
+        &self,
+        tenant: &TenantId,
+        user_id: UserId,
+        attempt: PasswordTry,
+    ) -> Result<Option<Timestamp>, Error>;
+
+    /// The token of this public id, whatever its tenant.
+    async fn reset_token(&self, id: TokenId) -> Result<Option<ResetToken>, Error>;
 
     /// Makes a tenant; false if there is one of this name.
     async fn create_tenant(&self, tenant: &TenantId, now: Timestamp) -> Result<bool, Error>;
@@ -105,6 +131,8 @@ pub struct UserChange {
     pub removed_terms: Vec<Term>,
     /// Searchable values that the user has newly.
     pub added_terms: Vec<Term>,
+    /// What becomes of the secrets; those of a user who is removed go with them.
+    pub secret: SecretChange,
     /// What happened.
     pub events: Vec<Event>,
 }
@@ -192,6 +220,17 @@ pub enum IdentifierChange {
     /// It is no longer known to be the user's: its generation rises, so that no earlier proof of it
     /// counts. It is so now.
     Disown(Identifier),
+}
+
+/// A try of a password, and how many of them there may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PasswordTry {
+    /// When it is made.
+    pub now: Timestamp,
+    /// Earlier ones, and those of this moment, do not count any more.
+    pub since: Timestamp,
+    /// How many may count.
+    pub most: u32,
 }
 
 /// Why a change was not kept. Nothing of it was.

@@ -7,6 +7,7 @@ mod events;
 mod harness;
 mod invariants;
 mod keys;
+mod passwords;
 mod phones;
 mod problems;
 mod schemas;

@@ -7,7 +7,10 @@ use crate::id::TenantId;
 use crate::time::Timestamp;
 
 /// The steps, in order. One that has shipped is never edited.
-const MIGRATIONS: &[&str] = &[include_str!("../../../migrations/sqlite/0001_directory.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../../migrations/sqlite/0001_directory.sql"),
+    include_str!("../../../migrations/sqlite/0003_secrets.sql"),
+];
 
 /// Takes the steps that are missing, in one transaction, and makes the default tenant.
 pub(super) fn run(connection: &mut Connection, now: Timestamp) -> anyhow::Result<()> {
@@ -57,6 +60,22 @@ mod tests {
         std::fs::write(&path, "dear diary, ".repeat(1000)).unwrap();
         let error = format!("{:#}", SqliteStore::open(&path, Timestamp(0)).err().unwrap());
         assert!(error.contains("notes.txt"), "{error}");
+    }
+
+    #[test]
+    fn a_store_of_the_first_schema_gets_the_missing_steps_and_keeps_what_it_has() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("older.db");
+        let connection = Connection::open(&path).unwrap();
+        connection.execute_batch(MIGRATIONS[0]).unwrap();
+        connection.pragma_update(None, "user_version", 1).unwrap();
+        connection.execute("insert into tenants (tenant_id, created_at) values ('acme', 5)", []).unwrap();
+        drop(SqliteStore::open(&path, Timestamp(0)).unwrap());
+        let tenants: i64 =
+            connection.query_row("select count(*) from tenants", [], |row| row.get(0)).unwrap();
+        let secrets: i64 =
+            connection.query_row("select count(*) from secrets", [], |row| row.get(0)).unwrap();
+        assert_eq!((tenants, secrets), (2, 0));
     }
 
     #[test]

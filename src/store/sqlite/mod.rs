@@ -5,6 +5,7 @@ mod events;
 mod migrate;
 mod reader;
 mod rows;
+mod secrets;
 mod users;
 mod writer;
 
@@ -14,11 +15,12 @@ use async_trait::async_trait;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
-use super::{EventList, EventPage, KeepError, Kept, List, Page, Store, Tenant, UserChange};
+use super::{EventList, EventPage, KeepError, Kept, List, Page, PasswordTry, Store, Tenant, UserChange};
 use crate::directory::api_key::ApiKey;
+use crate::directory::password::{PasswordHash, ResetToken};
 use crate::error::Error;
 use crate::id::{TenantId, UserId};
-use crate::secret::KeyId;
+use crate::secret::{KeyId, TokenId};
 use crate::time::Timestamp;
 use reader::Readers;
 use writer::{Operation, Writer};
@@ -139,6 +141,58 @@ impl Store for SqliteStore {
                 Ok(page)
             })
             .await
+    }
+
+    async fn password(&self, tenant: &TenantId, user_id: UserId) -> Result<Option<PasswordHash>, Error> {
+        self.readers.read(|connection| {
+            connection
+                .prepare_cached("select password_hash from secrets where tenant_id = ?1 and user_id = ?2")?
+                .query_row([tenant.as_str(), user_id.as_str()], |row| {
+                    row.get(0).map(PasswordHash::from_stored)
+                })
+                .optional()
+        })
+    }
+
+    async fn rehash_password(
+        &self,
+        tenant: &TenantId,
+        user_id: UserId,
+        from: PasswordHash,
+        to: PasswordHash,
+    ) -> Result<bool, Error> {
+        self.write(Operation::RehashPassword(Box::new((tenant.clone(), user_id, from, to)))).await
+    }
+
+    async fn count_password_try(
+        &self,
+        tenant: &TenantId,
+        user_id: UserId,
+        attempt: PasswordTry,
+    ) -> Result<Option<Timestamp>, Error> {
+        if self.write(Operation::CountPasswordTry(tenant.clone(), user_id, attempt)).await? {
+            return Ok(None);
+        }
+        let oldest: Option<i64> = self.readers.read(|connection| {
+            connection
+                .prepare_cached(
+                    "select min(tried_at) from password_tries where tenant_id = ?1 and user_id = ?2 and tried_at > ?3",
+                )?
+                .query_row(params![tenant.as_str(), user_id.as_str(), attempt.since.0], |row| row.get(0))
+        })?;
+        // They may have been forgotten in between: then the next try counts.
+        Ok(Some(oldest.map_or(attempt.since, Timestamp)))
+    }
+
+    async fn reset_token(&self, id: TokenId) -> Result<Option<ResetToken>, Error> {
+        self.readers.read(|connection| {
+            connection
+                .prepare_cached(
+                    "select tenant_id, user_id, secret_hash, expires_at from reset_tokens where token_id = ?1",
+                )?
+                .query_row([id.as_str()], |row| rows::reset_token(id, row))
+                .optional()
+        })
     }
 
     async fn create_tenant(&self, tenant: &TenantId, now: Timestamp) -> Result<bool, Error> {

@@ -11,8 +11,9 @@ use serde_json::{Map, Value};
 use super::super::{Kept, Tenant, Version};
 use crate::directory::api_key::{ApiKey, Scope};
 use crate::directory::event::{Actor, Event, EventType, Method, Personal};
+use crate::directory::password::ResetToken;
 use crate::id::{EventId, IdentifierId, RequestId, TenantId};
-use crate::secret::KeyHash;
+use crate::secret::{KeyHash, TokenId};
 use crate::time::Timestamp;
 
 pub(super) const KEY_COLUMNS: &str =
@@ -81,6 +82,16 @@ pub(super) fn insert_key(connection: &Connection, key: &ApiKey) -> rusqlite::Res
         ],
     )?;
     Ok(added == 1)
+}
+
+pub(super) fn reset_token(id: TokenId, row: &Row<'_>) -> rusqlite::Result<ResetToken> {
+    Ok(ResetToken {
+        id,
+        tenant: parsed(row, 0)?,
+        user_id: parsed(row, 1)?,
+        hash: KeyHash::from_stored(row.get(2)?),
+        expires_at: Timestamp(row.get(3)?),
+    })
 }
 
 pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<(i64, Event)> {

@@ -8,11 +8,12 @@ use rusqlite::{Connection, OptionalExtension, ToSql, ffi, params};
 use tokio::sync::{mpsc, oneshot};
 
 use super::super::{
-    DOCUMENT_SHAPE, DocumentChange, Identifier, IdentifierChange, KeepError, Row, UserChange,
+    DOCUMENT_SHAPE, DocumentChange, Identifier, IdentifierChange, KeepError, PasswordTry, Row, UserChange,
 };
 use super::checkpoint::Checkpoints;
-use super::{failure, rows};
+use super::{failure, rows, secrets};
 use crate::directory::api_key::ApiKey;
+use crate::directory::password::PasswordHash;
 use crate::error::Error;
 use crate::id::{TenantId, UserId};
 use crate::secret::KeyId;
@@ -30,6 +31,8 @@ pub(super) enum Operation {
     CreateKey(Box<ApiKey>),
     RevokeKey(KeyId, Timestamp),
     TouchKey(KeyId, Timestamp),
+    RehashPassword(Box<(TenantId, UserId, PasswordHash, PasswordHash)>),
+    CountPasswordTry(TenantId, UserId, PasswordTry),
     /// Shows that the thread lives and the file can be locked for writing.
     Nothing,
 }
@@ -177,6 +180,10 @@ fn apply(connection: &Connection, operation: &Operation) -> Outcome {
             )
             .and_then(|mut statement| statement.execute(params![id.as_str(), now.0]))
             .map(|changed| changed == 1),
+        Operation::RehashPassword(change) => secrets::rehash(connection, change),
+        Operation::CountPasswordTry(tenant, user_id, attempt) => {
+            secrets::count_try(connection, tenant, *user_id, *attempt)
+        }
         Operation::Nothing => Ok(false),
     };
     done.map_err(|error| failed(&error))
@@ -218,6 +225,7 @@ fn keep(connection: &Connection, change: &UserChange) -> Outcome {
         keep_identifier(connection, tenant, *user_id, identifier)?;
     }
     keep_terms(connection, change).map_err(sql)?;
+    secrets::keep(connection, change).map_err(sql)?;
     let mut previous = kept.and_then(|kept| kept.last_event);
     for (position, event) in (first_event..).zip(&change.events) {
         rows::insert_event(connection, tenant, position, previous, event).map_err(sql)?;
