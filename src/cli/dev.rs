@@ -12,8 +12,8 @@ use crate::directory::api_key::Scope;
 use crate::directory::event::{Actor, Origin};
 use crate::directory::user::{NewUser, User};
 use crate::id::{RequestId, TenantId};
+use crate::private_file;
 use crate::secret::PlainKey;
-use crate::server::tls::write_private;
 use crate::store::{List, Place, SortKey};
 
 /// The file, beside the store, that the key is kept in.
@@ -61,7 +61,7 @@ async fn key(app: &App, file: &Path) -> Result<PlainKey> {
         expires_at: None,
     };
     let key = keys::create(&*app.store, &*app.random, &*app.clock, new).await?;
-    write_private(file, &format!("{}\n", key.reveal()))?;
+    private_file::write(file, &format!("{}\n", key.reveal()))?;
     Ok(key)
 }
 
