@@ -1,6 +1,7 @@
 //! The listening side: connections, their bounds and time-outs, TLS, and a graceful end.
 
 mod linger;
+mod patient;
 pub mod tls;
 
 use std::net::SocketAddr;
@@ -20,6 +21,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::api::RemoteAddress;
 use linger::Lingering;
+use patient::Patient;
 
 /// How long a client may take for a request's head, or to begin the next one.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -125,6 +127,8 @@ impl Server {
     ) {
         // Small answers go out at once; without it they would wait for an acknowledgement.
         let _ = stream.set_nodelay(true);
+        // Below TLS, whose own writes and close go the same way.
+        let stream = Patient::around(stream);
         match &self.tls {
             None => self.requests(stream, remote, watcher).await,
             Some(acceptor) => match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
