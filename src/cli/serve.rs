@@ -78,7 +78,8 @@ pub(super) async fn run(options: Options, clock: Arc<SystemClock>) -> Result<()>
         .with_context(|| format!("the address {} cannot be listened on", options.listen))?;
     let scheme = if tls.is_some() { "https" } else { "http" };
     let bound = format!("{scheme}://{}", listener.local_addr()?);
-    let app = Arc::new(App::new(store.clone(), clock, Arc::new(SystemRandom)));
+    let random = Arc::new(SystemRandom);
+    let app = Arc::new(App::new(store.clone(), clock, random.clone()));
 
     let mut greeting = format!("listening on {bound}\n");
     if let Some(files) = certificate.as_ref().filter(|_| options.tls_self_signed) {
@@ -93,7 +94,8 @@ pub(super) async fn run(options: Options, clock: Arc<SystemClock>) -> Result<()>
     print(&greeting)?;
 
     let max_connections = bounded_by_files(options.max_connections);
-    server::serve(listener, crate::api::router(app), Settings { tls, max_connections }, end).await;
+    let settings = Settings { tls, max_connections, random };
+    server::serve(listener, crate::api::router(app), settings, end).await;
     store.close().await;
     tracing::info!("stopped");
     Ok(())

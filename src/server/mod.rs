@@ -2,6 +2,7 @@
 
 mod linger;
 mod patient;
+mod refusal;
 pub mod tls;
 
 use std::net::SocketAddr;
@@ -14,12 +15,13 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsAcceptor;
 
 use crate::api::RemoteAddress;
+use crate::id::{Random, RequestId};
 use linger::Lingering;
 use patient::Patient;
 
@@ -32,14 +34,8 @@ const GRACE: Duration = Duration::from_secs(10);
 /// How long nothing is accepted after the system refused to, for want of files most likely.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// How long the refusal of a connection too many may take.
-const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
-/// How many are refused with words at once; more are only closed.
+/// How many connections too many are refused with words at once; more are only closed.
 const REFUSALS: usize = 64;
-
-/// What a client over the bound on connections is told, before its connection is closed.
-const FULL: &str = "{\"type\":\"https://httpstatuses.io/503\",\"title\":\"Service Unavailable\",\"status\":503,\
-    \"detail\":\"The server has all the connections that it takes. Try again soon.\"}";
 
 /// How connections are made and bounded.
 pub struct Settings {
@@ -47,6 +43,8 @@ pub struct Settings {
     pub tls: Option<TlsAcceptor>,
     /// How many connections there are at most.
     pub max_connections: usize,
+    /// Where the ids of refusals come from.
+    pub random: Arc<dyn Random>,
 }
 
 /// Serves the router until `end` comes, then finishes what is under way, for ten seconds at most.
@@ -72,12 +70,13 @@ pub async fn serve(listener: TcpListener, router: Router, settings: Settings, en
         if let Ok(permit) = connections.clone().try_acquire_owned() {
             tokio::spawn(server.clone().connection(stream, remote, graceful.watcher(), permit));
         } else {
-            tracing::warn!("a connection was refused: there are as many as the server takes");
+            let id = RequestId::new(&*settings.random);
+            tracing::warn!(request.id = %id, "a connection was refused: there are as many as the server takes");
             // Over TLS it is only closed: a handshake is what costs.
             if server.tls.is_none()
                 && let Ok(permit) = refusals.clone().try_acquire_owned()
             {
-                tokio::spawn(refuse(stream, permit));
+                tokio::spawn(refusal::refuse(stream, id, permit));
             }
         }
     }
@@ -85,23 +84,6 @@ pub async fn serve(listener: TcpListener, router: Router, settings: Settings, en
     if tokio::time::timeout(GRACE, graceful.shutdown()).await.is_err() {
         tracing::warn!("some requests were not finished in time and were cut off");
     }
-}
-
-/// Tells a client that there is no room, and reads what it sends meanwhile: closing before that is
-/// read would be a reset, which takes the answer with it.
-async fn refuse(mut stream: TcpStream, _permit: OwnedSemaphorePermit) {
-    let answer = format!(
-        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\n\
-         connection: close\r\nretry-after: 1\r\ncontent-length: {}\r\n\r\n{FULL}",
-        FULL.len()
-    );
-    let told = async {
-        stream.write_all(answer.as_bytes()).await?;
-        stream.shutdown().await?;
-        tokio::io::copy(&mut stream, &mut tokio::io::sink()).await
-    };
-    // The client may have gone already.
-    let _ = tokio::time::timeout(REFUSAL_TIMEOUT, told).await;
 }
 
 fn http_settings() -> Builder<TokioExecutor> {
