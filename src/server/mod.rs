@@ -17,7 +17,7 @@ use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 
 use crate::api::RemoteAddress;
@@ -52,6 +52,7 @@ pub async fn serve(listener: TcpListener, router: Router, settings: Settings, en
     let connections = Arc::new(Semaphore::new(settings.max_connections));
     let refusals = Arc::new(Semaphore::new(REFUSALS));
     let graceful = GracefulShutdown::new();
+    let (goes_on, end_begins) = watch::channel(());
     let server = Arc::new(Server { router, tls: settings.tls, http: http_settings() });
     tokio::pin!(end);
     loop {
@@ -68,7 +69,8 @@ pub async fn serve(listener: TcpListener, router: Router, settings: Settings, en
             }
         };
         if let Ok(permit) = connections.clone().try_acquire_owned() {
-            tokio::spawn(server.clone().connection(stream, remote, graceful.watcher(), permit));
+            let end = End { begins: end_begins.clone(), watcher: graceful.watcher() };
+            tokio::spawn(server.clone().connection(stream, remote, end, permit));
         } else {
             let id = RequestId::new(&*settings.random);
             tracing::warn!(request.id = %id, "a connection was refused: there are as many as the server takes");
@@ -80,7 +82,7 @@ pub async fn serve(listener: TcpListener, router: Router, settings: Settings, en
             }
         }
     }
-    drop(listener);
+    drop((listener, goes_on));
     if tokio::time::timeout(GRACE, graceful.shutdown()).await.is_err() {
         tracing::warn!("some requests were not finished in time and were cut off");
     }
@@ -91,6 +93,14 @@ fn http_settings() -> Builder<TokioExecutor> {
     http.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
     http.http2().timer(TokioTimer::new()).keep_alive_interval(HEADER_TIMEOUT).max_concurrent_streams(256);
     http
+}
+
+/// The server's end, as a connection learns of it.
+struct End {
+    /// Changes when it begins: what is no request yet is dropped then.
+    begins: watch::Receiver<()>,
+    /// Waits for the requests that are under way.
+    watcher: Watcher,
 }
 
 struct Server {
@@ -104,7 +114,7 @@ impl Server {
         self: Arc<Self>,
         stream: TcpStream,
         remote: SocketAddr,
-        watcher: Watcher,
+        mut end: End,
         permit: OwnedSemaphorePermit,
     ) {
         // Small answers go out at once; without it they would wait for an acknowledgement.
@@ -112,12 +122,19 @@ impl Server {
         // Below TLS, whose own writes and close go the same way.
         let stream = Patient::around(stream);
         match &self.tls {
-            None => self.requests(stream, remote, watcher).await,
-            Some(acceptor) => match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
-                Ok(Ok(stream)) => self.requests(stream, remote, watcher).await,
-                Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
-                Err(_) => tracing::debug!("a TLS handshake took too long"),
-            },
+            None => self.requests(stream, remote, end.watcher).await,
+            Some(acceptor) => {
+                let handshake = tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream));
+                let handshake = tokio::select! {
+                    done = handshake => done,
+                    _ = end.begins.changed() => return,
+                };
+                match handshake {
+                    Ok(Ok(stream)) => self.requests(stream, remote, end.watcher).await,
+                    Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
+                    Err(_) => tracing::debug!("a TLS handshake took too long"),
+                }
+            }
         }
         drop(permit);
     }
