@@ -58,10 +58,10 @@ fn run(command: Command) -> Result<()> {
     if let Command::Openapi = command {
         return print(std::str::from_utf8(&crate::api::openapi_document())?);
     }
-    logging::start(match &command {
-        Command::Serve(options) => options.log(),
-        _ => "warn",
-    })?;
+    match &command {
+        Command::Serve(options) => logging::start(options.log())?,
+        _ => logging::start(&logging::Directives::warnings())?,
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let clock = Arc::new(SystemClock::start());
     runtime.block_on(async {

@@ -10,6 +10,7 @@ use clap::builder::FalseyValueParser;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::logging::Directives;
 use super::store::StoreOption;
 use super::{dev, print};
 use crate::app::App;
@@ -46,13 +47,13 @@ pub(super) struct Options {
     /// How many connections there may be at once; more are refused with 503
     #[arg(long, value_name = "N", env = "BONAFIDE_MAX_CONNECTIONS", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
     max_connections: u32,
-    /// What is logged: error, warn, info, debug or trace
+    /// What is logged: error, warn, info, debug, trace or off
     #[arg(long, value_name = "LEVEL", env = "BONAFIDE_LOG", default_value = "info")]
-    log: String,
+    log: Directives,
 }
 
 impl Options {
-    pub(super) fn log(&self) -> &str {
+    pub(super) fn log(&self) -> &Directives {
         &self.log
     }
 
