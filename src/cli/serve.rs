@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use clap::builder::FalseyValueParser;
 use tokio::net::TcpListener;
@@ -42,7 +42,7 @@ pub(super) struct Options {
     #[arg(long, value_name = "FILE", env = "BONAFIDE_TLS_KEY", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
     /// TLS with a certificate for localhost that the server makes and keeps beside the store
-    #[arg(long, env = "BONAFIDE_TLS_SELF_SIGNED", value_parser = FalseyValueParser::new(), conflicts_with = "tls_cert")]
+    #[arg(long, env = "BONAFIDE_TLS_SELF_SIGNED", value_parser = FalseyValueParser::new())]
     tls_self_signed: bool,
     /// How many connections there may be at once; more are refused with 503
     #[arg(long, value_name = "N", env = "BONAFIDE_MAX_CONNECTIONS", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
@@ -59,6 +59,10 @@ impl Options {
 
     fn certificate(&self) -> Result<Option<CertificateFiles>> {
         match (&self.tls_cert, &self.tls_key) {
+            // Not left to clap, to which an option that is off in the environment is given.
+            (Some(_), _) if self.tls_self_signed => {
+                bail!("--tls-self-signed and --tls-cert exclude each other")
+            }
             (Some(certificate), Some(key)) => {
                 Ok(Some(CertificateFiles { certificate: certificate.clone(), key: key.clone() }))
             }
