@@ -51,7 +51,7 @@ pub(super) enum Command {
 pub(super) async fn run(command: Command, clock: &dyn Clock) -> Result<()> {
     match command {
         Command::Create { name, scopes, tenant, expires, store } => {
-            let store = store.open(clock)?;
+            let store = store.open_or_make(clock)?;
             let expires_at = expires.map(|span| clock.now().after(span));
             let created =
                 create(&*store, &SystemRandom, clock, NewKey { name, scopes, tenant, expires_at }).await;
@@ -59,14 +59,14 @@ pub(super) async fn run(command: Command, clock: &dyn Clock) -> Result<()> {
             print(&format!("{}\n", created?.reveal()))
         }
         Command::List { store } => {
-            let store = store.open(clock)?;
+            let store = store.open()?;
             let keys = store.keys().await;
             store.close().await;
             let now = clock.now();
             print(&keys?.iter().map(|key| line(key, now)).collect::<String>())
         }
         Command::Revoke { id, store } => {
-            let store = store.open(clock)?;
+            let store = store.open()?;
             let revoked = store.revoke_key(id, clock.now()).await;
             store.close().await;
             if !revoked? {

@@ -64,6 +64,31 @@ fn a_store_of_a_newer_program_is_left_alone() {
 }
 
 #[test]
+fn a_store_that_is_not_there_is_told_and_not_made() {
+    let home = Home::new();
+    for arguments in [&["keys", "list"][..], &["keys", "revoke", "AAAAAAAAAAAA"], &["tenants", "list"]] {
+        let complaint = home.complains(arguments);
+        assert!(complaint.contains("there is no store data/bonafide.db"), "{complaint}");
+    }
+    assert!(!home.path("data").exists());
+}
+
+#[test]
+fn a_database_of_another_program_is_left_alone() {
+    let home = Home::new();
+    let path = home.path("notes.db");
+    rusqlite::Connection::open(&path).unwrap().execute_batch("create table notes (text text)").unwrap();
+    let before = std::fs::read(&path).unwrap();
+    for arguments in
+        [&["serve", "--listen", "127.0.0.1:0"][..], &["tenants", "create", "acme"], &["keys", "list"]]
+    {
+        let complaint = home.complains(&[arguments, &["--store", "sqlite:notes.db"]].concat());
+        assert!(complaint.contains("notes.db") && complaint.contains("another program"), "{complaint}");
+    }
+    assert!(before == std::fs::read(&path).unwrap());
+}
+
+#[test]
 fn an_address_that_is_taken_is_told() {
     let home = Home::new();
     let server = home.serve(&[]);
