@@ -61,7 +61,7 @@ async fn a_second_start_makes_nothing_new_and_prints_the_same() {
     server.kill();
     let server = home.serve(&["--dev"]);
     assert_eq!(first, printed(&server));
-    assert_eq!(home.prints(&["keys", "list"]).lines().count(), 1);
+    assert_eq!(home.prints(&["keys", "list"]).lines().count(), 2);
     let key = std::fs::read_to_string(home.path("data/dev-key")).unwrap();
     let list = Client::new(&server, key.trim_end()).get("/api/users").await.unwrap();
     assert_eq!(list.json::<Vec<Value>>().await.unwrap().len(), 1);
