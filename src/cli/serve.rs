@@ -32,7 +32,7 @@ pub(super) struct Options {
     /// The URL by which clients reach the server; the address bound if not given
     #[arg(long, value_name = "URL", env = "BONAFIDE_PUBLIC_URL")]
     public_url: Option<url::Url>,
-    /// For trying out: make a key and a sample user if there are none, and print how to use them
+    /// For trying out: make a key and a sample user, and print how to use them
     #[arg(long, env = "BONAFIDE_DEV", value_parser = FalseyValueParser::new())]
     dev: bool,
     /// The certificate chain for TLS, as PEM
