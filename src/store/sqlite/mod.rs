@@ -21,6 +21,7 @@ use crate::error::Error;
 use crate::id::{TenantId, UserId};
 use crate::secret::KeyId;
 use crate::time::Timestamp;
+use checkpoint::{Checkpoints, Limits};
 use reader::Readers;
 use writer::{Operation, Writer};
 
@@ -47,6 +48,10 @@ impl SqliteStore {
     /// A sentence naming the file when it cannot be opened, is another program's, or has a schema
     /// newer than this program knows.
     pub fn open(path: &Path, now: Timestamp) -> anyhow::Result<Self> {
+        Self::open_with(path, now, Limits::default())
+    }
+
+    fn open_with(path: &Path, now: Timestamp, limits: Limits) -> anyhow::Result<Self> {
         use anyhow::Context as _;
         let shown = path.display();
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
@@ -58,7 +63,7 @@ impl SqliteStore {
             migrate::steps_taken(&look(path)?)?;
             let mut connection = connect(path, WRITER_CACHE_KIB)?;
             migrate::run(&mut connection, now)?;
-            Self::over(path, connection)
+            Self::over(path, connection, limits)
         };
         open().with_context(|| format!("the store {shown} cannot be used"))
     }
@@ -76,16 +81,14 @@ impl SqliteStore {
         }
         let open = || {
             migrate::check_current(&look(path)?)?;
-            Self::over(path, connect(path, WRITER_CACHE_KIB)?)
+            Self::over(path, connect(path, WRITER_CACHE_KIB)?, Limits::default())
         };
         open().with_context(|| format!("the store {shown} cannot be used"))
     }
 
-    fn over(path: &Path, connection: Connection) -> anyhow::Result<Self> {
-        Ok(Self {
-            readers: Readers::new(path.to_owned()),
-            writer: Writer::start(connection, connect(path, READER_CACHE_KIB)?)?,
-        })
+    fn over(path: &Path, connection: Connection, limits: Limits) -> anyhow::Result<Self> {
+        let checkpoints = Checkpoints::start(connect(path, READER_CACHE_KIB)?, limits)?;
+        Ok(Self { readers: Readers::new(path.to_owned()), writer: Writer::start(connection, checkpoints)? })
     }
 }
 
