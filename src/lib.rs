@@ -13,6 +13,7 @@ pub mod cli;
 pub mod directory;
 pub mod error;
 pub mod id;
+mod private_file;
 pub mod secret;
 pub mod server;
 pub mod store;

@@ -11,20 +11,20 @@ use crate::app::App;
 use crate::directory::api_key::Scope;
 use crate::directory::event::{Actor, Origin};
 use crate::directory::user::{NewUser, User};
-use crate::id::{RequestId, TenantId};
+use crate::error::{Error, Refusal};
+use crate::id::{RequestId, TenantId, UserId};
+use crate::private_file;
 use crate::secret::PlainKey;
-use crate::server::tls::write_private;
-use crate::store::{List, Place, SortKey};
 
 /// The file, beside the store, that the key is kept in.
 const KEY_FILE: &str = "dev-key";
-/// Among how many of the oldest users one with an email is looked for.
-const LOOK_AMONG: u32 = 100;
+/// The file beside it with the id of the sample user.
+const USER_FILE: &str = "dev-user";
 
 /// Makes what is missing, and gives the text to print.
 pub(super) async fn prepare(app: &App, folder: &Path, url: &str, trusted: Option<&Path>) -> Result<String> {
     let key = key(app, &folder.join(KEY_FILE)).await?;
-    let user = user(app, &key).await?;
+    let user = user(app, &key, &folder.join(USER_FILE)).await?;
     let email = user.emails.first().context("the sample user has no email")?;
     let cacert = trusted.map(|path| format!("--cacert {} ", path.display())).unwrap_or_default();
     let line = |action: &str| {
@@ -61,19 +61,25 @@ async fn key(app: &App, file: &Path) -> Result<PlainKey> {
         expires_at: None,
     };
     let key = keys::create(&*app.store, &*app.random, &*app.clock, new).await?;
-    write_private(file, &format!("{}\n", key.reveal()))?;
+    private_file::write(file, &format!("{}\n", key.reveal()))?;
     Ok(key)
 }
 
-/// The oldest user who has an email, or the sample user if there is none.
-async fn user(app: &App, key: &PlainKey) -> Result<User> {
+/// The user of the file, or a new one if there is none or it has no email any more. Never another
+/// one: the lines that are printed change this user.
+async fn user(app: &App, key: &PlainKey, file: &Path) -> Result<User> {
     let tenant = TenantId::default_tenant();
-    let place = Place::Sorted { sort: SortKey::CreationTime, descending: false, offset: 0 };
-    let list = List { filter: None, place, limit: LOOK_AMONG };
-    for document in app.users(&tenant, list).await?.documents {
-        let user = User::from_document(&document)?;
-        if !user.emails.is_empty() {
-            return Ok(user);
+    let kept = fs::read_to_string(file).ok().and_then(|text| text.trim().parse::<UserId>().ok());
+    if let Some(user_id) = kept {
+        match app.user(&tenant, user_id).await {
+            Ok(document) => {
+                let user = User::from_document(&document)?;
+                if !user.emails.is_empty() {
+                    return Ok(user);
+                }
+            }
+            Err(Error::NotFound(_)) => {}
+            Err(error) => return Err(error.into()),
         }
     }
     let origin = Origin {
@@ -84,11 +90,35 @@ async fn user(app: &App, key: &PlainKey) -> Result<User> {
         user_agent: None,
         reason: Some("the sample user of --dev".to_owned()),
     };
-    let claims: Map<String, Value> = [("given_name", "Sample"), ("family_name", "User")]
-        .map(|(name, value)| (name.to_owned(), json!(value)))
-        .into_iter()
-        .collect();
-    let new = NewUser { email: Some("sample.user@example.com".to_owned()), claims, ..NewUser::default() };
-    let (_, document) = app.create(&origin, new).await?;
-    Ok(User::from_document(&document)?)
+    let user = sample(app, &origin).await?;
+    private_file::write(file, &format!("{}\n", user.user_id))?;
+    Ok(user)
+}
+
+/// A new sample user, whose email can be verified: it is made with a verified one, which only an
+/// address that is nobody's can be, and then unverified.
+async fn sample(app: &App, origin: &Origin) -> Result<User> {
+    let mut address = "sample.user@example.com".to_owned();
+    let mut number = 1_u32;
+    loop {
+        let claims: Map<String, Value> = [("given_name", "Sample"), ("family_name", "User")]
+            .map(|(name, value)| (name.to_owned(), json!(value)))
+            .into_iter()
+            .collect();
+        let new = NewUser { email: Some(address), email_verified: true, claims, ..NewUser::default() };
+        match app.create(origin, new).await {
+            Ok((user_id, document)) => {
+                let made = User::from_document(&document)?;
+                let email = made.emails.first().context("the sample user has no email")?.id;
+                let document =
+                    app.change(origin, user_id, |user, context| user.unverify_email(email, context)).await?;
+                return Ok(User::from_document(&document)?);
+            }
+            Err(Error::Refused(refusals)) if refusals.contains(&Refusal::DuplicateEmail) => {
+                number += 1;
+                address = format!("sample.user{number}@example.com");
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
 }

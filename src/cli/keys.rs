@@ -34,7 +34,7 @@ pub(super) enum Command {
         #[command(flatten)]
         store: StoreOption,
     },
-    /// List the keys: id, tenant, state, scopes, name and last use, never the secret
+    /// List the keys, never their secrets; dates are in UTC
     List {
         #[command(flatten)]
         store: StoreOption,
@@ -52,7 +52,9 @@ pub(super) enum Command {
 pub(super) async fn run(command: Command, clock: &dyn Clock) -> Result<()> {
     match command {
         Command::Create { name, scopes, tenant, expires, store } => {
-            let store = store.open(clock)?;
+            let store = store.open_or_make(clock)?;
+            // Each once, however often it was given.
+            let scopes = Scope::ALL.iter().copied().filter(|scope| scopes.contains(scope)).collect();
             let expires_at = expires.map(|span| clock.now().after(span));
             let created =
                 create(&*store, &SystemRandom, clock, NewKey { name, scopes, tenant, expires_at }).await;
@@ -60,14 +62,14 @@ pub(super) async fn run(command: Command, clock: &dyn Clock) -> Result<()> {
             print(&format!("{}\n", created?.reveal()))
         }
         Command::List { store } => {
-            let store = store.open(clock)?;
+            let store = store.open()?;
             let keys = store.keys().await;
             store.close().await;
             let now = clock.now();
-            print(&keys?.iter().map(|key| line(key, now)).collect::<String>())
+            print(&keys?.iter().fold(HEADER.to_owned(), |list, key| list + &line(key, now)))
         }
         Command::Revoke { id, store } => {
-            let store = store.open(clock)?;
+            let store = store.open()?;
             let revoked = store.revoke_key(id, clock.now()).await;
             store.close().await;
             if !revoked? {
@@ -112,6 +114,9 @@ pub(super) async fn create(
     Ok(plain)
 }
 
+/// What stands above the lines of keys.
+const HEADER: &str = "ID\tTENANT\tSTATE\tSCOPES\tNAME\tCREATED\tEXPIRES\tLAST USED\n";
+
 fn line(key: &ApiKey, now: Timestamp) -> String {
     let state = match (key.revoked_at, key.expires_at) {
         (Some(_), _) => "revoked",
@@ -119,9 +124,22 @@ fn line(key: &ApiKey, now: Timestamp) -> String {
         _ => "active",
     };
     let scopes: Vec<&str> = key.scopes.iter().map(|scope| scope.as_str()).collect();
-    let used = key.last_used_at.map_or("never used".to_owned(), |time| format!("last used {time}"));
-    // A name is whatever its maker typed, line breaks among it.
-    format!("{}\t{}\t{state}\t{}\t{:?}\t{used}\n", key.id, key.tenant, scopes.join(","), key.name)
+    let [expires, used] =
+        [key.expires_at, key.last_used_at].map(|time| time.map_or("never".to_owned(), date));
+    format!(
+        // A name is whatever its maker typed, line breaks among it.
+        "{}\t{}\t{state}\t{}\t{:?}\t{}\t{expires}\t{used}\n",
+        key.id,
+        key.tenant,
+        scopes.join(","),
+        key.name,
+        date(key.created_at),
+    )
+}
+
+/// A moment as RFC 3339 has it, in UTC; beyond the year 9999 only its seconds.
+fn date(time: Timestamp) -> String {
+    jiff::Timestamp::from_second(time.0).map_or_else(|_| time.to_string(), |time| time.to_string())
 }
 
 fn scope(text: &str) -> Result<Scope, String> {
@@ -153,6 +171,12 @@ fn duration(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn dates_are_as_rfc_3339_has_them() {
+        assert_eq!(date(Timestamp(1_795_355_978)), "2026-11-22T13:59:38Z");
+        assert_eq!(date(Timestamp(i64::MAX)), i64::MAX.to_string());
+    }
 
     #[test]
     fn a_duration_is_a_number_and_a_unit() {

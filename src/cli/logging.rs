@@ -1,14 +1,42 @@
 //! The log: text on a terminal, JSON elsewhere, on standard error.
 
 use std::io::IsTerminal;
+use std::str::FromStr;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use tracing_subscriber::EnvFilter;
 
-/// Starts the log for what `directives` let through, such as `info` or `bonafide=debug`.
-pub(super) fn start(directives: &str) -> Result<()> {
-    let filter =
-        EnvFilter::try_new(directives).with_context(|| format!("`{directives}` is not a log level"))?;
+/// What `--log` can be in one word.
+const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
+
+/// What is let through to the log: a level, or a list of directives such as `info,bonafide=debug`.
+#[derive(Clone, Debug)]
+pub(super) struct Directives(String);
+
+impl Directives {
+    /// What the commands beside `serve` log.
+    pub(super) fn warnings() -> Self {
+        Self("warn".to_owned())
+    }
+}
+
+impl FromStr for Directives {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        // A word that is no level would name a part of the program, and all others would fall silent.
+        let is_list = text.contains(['=', ',']);
+        if is_list || LEVELS.iter().any(|level| level.eq_ignore_ascii_case(text)) {
+            EnvFilter::try_new(text).map(|_| Self(text.to_owned())).map_err(|error| error.to_string())
+        } else {
+            Err(format!("the levels are {}; a list like info,bonafide=debug works too", LEVELS.join(", ")))
+        }
+    }
+}
+
+/// Starts the log for what `directives` let through.
+pub(super) fn start(directives: &Directives) -> Result<()> {
+    let filter = EnvFilter::try_new(&directives.0)?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     if std::io::stderr().is_terminal() {
         log.init();
@@ -22,4 +50,19 @@ pub(super) fn start(directives: &str) -> Result<()> {
         tracing::debug!(panic = panic.payload_as_str(), "what the panic says");
     }));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_word_must_be_a_level_and_a_list_may_name_parts_of_the_program() {
+        for good in ["error", "INFO", "off", "info,bonafide=debug", "bonafide=trace"] {
+            assert!(good.parse::<Directives>().is_ok(), "{good}");
+        }
+        for wrong in ["", "inof", "bonafide", "loud=very"] {
+            assert!(wrong.parse::<Directives>().is_err(), "{wrong}");
+        }
+    }
 }

@@ -7,12 +7,14 @@ mod serve;
 mod store;
 mod tenants;
 
+use std::ffi::OsStr;
 use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use clap::builder::Resettable;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::time::SystemClock;
 
@@ -43,7 +45,8 @@ enum Command {
 
 /// Runs the command line, and says how it ended.
 pub fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let matches = without_empty_variables(Arguments::command()).get_matches();
+    let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     match run(arguments.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -54,14 +57,24 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// Takes variables of the environment that are empty for unset, as files of settings leave them.
+fn without_empty_variables(command: clap::Command) -> clap::Command {
+    let is_empty = |name: &OsStr| std::env::var_os(name).is_some_and(|value| value.is_empty());
+    command
+        .mut_args(|argument| {
+            if argument.get_env().is_some_and(is_empty) { argument.env(Resettable::Reset) } else { argument }
+        })
+        .mut_subcommands(without_empty_variables)
+}
+
 fn run(command: Command) -> Result<()> {
     if let Command::Openapi = command {
         return print(std::str::from_utf8(&crate::api::openapi_document())?);
     }
-    logging::start(match &command {
-        Command::Serve(options) => options.log(),
-        _ => "warn",
-    })?;
+    match &command {
+        Command::Serve(options) => logging::start(options.log())?,
+        _ => logging::start(&logging::Directives::warnings())?,
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let clock = Arc::new(SystemClock::start());
     runtime.block_on(async {

@@ -4,12 +4,13 @@ use std::fmt::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use clap::builder::FalseyValueParser;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::logging::Directives;
 use super::store::StoreOption;
 use super::{dev, print};
 use crate::app::App;
@@ -31,7 +32,7 @@ pub(super) struct Options {
     /// The URL by which clients reach the server; the address bound if not given
     #[arg(long, value_name = "URL", env = "BONAFIDE_PUBLIC_URL")]
     public_url: Option<url::Url>,
-    /// For trying out: make a key and a sample user if there are none, and print how to use them
+    /// For trying out: make a key and a sample user, and print how to use them
     #[arg(long, env = "BONAFIDE_DEV", value_parser = FalseyValueParser::new())]
     dev: bool,
     /// The certificate chain for TLS, as PEM
@@ -41,23 +42,27 @@ pub(super) struct Options {
     #[arg(long, value_name = "FILE", env = "BONAFIDE_TLS_KEY", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
     /// TLS with a certificate for localhost that the server makes and keeps beside the store
-    #[arg(long, env = "BONAFIDE_TLS_SELF_SIGNED", value_parser = FalseyValueParser::new(), conflicts_with = "tls_cert")]
+    #[arg(long, env = "BONAFIDE_TLS_SELF_SIGNED", value_parser = FalseyValueParser::new())]
     tls_self_signed: bool,
     /// How many connections there may be at once; more are refused with 503
     #[arg(long, value_name = "N", env = "BONAFIDE_MAX_CONNECTIONS", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
     max_connections: u32,
-    /// What is logged: error, warn, info, debug or trace
+    /// What is logged: error, warn, info, debug, trace or off
     #[arg(long, value_name = "LEVEL", env = "BONAFIDE_LOG", default_value = "info")]
-    log: String,
+    log: Directives,
 }
 
 impl Options {
-    pub(super) fn log(&self) -> &str {
+    pub(super) fn log(&self) -> &Directives {
         &self.log
     }
 
     fn certificate(&self) -> Result<Option<CertificateFiles>> {
         match (&self.tls_cert, &self.tls_key) {
+            // Not left to clap, to which an option that is off in the environment is given.
+            (Some(_), _) if self.tls_self_signed => {
+                bail!("--tls-self-signed and --tls-cert exclude each other")
+            }
             (Some(certificate), Some(key)) => {
                 Ok(Some(CertificateFiles { certificate: certificate.clone(), key: key.clone() }))
             }
@@ -70,7 +75,7 @@ impl Options {
 pub(super) async fn run(options: Options, clock: Arc<SystemClock>) -> Result<()> {
     // Before anything else, so that a signal during the start is not lost.
     let end = end_signal()?;
-    let store = options.store.open(&*clock)?;
+    let store = options.store.open_or_make(&*clock)?;
     let certificate = options.certificate()?;
     let tls = certificate.as_ref().map(CertificateFiles::acceptor).transpose()?;
     let listener = TcpListener::bind(&options.listen)
@@ -79,7 +84,8 @@ pub(super) async fn run(options: Options, clock: Arc<SystemClock>) -> Result<()>
     let scheme = if tls.is_some() { "https" } else { "http" };
     let bound = format!("{scheme}://{}", listener.local_addr()?);
     let public = options.public_url.as_ref().map_or(bound.as_str(), url::Url::as_str).trim_end_matches('/');
-    let app = Arc::new(App::new(store.clone(), clock, Arc::new(SystemRandom)).reached_by(public));
+    let random = Arc::new(SystemRandom);
+    let app = Arc::new(App::new(store.clone(), clock, random.clone()).reached_by(public));
 
     let mut greeting = format!("listening on {bound}\n");
     if let Some(files) = certificate.as_ref().filter(|_| options.tls_self_signed) {
@@ -92,7 +98,8 @@ pub(super) async fn run(options: Options, clock: Arc<SystemClock>) -> Result<()>
     print(&greeting)?;
 
     let max_connections = bounded_by_files(options.max_connections);
-    server::serve(listener, crate::api::router(app), Settings { tls, max_connections }, end).await;
+    let settings = Settings { tls, max_connections, random };
+    server::serve(listener, crate::api::router(app), settings, end).await;
     store.close().await;
     tracing::info!("stopped");
     Ok(())

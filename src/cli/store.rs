@@ -13,15 +13,20 @@ use crate::time::Clock;
 /// Where the directory is kept.
 #[derive(Args, Clone)]
 pub(super) struct StoreOption {
-    /// Where the directory is kept: `sqlite:` and the path of a file, made if it is not there
+    /// Where the directory is kept: `sqlite:` and the path of a file
     #[arg(long, value_name = "URL", env = "BONAFIDE_STORE", default_value = "sqlite:data/bonafide.db")]
     store: String,
 }
 
 impl StoreOption {
-    /// Opens the store.
-    pub(super) fn open(&self, clock: &dyn Clock) -> Result<Arc<dyn Store>> {
+    /// Opens the store, and makes it or brings it up to date if need be.
+    pub(super) fn open_or_make(&self, clock: &dyn Clock) -> Result<Arc<dyn Store>> {
         Ok(Arc::new(SqliteStore::open(&path_of_url(&self.store)?, clock.now())?))
+    }
+
+    /// Opens the store that is there, as it is.
+    pub(super) fn open(&self) -> Result<Arc<dyn Store>> {
+        Ok(Arc::new(SqliteStore::open_existing(&path_of_url(&self.store)?)?))
     }
 
     /// The folder the store lies in, for what is kept beside it.

@@ -1,6 +1,8 @@
 //! The listening side: connections, their bounds and time-outs, TLS, and a graceful end.
 
 mod linger;
+mod patient;
+mod refusal;
 pub mod tls;
 
 use std::net::SocketAddr;
@@ -13,13 +15,15 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 
 use crate::api::RemoteAddress;
+use crate::id::{Random, RequestId};
 use linger::Lingering;
+use patient::Patient;
 
 /// How long a client may take for a request's head, or to begin the next one.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -30,14 +34,8 @@ const GRACE: Duration = Duration::from_secs(10);
 /// How long nothing is accepted after the system refused to, for want of files most likely.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// How long the refusal of a connection too many may take.
-const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
-/// How many are refused with words at once; more are only closed.
+/// How many connections too many are refused with words at once; more are only closed.
 const REFUSALS: usize = 64;
-
-/// What a client over the bound on connections is told, before its connection is closed.
-const FULL: &str = "{\"type\":\"https://httpstatuses.io/503\",\"title\":\"Service Unavailable\",\"status\":503,\
-    \"detail\":\"The server has all the connections that it takes. Try again soon.\"}";
 
 /// How connections are made and bounded.
 pub struct Settings {
@@ -45,6 +43,8 @@ pub struct Settings {
     pub tls: Option<TlsAcceptor>,
     /// How many connections there are at most.
     pub max_connections: usize,
+    /// Where the ids of refusals come from.
+    pub random: Arc<dyn Random>,
 }
 
 /// Serves the router until `end` comes, then finishes what is under way, for ten seconds at most.
@@ -52,6 +52,7 @@ pub async fn serve(listener: TcpListener, router: Router, settings: Settings, en
     let connections = Arc::new(Semaphore::new(settings.max_connections));
     let refusals = Arc::new(Semaphore::new(REFUSALS));
     let graceful = GracefulShutdown::new();
+    let (goes_on, end_begins) = watch::channel(());
     let server = Arc::new(Server { router, tls: settings.tls, http: http_settings() });
     tokio::pin!(end);
     loop {
@@ -68,38 +69,23 @@ pub async fn serve(listener: TcpListener, router: Router, settings: Settings, en
             }
         };
         if let Ok(permit) = connections.clone().try_acquire_owned() {
-            tokio::spawn(server.clone().connection(stream, remote, graceful.watcher(), permit));
+            let end = End { begins: end_begins.clone(), watcher: graceful.watcher() };
+            tokio::spawn(server.clone().connection(stream, remote, end, permit));
         } else {
-            tracing::warn!("a connection was refused: there are as many as the server takes");
+            let id = RequestId::new(&*settings.random);
+            tracing::warn!(request.id = %id, "a connection was refused: there are as many as the server takes");
             // Over TLS it is only closed: a handshake is what costs.
             if server.tls.is_none()
                 && let Ok(permit) = refusals.clone().try_acquire_owned()
             {
-                tokio::spawn(refuse(stream, permit));
+                tokio::spawn(refusal::refuse(stream, id, permit));
             }
         }
     }
-    drop(listener);
+    drop((listener, goes_on));
     if tokio::time::timeout(GRACE, graceful.shutdown()).await.is_err() {
         tracing::warn!("some requests were not finished in time and were cut off");
     }
-}
-
-/// Tells a client that there is no room, and reads what it sends meanwhile: closing before that is
-/// read would be a reset, which takes the answer with it.
-async fn refuse(mut stream: TcpStream, _permit: OwnedSemaphorePermit) {
-    let answer = format!(
-        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\n\
-         connection: close\r\nretry-after: 1\r\ncontent-length: {}\r\n\r\n{FULL}",
-        FULL.len()
-    );
-    let told = async {
-        stream.write_all(answer.as_bytes()).await?;
-        stream.shutdown().await?;
-        tokio::io::copy(&mut stream, &mut tokio::io::sink()).await
-    };
-    // The client may have gone already.
-    let _ = tokio::time::timeout(REFUSAL_TIMEOUT, told).await;
 }
 
 fn http_settings() -> Builder<TokioExecutor> {
@@ -107,6 +93,14 @@ fn http_settings() -> Builder<TokioExecutor> {
     http.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
     http.http2().timer(TokioTimer::new()).keep_alive_interval(HEADER_TIMEOUT).max_concurrent_streams(256);
     http
+}
+
+/// The server's end, as a connection learns of it.
+struct End {
+    /// Changes when it begins: what is no request yet is dropped then.
+    begins: watch::Receiver<()>,
+    /// Waits for the requests that are under way.
+    watcher: Watcher,
 }
 
 struct Server {
@@ -120,18 +114,27 @@ impl Server {
         self: Arc<Self>,
         stream: TcpStream,
         remote: SocketAddr,
-        watcher: Watcher,
+        mut end: End,
         permit: OwnedSemaphorePermit,
     ) {
         // Small answers go out at once; without it they would wait for an acknowledgement.
         let _ = stream.set_nodelay(true);
+        // Below TLS, whose own writes and close go the same way.
+        let stream = Patient::around(stream);
         match &self.tls {
-            None => self.requests(stream, remote, watcher).await,
-            Some(acceptor) => match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
-                Ok(Ok(stream)) => self.requests(stream, remote, watcher).await,
-                Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
-                Err(_) => tracing::debug!("a TLS handshake took too long"),
-            },
+            None => self.requests(stream, remote, end.watcher).await,
+            Some(acceptor) => {
+                let handshake = tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream));
+                let handshake = tokio::select! {
+                    done = handshake => done,
+                    _ = end.begins.changed() => return,
+                };
+                match handshake {
+                    Ok(Ok(stream)) => self.requests(stream, remote, end.watcher).await,
+                    Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
+                    Err(_) => tracing::debug!("a TLS handshake took too long"),
+                }
+            }
         }
         drop(permit);
     }

@@ -1,8 +1,6 @@
 //! TLS: certificates from files, or one of the server's own making for this machine.
 
 use std::fs;
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,6 +10,8 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring::default_provider;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::private_file;
 
 /// The files of a certificate chain and its private key, both PEM.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +36,7 @@ impl CertificateFiles {
         }
         let names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
         let made = rcgen::generate_simple_self_signed(names).context("a certificate cannot be made")?;
-        write_private(&files.key, &made.signing_key.serialize_pem())?;
+        private_file::write(&files.key, &made.signing_key.serialize_pem())?;
         let certificate = &files.certificate;
         fs::write(certificate, made.cert.pem())
             .with_context(|| format!("{} cannot be written", certificate.display()))?;
@@ -64,14 +64,4 @@ impl CertificateFiles {
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(TlsAcceptor::from(Arc::new(config)))
     }
-}
-
-/// Writes a file that only its owner can read.
-///
-/// # Errors
-/// A file that cannot be written, by name.
-pub fn write_private(path: &Path, text: &str) -> Result<()> {
-    let file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
-    file.and_then(|mut file| file.write_all(text.as_bytes()))
-        .with_context(|| format!("{} cannot be written", path.display()))
 }

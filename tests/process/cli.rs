@@ -23,10 +23,18 @@ fn a_new_key_is_printed_and_nothing_else() {
 #[test]
 fn a_list_of_keys_shows_all_but_the_secret() {
     let home = Home::new();
-    let key = home.key("users:read,emails:verify");
+    let create = ["keys", "create", "--name", "test", "--scopes", "emails:verify,users:read,emails:verify"];
+    let key = home.prints(&[&create[..], &["--expires", "1d"]].concat());
     let [id, secret] = [3..15, 16..59].map(|part| key[part].to_owned());
     let list = home.prints(&["keys", "list"]);
-    assert_eq!(list, format!("{id}\tdefault\tactive\tusers:read,emails:verify\t\"test\"\tnever used\n"));
+    let (header, line) = list.trim_end().split_once('\n').unwrap();
+    assert_eq!(header, "ID\tTENANT\tSTATE\tSCOPES\tNAME\tCREATED\tEXPIRES\tLAST USED");
+    let beginning = format!("{id}\tdefault\tactive\tusers:read,emails:verify\t\"test\"\t");
+    let dates: Vec<&str> = line.strip_prefix(&beginning).unwrap().split('\t').collect();
+    let [created, expires] = [dates[0], dates[1]].map(|date| date.parse::<jiff::Timestamp>().unwrap());
+    assert_eq!((expires - created).get_seconds(), 86_400);
+    assert!(dates[0].ends_with('Z') && dates[0].len() == 20, "{list}");
+    assert_eq!(dates[2..], ["never"]);
     assert!(!list.contains(&secret));
     home.prints(&["keys", "revoke", &id]);
     assert!(home.prints(&["keys", "list"]).contains("\trevoked\t"));
@@ -46,7 +54,7 @@ fn mistakes_are_told_with_what_would_be_right() {
     assert!(id.contains("AAAAAAAAAAAA") && id.contains("bonafide keys list"), "{id}");
     let store = home.complains(&["keys", "list", "--store", "postgres://here"]);
     assert!(store.contains("postgres://here") && store.contains("sqlite:data/bonafide.db"), "{store}");
-    assert_eq!(home.prints(&["keys", "list"]), "");
+    assert_eq!(home.prints(&["keys", "list"]).lines().count(), 1);
 }
 
 #[test]
@@ -61,6 +69,31 @@ fn a_store_of_a_newer_program_is_left_alone() {
         assert!(complaint.contains("newer bonafide") && complaint.contains("bonafide.db"), "{complaint}");
     }
     assert_eq!(before, std::fs::read(&store).unwrap());
+}
+
+#[test]
+fn a_store_that_is_not_there_is_told_and_not_made() {
+    let home = Home::new();
+    for arguments in [&["keys", "list"][..], &["keys", "revoke", "AAAAAAAAAAAA"], &["tenants", "list"]] {
+        let complaint = home.complains(arguments);
+        assert!(complaint.contains("there is no store data/bonafide.db"), "{complaint}");
+    }
+    assert!(!home.path("data").exists());
+}
+
+#[test]
+fn a_database_of_another_program_is_left_alone() {
+    let home = Home::new();
+    let path = home.path("notes.db");
+    rusqlite::Connection::open(&path).unwrap().execute_batch("create table notes (text text)").unwrap();
+    let before = std::fs::read(&path).unwrap();
+    for arguments in
+        [&["serve", "--listen", "127.0.0.1:0"][..], &["tenants", "create", "acme"], &["keys", "list"]]
+    {
+        let complaint = home.complains(&[arguments, &["--store", "sqlite:notes.db"]].concat());
+        assert!(complaint.contains("notes.db") && complaint.contains("another program"), "{complaint}");
+    }
+    assert!(before == std::fs::read(&path).unwrap());
 }
 
 #[test]

@@ -3,9 +3,10 @@
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
+use reqwest::Method;
 use serde_json::Value;
 
-use super::client::Client;
+use super::client::{Client, trusting};
 use super::server::{Home, Server, eventually};
 
 /// Everything that is printed, without the port, which differs from start to start.
@@ -50,7 +51,7 @@ fn nobody_else_can_read_the_kept_key() {
     let key = std::fs::read_to_string(home.path("data/dev-key")).unwrap();
     assert!(printed(&server).contains(key.trim_end()));
     let mode = |path| std::fs::metadata(home.path(path)).unwrap().permissions().mode() & 0o777;
-    assert_eq!((mode("data/dev-key"), mode("data")), (0o600, 0o700));
+    assert_eq!((mode("data/dev-key"), mode("data/dev-user"), mode("data")), (0o600, 0o600, 0o700));
 }
 
 #[tokio::test]
@@ -61,8 +62,65 @@ async fn a_second_start_makes_nothing_new_and_prints_the_same() {
     server.kill();
     let server = home.serve(&["--dev"]);
     assert_eq!(first, printed(&server));
-    assert_eq!(home.prints(&["keys", "list"]).lines().count(), 1);
+    assert_eq!(home.prints(&["keys", "list"]).lines().count(), 2);
     let key = std::fs::read_to_string(home.path("data/dev-key")).unwrap();
     let list = Client::new(&server, key.trim_end()).get("/api/users").await.unwrap();
     assert_eq!(list.json::<Vec<Value>>().await.unwrap().len(), 1);
+}
+
+/// The user that the printed lines are about.
+fn chosen(home: &Home) -> String {
+    std::fs::read_to_string(home.path("data/dev-user")).unwrap().trim_end().to_owned()
+}
+
+#[tokio::test]
+async fn a_real_user_is_never_the_one_to_try_with() {
+    let home = Home::new();
+    let server = home.serve(&[]);
+    let key = home.key("users:write,users:read");
+    let client = Client::new(&server, &key);
+    // The oldest, and the owner of the sample's address.
+    let real = client.create("sample.user@example.com").await;
+    client.verify(&real).await;
+    server.kill();
+    let server = home.serve(&["--dev"]);
+    let lines = curl_lines(&server);
+    assert_ne!(chosen(&home), real.id);
+    assert!(lines.iter().all(|line| line.contains(&chosen(&home))));
+    assert!(printed(&server).contains("sample.user2@example.com"));
+    assert_eq!(run(&home, &lines[0])["emails"][0]["verified"], true);
+    assert_eq!(run(&home, &lines[1])["emails"][0]["verified"], false);
+    assert!(Client::new(&server, &key).is_verified(&real).await);
+}
+
+#[tokio::test]
+async fn a_sample_user_that_is_gone_or_has_no_email_is_made_anew_once() {
+    let home = Home::new();
+    let mut server = home.serve(&["--dev"]);
+    printed(&server);
+    let key = home.key("users:write,users:read");
+    let mut known = vec![chosen(&home)];
+    for without_email in [true, false] {
+        let user = format!("{}/api/users/{}", server.url, known.last().unwrap());
+        let http = trusting([]).build().unwrap();
+        let ask = |method: Method, url: String| http.request(method, url).header("X-API-KEY", &key).send();
+        let path = if without_email {
+            let user: Value = ask(Method::GET, user.clone()).await.unwrap().json().await.unwrap();
+            format!("/emails/{}", user["emails"][0]["id"].as_str().unwrap())
+        } else {
+            String::new()
+        };
+        let gone = ask(Method::DELETE, user + &path).await.unwrap();
+        assert!(gone.status().is_success());
+        for _ in 0..2 {
+            server.kill();
+            server = home.serve(&["--dev"]);
+            printed(&server);
+        }
+        assert!(!known.contains(&chosen(&home)));
+        known.push(chosen(&home));
+    }
+    let list = Client::new(&server, &key).get("/api/users").await.unwrap();
+    // The one without an email, and the one of now.
+    assert_eq!(list.json::<Vec<Value>>().await.unwrap().len(), 2);
 }

@@ -27,3 +27,21 @@ fn false_in_the_environment_is_false() {
     assert_eq!(server.stdout().lines().count(), 1);
     assert!(!home.path("data/dev-key").exists());
 }
+
+#[test]
+fn an_empty_variable_is_none() {
+    let home = Home::new();
+    let mut command = home.command(&["serve", "--listen", "127.0.0.1:0"]);
+    for option in
+        ["STORE", "PUBLIC_URL", "DEV", "TLS_CERT", "TLS_KEY", "TLS_SELF_SIGNED", "MAX_CONNECTIONS", "LOG"]
+    {
+        command.env(format!("BONAFIDE_{option}"), "");
+    }
+    let server = Server::start(command);
+    assert!(server.url.starts_with("http://127.0.0.1:"));
+    assert!(home.path("data/bonafide.db").exists());
+    let mut command = home.command(&["keys", "create", "--name", "test", "--scopes", "admin"]);
+    assert!(
+        command.env("BONAFIDE_TENANT", "").env("BONAFIDE_KEY_EXPIRES", "").output().unwrap().status.success()
+    );
+}

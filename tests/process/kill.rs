@@ -1,5 +1,6 @@
 //! Crashes under load.
 
+use std::fs;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -7,7 +8,7 @@ use reqwest::StatusCode;
 use rusqlite::Connection;
 
 use super::client::{Client, User};
-use super::server::{Home, assert_whole};
+use super::server::{Home, Server, assert_whole, until};
 
 const CLIENTS: u8 = 32;
 const ROUNDS: u8 = 20;
@@ -51,43 +52,83 @@ fn kept(database: &Connection, user: &User) -> (i64, bool) {
         .expect("the user is in the store")
 }
 
-#[tokio::test]
-async fn every_answered_change_survives_twenty_crashes_under_load() {
-    let home = Home::new();
-    let mut server = home.serve(&[]);
-    let key = home.key("users:write,users:read");
-    let client = Client::new(&server, &key);
-    let users = join_all((0..CLIENTS).map(async |number| {
-        let user = client.create(&format!("user{number}@example.com")).await;
-        Known { user, answered: 0 }
-    }));
-    let mut known = users.await;
-    let mut moments = Moments(2024);
+/// Users, each with a client that changes it.
+struct Crowd {
+    home: Home,
+    server: Server,
+    key: String,
+    known: Vec<Known>,
+}
 
-    for round in 0..ROUNDS {
+impl Crowd {
+    async fn gather() -> Self {
+        let home = Home::new();
+        let server = home.serve(&[]);
+        let key = home.key("users:write,users:read");
         let client = Client::new(&server, &key);
-        let clients: Vec<_> =
-            known.drain(..).map(|known| tokio::spawn(change_until_gone(client.clone(), known))).collect();
-        tokio::time::sleep(moments.next()).await;
-        server.kill();
+        let users = (0..CLIENTS).map(async |number| {
+            let user = client.create(&format!("user{number}@example.com")).await;
+            Known { user, answered: 0 }
+        });
+        Self { known: join_all(users).await, home, server, key }
+    }
+
+    /// Has all users changed until `moment` comes, kills the server then, starts it again, and fails
+    /// if anything is not as it was answered.
+    async fn crash_at(mut self, moment: impl Future<Output = ()>) -> Self {
+        let client = Client::new(&self.server, &self.key);
+        let clients: Vec<_> = self
+            .known
+            .drain(..)
+            .map(|known| tokio::spawn(change_until_gone(client.clone(), known)))
+            .collect();
+        moment.await;
+        self.server.kill();
         let answered = join_all(clients).await;
 
-        server = home.serve(&[]);
-        let client = Client::new(&server, &key);
-        let database = home.database();
+        self.server = self.home.serve(&[]);
+        let client = Client::new(&self.server, &self.key);
+        let database = self.home.database();
         for Known { user, answered } in answered.into_iter().map(Result::unwrap) {
             let (changes, verified) = kept(&database, &user);
             let lost_nothing = changes == answered || changes == answered + 1;
-            assert!(lost_nothing, "round {round}: {answered} changes were answered, {changes} are there");
-            assert_eq!(verified, changes % 2 == 1, "round {round}");
-            assert_eq!(client.is_verified(&user).await, verified, "round {round}");
-            known.push(Known { user, answered: changes });
+            assert!(lost_nothing, "{answered} changes were answered, {changes} are there");
+            assert_eq!(verified, changes % 2 == 1);
+            assert_eq!(client.is_verified(&user).await, verified);
+            self.known.push(Known { user, answered: changes });
         }
         assert_whole(&database);
+        self
     }
-    let changes: i64 = known.iter().map(|known| known.answered).sum();
+
+    fn changes(&self) -> i64 {
+        self.known.iter().map(|known| known.answered).sum()
+    }
+}
+
+#[tokio::test]
+async fn every_answered_change_survives_twenty_crashes_under_load() {
+    let mut crowd = Crowd::gather().await;
+    let mut moments = Moments(2024);
+    for _ in 0..ROUNDS {
+        crowd = crowd.crash_at(tokio::time::sleep(moments.next())).await;
+    }
+    let changes = crowd.changes();
     assert!(
         changes > i64::from(CLIENTS) * i64::from(ROUNDS) / 4,
         "only {changes} changes: the load was none"
     );
+}
+
+#[tokio::test]
+async fn every_answered_change_survives_a_crash_while_the_log_is_copied() {
+    let crowd = Crowd::gather().await;
+    // The file itself is written by nothing else than a copy of the log.
+    let file = crowd.home.path("data/bonafide.db");
+    let written = move || fs::metadata(&file).and_then(|file| file.modified()).expect("the file is there");
+    let before = written();
+    let copying = until(true, async || written() != before);
+    let crowd = crowd.crash_at(copying).await;
+    let changes = crowd.changes();
+    assert!(changes > 2_000, "only {changes} changes: it was not the copy of the log that was seen");
 }

@@ -104,6 +104,9 @@ fn a_connection_too_many_is_told_so_and_may_come_again() {
         let refusal = third.answer();
         refusal.assert_problem(503);
         assert_eq!(refusal.header("retry-after"), Some("1"));
+        let id = refusal.header("x-request-id").unwrap();
+        assert_eq!(refusal.json()["traceId"], id);
+        eventually("a log line for the refusal", || server.stderr().contains(id).then_some(()));
         third.wait_for_end();
     }
 

@@ -73,6 +73,11 @@ async fn the_same_holds_for_the_log_in_all_detail() {
 #[test]
 fn a_level_that_does_not_exist_is_told() {
     let home = Home::new();
-    let complaint = home.complains(&["serve", "--listen", "127.0.0.1:0", "--log", "loud=very"]);
-    assert!(complaint.contains("loud=very"), "{complaint}");
+    for wrong in ["loud=very", "inof"] {
+        let output = home.run(&["serve", "--listen", "127.0.0.1:0", "--log", wrong]);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(String::from_utf8_lossy(&output.stderr).contains(wrong));
+    }
+    assert!(home.complains(&["serve", "--log", "inof"]).contains("error, warn, info, debug, trace, off"));
+    assert!(!home.path("data").exists());
 }

@@ -32,6 +32,10 @@ async fn who_keeps_the_server_waiting_is_let_go() {
             assert_eq!(idle.answer().status, 200);
             idle.wait_for_end();
         });
+        clients.spawn(|| {
+            let mut deaf = Connection::open(&server);
+            deaf.send_until_cut_off("GET /openapi.json HTTP/1.1\r\nhost: a\r\n\r\n");
+        });
         for body in ["", "{\"reason\":"] {
             let request = &request;
             let server = &server;

@@ -12,10 +12,10 @@ use std::fs;
 use super::client::Client;
 use super::server::{Home, PROGRAM, Server, assert_whole, eventually};
 
-/// How many changes are watched. So few that the log is never moved into the file meanwhile, which
-/// SQLite does from a thousand pages on.
+/// How many changes are watched. So few that the log is not copied into the file meanwhile, which
+/// the store does every 2,048 changes, and never begins anew.
 const CHANGES: u32 = 50;
-/// How long the log may be for that, in bytes: pages with their headers.
+/// How long the log is at most after them, in bytes: a thousand pages with their headers.
 const LOG_LIMIT: u64 = 1000 * (4096 + 24);
 
 /// What the system calls tell.

@@ -1,6 +1,6 @@
 //! HTTP/1.1 by hand, for what a well-behaved client never does.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -32,6 +32,19 @@ impl Connection {
     /// Sends these bytes, all of them.
     pub(super) fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.0.get_mut().write_all(bytes.as_ref()).expect("the server takes what is sent");
+    }
+
+    /// Sends a request again and again and reads no answer, until the server has had enough.
+    pub(super) fn send_until_cut_off(&mut self, request: &str) {
+        let requests = request.repeat(1000);
+        let error = loop {
+            if let Err(error) = self.0.get_mut().write_all(requests.as_bytes()) {
+                break error;
+            }
+        };
+        // And not this side, whose patience is longer.
+        let cut_off = [ErrorKind::ConnectionReset, ErrorKind::BrokenPipe];
+        assert!(cut_off.contains(&error.kind()), "{error}");
     }
 
     /// Reads one answer.

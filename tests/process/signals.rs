@@ -1,6 +1,9 @@
 //! How the server ends when it is asked to.
 
 use std::net::TcpStream;
+use std::time::Duration;
+
+use bonafide::time::{Clock, SystemClock};
 
 use super::client::Client;
 use super::raw::{self, Connection};
@@ -55,4 +58,22 @@ async fn an_idle_connection_does_not_hold_up_the_end() {
     server.signal("TERM");
     silent.wait_for_end();
     assert_eq!(server.wait().code(), Some(0));
+}
+
+#[test]
+fn connections_that_have_said_nothing_do_not_hold_up_the_end() {
+    for arguments in [&[][..], &["--tls-self-signed"]] {
+        let home = Home::new();
+        let server = home.serve(arguments);
+        let mut silent: Vec<_> = (0..3).map(|_| Connection::open(&server)).collect();
+        // The server has taken them all when it has had time to.
+        std::thread::sleep(Duration::from_millis(100));
+        let asked = SystemClock::start();
+        server.signal("TERM");
+        assert_eq!(server.wait().code(), Some(0));
+        assert!(asked.elapsed() < Duration::from_secs(2), "{arguments:?}: {:?}", asked.elapsed());
+        for connection in &mut silent {
+            connection.wait_for_end();
+        }
+    }
 }

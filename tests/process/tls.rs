@@ -83,6 +83,12 @@ fn files_that_will_not_do_are_told_by_name() {
     fs::write(home.path("empty.pem"), "").unwrap();
     let empty = complaint("empty.pem", KEY);
     assert!(empty.contains("empty.pem"), "{empty}");
+    let files = ["--tls-cert", CERTIFICATE, "--tls-key", KEY];
+    let both =
+        home.complains(&[&["serve", "--listen", "127.0.0.1:0", "--tls-self-signed"], &files[..]].concat());
+    assert!(both.contains("--tls-self-signed and --tls-cert exclude each other"), "{both}");
+    let mut command = home.command(&[&["serve", "--listen", "127.0.0.1:0"], &files[..]].concat());
+    assert!(Server::start(command.env("BONAFIDE_TLS_SELF_SIGNED", "0")).url.starts_with("https://"));
     let alone = home.complains(&["serve", "--tls-cert", CERTIFICATE]);
     assert!(alone.contains("--tls-key"), "{alone}");
 }

@@ -8,10 +8,22 @@ use std::thread::JoinHandle;
 
 use rusqlite::Connection;
 
-/// How many changes are written between two checkpoints.
-const CHANGES: usize = 2_048;
-/// From how many pages on the log is to begin anew: 128 MiB.
-const LONG_LOG: i64 = 32_768;
+/// When the log is copied.
+#[derive(Clone, Copy)]
+pub(super) struct Limits {
+    /// How many changes are written between two checkpoints.
+    changes: usize,
+    /// From how many pages on the log is to begin anew.
+    long_log: i64,
+}
+
+impl Default for Limits {
+    /// Those of a running server. 32,768 pages are 128 MiB.
+    fn default() -> Self {
+        Self { changes: 2_048, long_log: 32_768 }
+    }
+}
+
 /// How often a long log is copied before the writing thread copies the rest: each time, less was
 /// written meanwhile, and less is left for it to wait for.
 const ROUNDS: usize = 4;
@@ -21,18 +33,19 @@ pub(super) struct Checkpoints {
     wake: Option<SyncSender<()>>,
     thread: Option<JoinHandle<()>>,
     log_is_long: Arc<AtomicBool>,
+    limits: Limits,
     changes: usize,
 }
 
 impl Checkpoints {
-    pub(super) fn start(connection: Connection) -> std::io::Result<Self> {
+    pub(super) fn start(connection: Connection, limits: Limits) -> std::io::Result<Self> {
         let (wake, woken) = sync_channel(1);
         let log_is_long = Arc::new(AtomicBool::new(false));
         let long = log_is_long.clone();
         let thread = std::thread::Builder::new()
             .name("bonafide-checkpoint".to_owned())
-            .spawn(move || checkpoint_when_woken(&connection, &woken, &long))?;
-        Ok(Self { wake: Some(wake), thread: Some(thread), log_is_long, changes: 0 })
+            .spawn(move || checkpoint_when_woken(&connection, limits, &woken, &long))?;
+        Ok(Self { wake: Some(wake), thread: Some(thread), log_is_long, limits, changes: 0 })
     }
 
     /// Is told by the writing thread, between two commits, how many changes the last one held.
@@ -44,7 +57,7 @@ impl Checkpoints {
             checkpoint(connection);
         }
         self.changes += changes;
-        if self.changes >= CHANGES
+        if self.changes >= self.limits.changes
             && let Some(wake) = &self.wake
         {
             self.changes = 0;
@@ -63,9 +76,14 @@ impl Checkpoints {
     }
 }
 
-fn checkpoint_when_woken(connection: &Connection, woken: &Receiver<()>, log_is_long: &AtomicBool) {
+fn checkpoint_when_woken(
+    connection: &Connection,
+    limits: Limits,
+    woken: &Receiver<()>,
+    log_is_long: &AtomicBool,
+) {
     while woken.recv().is_ok() {
-        if (0..ROUNDS).all(|_| checkpoint(connection) > LONG_LOG) {
+        if (0..ROUNDS).all(|_| checkpoint(connection) > limits.long_log) {
             log_is_long.store(true, Ordering::Relaxed);
         }
     }
@@ -81,4 +99,74 @@ fn checkpoint(connection: &Connection) -> i64 {
         tracing::warn!(%error, "the log could not be copied into the store's file");
         0
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+    use std::sync::atomic::AtomicU64;
+
+    use super::super::SqliteStore;
+    use super::*;
+    use crate::store::Store;
+    use crate::time::Timestamp;
+
+    const TASKS: usize = 16;
+    const CHANGES_EACH: usize = 250;
+    /// How long the log may become, in bytes: half of what these changes write into it.
+    const BOUND: u64 = 6_000_000;
+
+    /// How often the log has begun anew, as it says itself.
+    fn begun_anew(log: &Path) -> u32 {
+        let head = fs::read(log).unwrap();
+        u32::from_be_bytes(head[12..16].try_into().unwrap())
+    }
+
+    /// Makes tenants on many tasks at once, and gives the longest that the log was meanwhile.
+    async fn make_tenants(store: &Arc<SqliteStore>, log: &Path) -> u64 {
+        let longest = Arc::new(AtomicU64::new(0));
+        let tasks = (0..TASKS).map(|task| {
+            let (store, longest, log) = (store.clone(), longest.clone(), log.to_owned());
+            tokio::spawn(async move {
+                for number in 0..CHANGES_EACH {
+                    let name = format!("tenant-{task}-{number}").parse().unwrap();
+                    assert!(store.create_tenant(&name, Timestamp(0)).await.unwrap());
+                    longest.fetch_max(fs::metadata(&log).unwrap().len(), Ordering::Relaxed);
+                }
+            })
+        });
+        for task in tasks.collect::<Vec<_>>() {
+            task.await.unwrap();
+        }
+        longest.load(Ordering::Relaxed)
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_long_log_begins_anew_while_many_write_and_nothing_is_lost() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, log) = (folder.path().join("a.db"), folder.path().join("a.db-wal"));
+        let limits = Limits { changes: 32, long_log: 16 };
+        let store = Arc::new(SqliteStore::open_with(&path, Timestamp(0), limits).unwrap());
+        let before = begun_anew(&log);
+        let longest = make_tenants(&store, &log).await;
+        assert!(begun_anew(&log).wrapping_sub(before) > 5);
+        assert!(longest < BOUND, "{longest}");
+
+        // As a crash would leave it: the file and the log, copied beside the open store.
+        let left = folder.path().join("left.db");
+        fs::copy(&path, &left).unwrap();
+        fs::copy(&log, folder.path().join("left.db-wal")).unwrap();
+        store.close().await;
+        for path in [path, left] {
+            let store = SqliteStore::open_existing(&path).unwrap();
+            // And the one that every store has.
+            assert_eq!(store.tenants().await.unwrap().len(), TASKS * CHANGES_EACH + 1);
+            let found: String = Connection::open(&path)
+                .unwrap()
+                .query_row("pragma integrity_check", [], |row| row.get(0))
+                .unwrap();
+            assert_eq!(found, "ok");
+        }
+    }
 }

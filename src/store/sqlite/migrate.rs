@@ -12,22 +12,51 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/sqlite/0003_secrets.sql"),
 ];
 
+/// What `application_id` is in a file of ours: "bona". It tells our files from those of others.
+const APPLICATION_ID: i32 = 0x626f_6e61;
+
+/// Fails unless the file is a store that needs no steps.
+pub(super) fn check_current(connection: &Connection) -> anyhow::Result<()> {
+    let taken = steps_taken(connection)?;
+    if taken < MIGRATIONS.len() {
+        bail!(
+            "its schema has version {taken}, and this program needs {}: `bonafide serve` brings it up to date",
+            MIGRATIONS.len()
+        );
+    }
+    Ok(())
+}
+
+/// How many steps have been taken. Reads only, so that a file that is not ours stays as it is.
+///
+/// # Errors
+/// A file of another program, or of a newer version of this one.
+pub(super) fn steps_taken(connection: &Connection) -> anyhow::Result<usize> {
+    let sql = "select (select application_id from pragma_application_id), \
+               (select user_version from pragma_user_version), (select count(*) from sqlite_schema)";
+    let found: (i32, u32, u32) =
+        connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    match found {
+        (0, 0, 0) => Ok(0),
+        (APPLICATION_ID, taken, _) if taken as usize <= MIGRATIONS.len() => Ok(taken as usize),
+        (APPLICATION_ID, taken, _) => bail!(
+            "its schema has version {taken}, and this program knows {} at most: it was written by a newer bonafide, \
+             use that one or restore a backup",
+            MIGRATIONS.len()
+        ),
+        _ => bail!("it is a database of another program"),
+    }
+}
+
 /// Takes the steps that are missing, in one transaction, and makes the default tenant.
 pub(super) fn run(connection: &mut Connection, now: Timestamp) -> anyhow::Result<()> {
     // Immediate: of two processes that start at once, the second waits and finds nothing to do.
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let taken: u32 = transaction.query_row("pragma user_version", [], |row| row.get(0))?;
-    let taken = taken as usize;
-    if taken > MIGRATIONS.len() {
-        bail!(
-            "its schema has version {taken}, and this program knows {} at most: it was written by a newer bonafide, \
-             use that one or restore a backup",
-            MIGRATIONS.len()
-        );
-    }
+    let taken = steps_taken(&transaction)?;
     for migration in &MIGRATIONS[taken..] {
         transaction.execute_batch(migration)?;
     }
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.pragma_update(None, "user_version", MIGRATIONS.len() as u32)?;
     transaction.execute(
         "insert into tenants (tenant_id, created_at) values (?1, ?2) on conflict do nothing",
@@ -47,6 +76,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("newer.db");
         let connection = Connection::open(&path).unwrap();
+        connection.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
         connection.pragma_update(None, "user_version", MIGRATIONS.len() as u32 + 1).unwrap();
         drop(connection);
         let error = format!("{:#}", SqliteStore::open(&path, Timestamp(0)).err().unwrap());
@@ -69,6 +99,7 @@ mod tests {
         let connection = Connection::open(&path).unwrap();
         connection.execute_batch(MIGRATIONS[0]).unwrap();
         connection.pragma_update(None, "user_version", 1).unwrap();
+        connection.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
         connection.execute("insert into tenants (tenant_id, created_at) values ('acme', 5)", []).unwrap();
         drop(SqliteStore::open(&path, Timestamp(0)).unwrap());
         let tenants: i64 =
@@ -76,6 +107,39 @@ mod tests {
         let secrets: i64 =
             connection.query_row("select count(*) from secrets", [], |row| row.get(0)).unwrap();
         assert_eq!((tenants, secrets), (2, 0));
+    }
+
+    #[test]
+    fn a_database_of_another_program_is_refused_by_name_and_left_as_it_is() {
+        for sql in [
+            "create table notes (text text)",
+            "pragma user_version = 1",
+            "pragma application_id = 7",
+            "pragma journal_mode = wal; create table notes (text text)",
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("notes.db");
+            Connection::open(&path).unwrap().execute_batch(sql).unwrap();
+            let before = std::fs::read(&path).unwrap();
+            let opened = [SqliteStore::open(&path, Timestamp(0)), SqliteStore::open_existing(&path)];
+            for opened in opened {
+                let error = format!("{:#}", opened.err().unwrap());
+                assert!(error.contains("notes.db") && error.contains("another program"), "{error}");
+            }
+            assert!(before == std::fs::read(&path).unwrap(), "{sql}");
+        }
+    }
+
+    #[test]
+    fn a_store_with_an_older_schema_is_brought_up_to_date_only_by_who_may_make_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("older.db");
+        std::fs::write(&path, "").unwrap();
+        let error = format!("{:#}", SqliteStore::open_existing(&path).err().unwrap());
+        assert!(error.contains("older.db") && error.contains("`bonafide serve`"), "{error}");
+        assert_eq!(std::fs::metadata(&path).unwrap().len(), 0);
+        drop(SqliteStore::open(&path, Timestamp(0)).unwrap());
+        assert!(SqliteStore::open_existing(&path).is_ok());
     }
 
     #[test]

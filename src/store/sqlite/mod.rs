@@ -10,10 +10,11 @@ mod users;
 mod writer;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
 
 use super::{EventList, EventPage, KeepError, Kept, List, Page, PasswordTry, Store, Tenant, UserChange};
 use crate::directory::api_key::ApiKey;
@@ -22,11 +23,12 @@ use crate::error::Error;
 use crate::id::{TenantId, UserId};
 use crate::secret::{KeyId, TokenId};
 use crate::time::Timestamp;
+use checkpoint::{Checkpoints, Limits};
 use reader::Readers;
 use writer::{Operation, Writer};
 
-/// How long a statement waits for another process that holds the file's lock, in milliseconds.
-const BUSY_TIMEOUT_MS: u32 = 5_000;
+/// How long a statement waits for another process that holds the file's lock.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How much of the file a connection keeps in memory at most. Mapping the file instead would save
 /// copies while nothing is written, and cost a new mapping for each reader after every commit.
@@ -45,9 +47,13 @@ impl SqliteStore {
     /// brings its schema up to date.
     ///
     /// # Errors
-    /// A sentence naming the file when it cannot be opened, is no store, or has a schema newer than
-    /// this program knows.
+    /// A sentence naming the file when it cannot be opened, is another program's, or has a schema
+    /// newer than this program knows.
     pub fn open(path: &Path, now: Timestamp) -> anyhow::Result<Self> {
+        Self::open_with(path, now, Limits::default())
+    }
+
+    fn open_with(path: &Path, now: Timestamp, limits: Limits) -> anyhow::Result<Self> {
         use anyhow::Context as _;
         let shown = path.display();
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
@@ -55,14 +61,45 @@ impl SqliteStore {
                 .with_context(|| format!("the folder {} cannot be made", folder.display()))?;
         }
         make_private_file(path).with_context(|| format!("the store {shown} cannot be made"))?;
-        let mut connection =
-            connect(path, WRITER_CACHE_KIB).with_context(|| format!("the store {shown} cannot be opened"))?;
-        migrate::run(&mut connection, now).with_context(|| format!("the store {shown} cannot be used"))?;
-        Ok(Self {
-            readers: Readers::new(path.to_owned()),
-            writer: Writer::start(connection, connect(path, READER_CACHE_KIB)?)?,
-        })
+        let open = || {
+            migrate::steps_taken(&look(path)?)?;
+            let mut connection = connect(path, WRITER_CACHE_KIB)?;
+            migrate::run(&mut connection, now)?;
+            Self::over(path, connection, limits)
+        };
+        open().with_context(|| format!("the store {shown} cannot be used"))
     }
+
+    /// Opens the store in this file, which must be there and up to date.
+    ///
+    /// # Errors
+    /// A sentence naming the file when it is not there, is no store, or has a schema of another
+    /// version than this program's.
+    pub fn open_existing(path: &Path) -> anyhow::Result<Self> {
+        use anyhow::Context as _;
+        let shown = path.display();
+        if !path.exists() {
+            anyhow::bail!("there is no store {shown}; `bonafide serve` makes it");
+        }
+        let open = || {
+            migrate::check_current(&look(path)?)?;
+            Self::over(path, connect(path, WRITER_CACHE_KIB)?, Limits::default())
+        };
+        open().with_context(|| format!("the store {shown} cannot be used"))
+    }
+
+    fn over(path: &Path, connection: Connection, limits: Limits) -> anyhow::Result<Self> {
+        let checkpoints = Checkpoints::start(connect(path, READER_CACHE_KIB)?, limits)?;
+        Ok(Self { readers: Readers::new(path.to_owned()), writer: Writer::start(connection, checkpoints)? })
+    }
+}
+
+/// A connection to a file that may be another program's: it changes nothing, not even when closed.
+fn look(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    Ok(connection)
 }
 
 /// Makes a folder that only its owner can enter: the store holds personal data.
@@ -85,7 +122,7 @@ fn make_private_file(path: &Path) -> std::io::Result<()> {
 fn connect(path: &Path, cache_kib: i32) -> rusqlite::Result<Connection> {
     let connection = Connection::open(path)?;
     connection.set_prepared_statement_cache_capacity(64);
-    connection.busy_timeout(std::time::Duration::from_millis(BUSY_TIMEOUT_MS.into()))?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.pragma_update(None, "journal_mode", "wal")?;
     // A commit returns when the log is on the disk, not when the system has promised to write it.
     connection.pragma_update(None, "synchronous", "full")?;

@@ -52,10 +52,9 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread on one connection, and the checkpoints beside it on another.
-    pub(super) fn start(connection: Connection, beside: Connection) -> std::io::Result<Self> {
+    /// Starts the thread on a connection, beside the one of the checkpoints.
+    pub(super) fn start(connection: Connection, checkpoints: Checkpoints) -> std::io::Result<Self> {
         let (queue, jobs) = mpsc::channel(QUEUE);
-        let checkpoints = Checkpoints::start(beside)?;
         let thread = std::thread::Builder::new()
             .name("bonafide-writer".to_owned())
             .spawn(move || write_until_closed(connection, jobs, checkpoints))?;
