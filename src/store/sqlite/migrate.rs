@@ -98,9 +98,11 @@ mod tests {
         let path = folder.path().join("older.db");
         let connection = Connection::open(&path).unwrap();
         connection.execute_batch(MIGRATIONS[0]).unwrap();
-        connection.pragma_update(None, "user_version", 1).unwrap();
         connection.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+        connection.pragma_update(None, "user_version", 1).unwrap();
         connection.execute("insert into tenants (tenant_id, created_at) values ('acme', 5)", []).unwrap();
+        let error = format!("{:#}", SqliteStore::open_existing(&path).err().unwrap());
+        assert!(error.contains("older.db") && error.contains("version 1"), "{error}");
         drop(SqliteStore::open(&path, Timestamp(0)).unwrap());
         let tenants: i64 =
             connection.query_row("select count(*) from tenants", [], |row| row.get(0)).unwrap();
@@ -131,12 +133,12 @@ mod tests {
     }
 
     #[test]
-    fn a_store_with_an_older_schema_is_brought_up_to_date_only_by_who_may_make_one() {
+    fn an_empty_file_becomes_a_store_only_for_who_may_make_one() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("older.db");
+        let path = folder.path().join("empty.db");
         std::fs::write(&path, "").unwrap();
         let error = format!("{:#}", SqliteStore::open_existing(&path).err().unwrap());
-        assert!(error.contains("older.db") && error.contains("`bonafide serve`"), "{error}");
+        assert!(error.contains("empty.db") && error.contains("`bonafide serve`"), "{error}");
         assert_eq!(std::fs::metadata(&path).unwrap().len(), 0);
         drop(SqliteStore::open(&path, Timestamp(0)).unwrap());
         assert!(SqliteStore::open_existing(&path).is_ok());
