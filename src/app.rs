@@ -1,6 +1,7 @@
 //! What every face of the server is given: the store, the clock, the randomness, and the few ways
 //! in which they come together. [`App::change`] is the one way to change a user.
 
+mod groups;
 mod keys;
 mod turns;
 
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::directory::event::{Context, Event, EventType, Origin};
+use crate::directory::group;
 use crate::directory::user::{NewUser, User};
 use crate::error::{Error, Missing, Refusal};
 use crate::id::{Random, TenantId, UserId};
@@ -18,7 +20,7 @@ use crate::time::{Clock, Timestamp};
 use keys::Keys;
 use turns::Turns;
 
-/// How often a change is decided anew because another process changed the user first.
+/// How often a change is decided anew because something else was changed first.
 const MAX_ATTEMPTS: usize = 20;
 
 /// The directory at work.
@@ -64,22 +66,26 @@ impl App {
         let (mut user, events) = User::create(new, &self.context(origin, now))?;
         let user_id = user.user_id;
         let row = row(&mut user);
-        let document = row.document.clone();
-        let change = UserChange {
-            tenant: origin.tenant.clone(),
-            user_id,
-            identifiers: Identifiers::none().changes(Identifiers::of(&user)),
-            removed_terms: Vec::new(),
-            added_terms: index::terms(&user),
-            document: DocumentChange::Create(row),
-            events,
-        };
-        match self.store.keep(change).await {
-            Ok(()) => Ok((user_id, document)),
-            Err(KeepError::Taken(kind)) => Err(taken(kind)),
-            Err(KeepError::Conflict) => Err(Error::Internal("a new user conflicts with another".to_owned())),
-            Err(KeepError::Failed(error)) => Err(error),
+        for _ in 0..MAX_ATTEMPTS {
+            let joined = self.store.auto_assigned(&origin.tenant).await?;
+            let joins = group::joined(user_id, &joined, &self.context(origin, now));
+            let change = UserChange {
+                tenant: origin.tenant.clone(),
+                user_id,
+                identifiers: Identifiers::none().changes(Identifiers::of(&user)),
+                removed_terms: Vec::new(),
+                added_terms: index::terms(&user),
+                document: DocumentChange::Create(row.clone(), joined),
+                events: events.iter().cloned().chain(joins).collect(),
+            };
+            match self.store.keep(change).await {
+                Ok(()) => return Ok((user_id, row.document)),
+                // The groups that take every new user are others by now.
+                Err(KeepError::Conflict) => {}
+                Err(error) => return Err(refused(error)),
+            }
         }
+        Err(Error::Unavailable("the groups that take every new user keep changing".to_owned()))
     }
 
     /// Changes a user by a rule, and gives the document as it is afterwards. A rule that names no
@@ -123,8 +129,7 @@ impl App {
             match self.store.keep(change).await {
                 Ok(()) => return Ok(document),
                 Err(KeepError::Conflict) => {}
-                Err(KeepError::Taken(kind)) => return Err(taken(kind)),
-                Err(KeepError::Failed(error)) => return Err(error),
+                Err(error) => return Err(refused(error)),
             }
         }
         Err(Error::Unavailable("other processes keep changing this user".to_owned()))
@@ -152,8 +157,7 @@ impl App {
             match self.store.keep(change).await {
                 Ok(()) => return Ok(()),
                 Err(KeepError::Conflict) => {}
-                Err(KeepError::Taken(kind)) => return Err(taken(kind)),
-                Err(KeepError::Failed(error)) => return Err(error),
+                Err(error) => return Err(refused(error)),
             }
         }
         Err(Error::Unavailable("other processes keep changing this user".to_owned()))
@@ -177,11 +181,14 @@ fn row(user: &mut User) -> Row {
     }
 }
 
-/// What it means for a client that an identifier of this kind is another user's.
-fn taken(kind: IdentifierKind) -> Error {
-    Error::Refused(match kind {
-        IdentifierKind::Email => Refusal::DuplicateEmail,
-        IdentifierKind::Phone => Refusal::DuplicatePhoneNumber,
-        IdentifierKind::Username => Refusal::DuplicateUserName,
+/// What it means for a client that a change was not kept.
+fn refused(error: KeepError) -> Error {
+    Error::Refused(match error {
+        KeepError::Taken(IdentifierKind::Email) => Refusal::DuplicateEmail,
+        KeepError::Taken(IdentifierKind::Phone) => Refusal::DuplicatePhoneNumber,
+        KeepError::Taken(IdentifierKind::Username) => Refusal::DuplicateUserName,
+        KeepError::NameTaken => Refusal::DuplicateGroupName,
+        KeepError::Conflict => return Error::Internal("what is new conflicts with another".to_owned()),
+        KeepError::Failed(error) => return error,
     })
 }

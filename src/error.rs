@@ -64,6 +64,10 @@ pub enum Missing {
     Email,
     /// The phone number of the path; its user is there.
     Phone,
+    /// The group of the path.
+    Group,
+    /// The user and the group of the path are there, and the one is not in the other.
+    Membership,
 }
 
 impl fmt::Display for Missing {
@@ -72,6 +76,8 @@ impl fmt::Display for Missing {
             Self::User => "user",
             Self::Email => "email",
             Self::Phone => "phone number",
+            Self::Group => "group",
+            Self::Membership => "membership",
         })
     }
 }
@@ -109,6 +115,8 @@ pub enum Refusal {
     InvalidUserName,
     /// A user needs at least one of email, phone number and username.
     IdentifierRequired,
+    /// Another group has this name, whatever its case.
+    DuplicateGroupName,
 }
 
 impl Refusal {
@@ -124,6 +132,7 @@ impl Refusal {
             Self::IdentifierRequired => {
                 "A user needs at least one of email, phone number and username, unless skip_conformance_checks is true."
             }
+            Self::DuplicateGroupName => "Another group has this name already.",
         }
     }
 }

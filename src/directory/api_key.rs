@@ -14,6 +14,10 @@ names! {
         UsersWrite = "users:write",
         /// Mark emails verified or unverified, and nothing else.
         EmailsVerify = "emails:verify",
+        /// Read groups, and which a user is in.
+        GroupsRead = "groups:read",
+        /// Create, change and delete groups, and say who is in them.
+        GroupsWrite = "groups:write",
         /// Everything.
         Admin = "admin",
     }

@@ -1,5 +1,5 @@
-//! What keeps the directory: documents, identifiers, index terms, events and keys. A store knows
-//! no rule beyond who owns a verified address, which only it can decide.
+//! What keeps the directory: documents, identifiers, index terms, groups, events and keys. A store
+//! knows no rule beyond who owns a verified address or a name, which only it can decide.
 //!
 //! There is one trait and one contract of tests (`contract.rs`) that every implementation passes.
 
@@ -13,8 +13,9 @@ use bytes::Bytes;
 
 use crate::directory::api_key::ApiKey;
 use crate::directory::event::{Event, names};
+use crate::directory::group::{Group, Membership};
 use crate::error::Error;
-use crate::id::{IdentifierId, TenantId, UserId};
+use crate::id::{GroupId, IdentifierId, TenantId, UserId};
 use crate::secret::KeyId;
 use crate::time::Timestamp;
 use index::Term;
@@ -34,6 +35,41 @@ pub trait Store: Send + Sync {
 
     /// Keeps a change whole: document, identifiers, terms and events, or nothing.
     async fn keep(&self, change: UserChange) -> Result<(), KeepError>;
+
+    /// The group and its version.
+    async fn group(&self, tenant: &TenantId, group_id: GroupId) -> Result<Option<(Version, Group)>, Error>;
+
+    /// One page of the tenant's groups.
+    async fn groups(&self, tenant: &TenantId, list: List<GroupSortKey>) -> Result<Page<Group>, Error>;
+
+    /// The groups that take every new user, by id.
+    async fn auto_assigned(&self, tenant: &TenantId) -> Result<Vec<GroupId>, Error>;
+
+    /// Keeps a change of a group whole.
+    async fn keep_group(&self, change: GroupChange) -> Result<(), KeepError>;
+
+    /// One page of the users in a group, if there is such a group.
+    async fn members(&self, tenant: &TenantId, group_id: GroupId, list: List) -> Result<Option<Page>, Error>;
+
+    /// The membership of a user in a group.
+    async fn membership(
+        &self,
+        tenant: &TenantId,
+        user_id: UserId,
+        group_id: GroupId,
+    ) -> Result<Option<Membership>, Error>;
+
+    /// One page of the memberships of a user.
+    async fn memberships(
+        &self,
+        tenant: &TenantId,
+        user_id: UserId,
+        list: List<MembershipSortKey>,
+    ) -> Result<Page<Membership>, Error>;
+
+    /// Keeps that a user joins or leaves a group, with its event; false if nothing is different
+    /// then, because it was so already, or the user or the group is not there.
+    async fn keep_membership(&self, change: MembershipChange) -> Result<bool, Error>;
 
     /// The tenant's events after a position, oldest first, with their positions.
     async fn events(&self, tenant: &TenantId, after: i64, limit: u32) -> Result<Vec<(i64, Event)>, Error>;
@@ -101,8 +137,8 @@ pub struct UserChange {
 /// What becomes of a user's document.
 #[derive(Clone, Debug)]
 pub enum DocumentChange {
-    /// The user is new.
-    Create(Row),
+    /// The user is new, and joins these groups, which must be all that take every new user.
+    Create(Row, Vec<GroupId>),
     /// The user is changed, if it still has the version on which that was decided.
     Replace(Version, Row),
     /// The user is removed, likewise.
@@ -162,19 +198,21 @@ pub enum IdentifierChange {
 /// Why a change was not kept. Nothing of it was.
 #[derive(Debug)]
 pub enum KeepError {
-    /// The user has another version by now, or is gone: load it and decide again.
+    /// What the change was decided on is another by now, or gone: load it and decide again.
     Conflict,
     /// Another user has a verified address, or a username, that this change claims.
     Taken(IdentifierKind),
+    /// Another group has the name that this change claims.
+    NameTaken,
     /// The store could not.
     Failed(Error),
 }
 
-/// Which page of the users, in which order.
+/// Which page of a list, in which order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct List {
-    /// What they are sorted by; users equal in this are sorted by id, in the same direction.
-    pub sort: SortKey,
+pub struct List<Key = SortKey> {
+    /// What it is sorted by; what is equal in this is sorted by id, in the same direction.
+    pub sort: Key,
     /// Whether the largest come first.
     pub descending: bool,
     /// How many to pass over.
@@ -193,14 +231,82 @@ names! {
     }
 }
 
-/// A page of users.
+names! {
+    /// What groups can be sorted by.
+    GroupSortKey {
+        /// What they are called, whatever the case.
+        Name = "name",
+        /// Where they come from.
+        Type = "type",
+        /// How many applications they are assigned to.
+        ClientsAssigned = "clients_assigned",
+        /// How many members they have.
+        UsersAssigned = "users_assigned",
+        /// When they last got a member.
+        LastAssigned = "last_assigned",
+        /// When they came to be.
+        CreationTime = "creation_time",
+        /// When they were last changed.
+        LastUpdated = "last_updated",
+    }
+}
+
+names! {
+    /// What the memberships of a user can be sorted by.
+    MembershipSortKey {
+        /// When they came to be.
+        CreationTime = "creation_time",
+    }
+}
+
+/// A change of one group, decided and ready to be kept.
 #[derive(Clone, Debug)]
-pub struct Page {
-    /// Their documents.
-    pub documents: Vec<Bytes>,
-    /// How many users there are on all pages.
+pub struct GroupChange {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// The group.
+    pub group_id: GroupId,
+    /// What becomes of it.
+    pub kept: GroupKept,
+    /// What happened.
+    pub events: Vec<Event>,
+}
+
+/// What becomes of a group.
+#[derive(Clone, Debug)]
+pub enum GroupKept {
+    /// It is new, and has no members.
+    Create(Group),
+    /// It is changed, if it still has the version on which that was decided; its members stay, and
+    /// what is counted of them.
+    Replace(Version, Group),
+    /// It is removed, with its memberships.
+    Delete,
+}
+
+/// That a user joins or leaves a group.
+#[derive(Clone, Debug)]
+pub struct MembershipChange {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// The user.
+    pub user_id: UserId,
+    /// The group.
+    pub group_id: GroupId,
+    /// Whether the user joins, or else leaves.
+    pub joins: bool,
+    /// What happened, and when.
+    pub event: Event,
+}
+
+/// A page of a list.
+#[derive(Clone, Debug)]
+pub struct Page<T = Bytes> {
+    /// What is on it: of users the JSON, of others the whole.
+    pub documents: Vec<T>,
+    /// How many there are on all pages.
     pub total: u64,
-    /// Whether there are users after these.
+    /// Whether there are any after these.
     pub has_next: bool,
 }
 

@@ -7,7 +7,10 @@ use crate::id::TenantId;
 use crate::time::Timestamp;
 
 /// The steps, in order. One that has shipped is never edited.
-const MIGRATIONS: &[&str] = &[include_str!("../../../migrations/sqlite/0001_directory.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../../migrations/sqlite/0001_directory.sql"),
+    include_str!("../../../migrations/sqlite/0002_groups.sql"),
+];
 
 /// Takes the steps that are missing, in one transaction, and makes the default tenant.
 pub(super) fn run(connection: &mut Connection, now: Timestamp) -> anyhow::Result<()> {
@@ -57,6 +60,29 @@ mod tests {
         std::fs::write(&path, "dear diary, ".repeat(1000)).unwrap();
         let error = format!("{:#}", SqliteStore::open(&path, Timestamp(0)).err().unwrap());
         assert!(error.contains("notes.txt"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_store_from_before_there_were_groups_keeps_its_events() {
+        use crate::store::Store as _;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("older.db");
+        let connection = Connection::open(&path).unwrap();
+        connection.execute_batch(MIGRATIONS[0]).unwrap();
+        connection.pragma_update(None, "user_version", 1).unwrap();
+        connection
+            .execute(
+                "insert into events (tenant_id, position, event_id, type, time, user_id, method, key_id, key_name, request_id) \
+                 values ('default', 1, zeroblob(16), 'user.deleted', 5, 'UOtBaOybB6dTpIJNrnkRw', 'admin_api', \
+                 '0123456789ab', 'a', '0123456789abcdef0123456789abcdef')",
+                [],
+            )
+            .unwrap();
+        drop(connection);
+        let store = SqliteStore::open(&path, Timestamp(0)).unwrap();
+        let events = store.events(&TenantId::default_tenant(), 0, 10).await.unwrap();
+        assert_eq!(events[0].1.user_id.unwrap().as_str(), "UOtBaOybB6dTpIJNrnkRw");
+        assert_eq!(events[0].1.group_id, None);
     }
 
     #[test]

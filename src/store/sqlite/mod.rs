@@ -1,6 +1,7 @@
 //! The embedded store: one SQLite file, one thread that writes, any number that read.
 
 mod checkpoint;
+mod groups;
 mod migrate;
 mod reader;
 mod rows;
@@ -12,11 +13,15 @@ use async_trait::async_trait;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
-use super::{KeepError, Kept, List, Page, SortKey, Store, Tenant, UserChange};
+use super::{
+    GroupChange, GroupSortKey, KeepError, Kept, List, MembershipChange, MembershipSortKey, Page, SortKey,
+    Store, Tenant, UserChange, Version,
+};
 use crate::directory::api_key::ApiKey;
 use crate::directory::event::Event;
+use crate::directory::group::{Group, Membership};
 use crate::error::Error;
-use crate::id::{TenantId, UserId};
+use crate::id::{GroupId, TenantId, UserId};
 use crate::secret::KeyId;
 use crate::time::Timestamp;
 use reader::Readers;
@@ -127,13 +132,62 @@ impl Store for SqliteStore {
         self.writer.run(Operation::Keep(Box::new(change))).await.map(|_| ())
     }
 
+    async fn group(&self, tenant: &TenantId, group_id: GroupId) -> Result<Option<(Version, Group)>, Error> {
+        self.readers.read(|connection| groups::group(connection, tenant, group_id))
+    }
+
+    async fn groups(&self, tenant: &TenantId, list: List<GroupSortKey>) -> Result<Page<Group>, Error> {
+        let tenant = tenant.clone();
+        self.readers.read_elsewhere(move |connection| groups::groups(connection, &tenant, list)).await
+    }
+
+    async fn auto_assigned(&self, tenant: &TenantId) -> Result<Vec<GroupId>, Error> {
+        self.readers.read(|connection| groups::auto_assigned(connection, tenant))
+    }
+
+    async fn keep_group(&self, change: GroupChange) -> Result<(), KeepError> {
+        self.writer.run(Operation::KeepGroup(Box::new(change))).await.map(|_| ())
+    }
+
+    async fn members(&self, tenant: &TenantId, group_id: GroupId, list: List) -> Result<Option<Page>, Error> {
+        let tenant = tenant.clone();
+        self.readers
+            .read_elsewhere(move |connection| groups::members(connection, &tenant, group_id, list))
+            .await
+    }
+
+    async fn membership(
+        &self,
+        tenant: &TenantId,
+        user_id: UserId,
+        group_id: GroupId,
+    ) -> Result<Option<Membership>, Error> {
+        self.readers.read(|connection| groups::membership(connection, tenant, user_id, group_id))
+    }
+
+    async fn memberships(
+        &self,
+        tenant: &TenantId,
+        user_id: UserId,
+        list: List<MembershipSortKey>,
+    ) -> Result<Page<Membership>, Error> {
+        let tenant = tenant.clone();
+        self.readers
+            .read_elsewhere(move |connection| groups::memberships(connection, &tenant, user_id, list))
+            .await
+    }
+
+    async fn keep_membership(&self, change: MembershipChange) -> Result<bool, Error> {
+        self.write(Operation::KeepMembership(Box::new(change))).await
+    }
+
     async fn events(&self, tenant: &TenantId, after: i64, limit: u32) -> Result<Vec<(i64, Event)>, Error> {
         let tenant = tenant.clone();
         self.readers
             .read_elsewhere(move |connection| {
                 connection
                     .prepare_cached(
-                        "select position, event_id, type, time, user_id, identifier_id, method, key_id, key_name, request_id, personal \
+                        "select position, event_id, type, time, user_id, identifier_id, method, key_id, key_name, request_id, personal, group_id \
                          from events where tenant_id = ?1 and position > ?2 order by position limit ?3",
                     )?
                     .query_map(params![tenant.as_str(), after, limit], rows::event)?
@@ -201,12 +255,12 @@ impl Store for SqliteStore {
 }
 
 impl SqliteStore {
-    /// Runs an operation that no other user can stand in the way of.
+    /// Runs an operation that nothing can stand in the way of.
     async fn write(&self, operation: Operation) -> Result<bool, Error> {
         self.writer.run(operation).await.map_err(|error| match error {
             KeepError::Failed(error) => error,
-            KeepError::Conflict | KeepError::Taken(_) => {
-                Error::Internal("an operation without a user ran into one".to_owned())
+            KeepError::Conflict | KeepError::Taken(_) | KeepError::NameTaken => {
+                Error::Internal("an operation that nothing can stand in the way of was refused".to_owned())
             }
         })
     }
@@ -215,11 +269,7 @@ impl SqliteStore {
 /// One page of users: the page's places are found in the sort's index alone, then their documents
 /// are fetched.
 fn users(connection: &Connection, tenant: &TenantId, list: List) -> rusqlite::Result<Page> {
-    let column = match list.sort {
-        SortKey::CreationTime => "creation_time",
-        SortKey::LastUpdated => "last_updated",
-    };
-    let direction = if list.descending { "desc" } else { "asc" };
+    let (column, direction) = (column(list.sort), direction(list.descending));
     let sql = format!(
         "select document from (select user_row from users where tenant_id = ?1 \
          order by {column} {direction}, user_id {direction} limit ?2 offset ?3) \
@@ -230,7 +280,7 @@ fn users(connection: &Connection, tenant: &TenantId, list: List) -> rusqlite::Re
     let total = connection
         .prepare_cached("select users from tenants where tenant_id = ?1")?
         .query_row([tenant.as_str()], |row| row.get::<_, i64>(0))?;
-    let mut documents = connection
+    let documents = connection
         .prepare_cached(&sql)?
         .query_map(
             params![tenant.as_str(), i64::from(list.limit) + 1, list.offset.cast_signed()],
@@ -238,10 +288,27 @@ fn users(connection: &Connection, tenant: &TenantId, list: List) -> rusqlite::Re
         )?
         .collect::<rusqlite::Result<Vec<_>>>()?;
     transaction.finish()?;
-    let wanted = usize::try_from(list.limit).unwrap_or(usize::MAX);
+    Ok(page(documents, list.limit, total))
+}
+
+/// The page that these make, of which there may be one more than are wanted.
+fn page<T>(mut documents: Vec<T>, limit: u32, total: i64) -> Page<T> {
+    let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
     let has_next = documents.len() > wanted;
     documents.truncate(wanted);
-    Ok(Page { documents, total: total.unsigned_abs(), has_next })
+    Page { documents, total: total.unsigned_abs(), has_next }
+}
+
+/// The column that users are sorted by.
+fn column(sort: SortKey) -> &'static str {
+    match sort {
+        SortKey::CreationTime => "creation_time",
+        SortKey::LastUpdated => "last_updated",
+    }
+}
+
+fn direction(descending: bool) -> &'static str {
+    if descending { "desc" } else { "asc" }
 }
 
 /// The file that a store's URL names.

@@ -8,10 +8,11 @@ use rusqlite::{Connection, ToSql, ffi, params};
 use tokio::sync::{mpsc, oneshot};
 
 use super::super::{
-    DOCUMENT_SHAPE, DocumentChange, Identifier, IdentifierChange, KeepError, Row, UserChange,
+    DOCUMENT_SHAPE, DocumentChange, GroupChange, Identifier, IdentifierChange, KeepError, MembershipChange,
+    Row, UserChange,
 };
 use super::checkpoint::Checkpoints;
-use super::{failure, rows};
+use super::{failure, groups, rows};
 use crate::directory::api_key::ApiKey;
 use crate::error::Error;
 use crate::id::{TenantId, UserId};
@@ -26,6 +27,8 @@ const BATCH: usize = 256;
 /// Something to be written.
 pub(super) enum Operation {
     Keep(Box<UserChange>),
+    KeepGroup(Box<GroupChange>),
+    KeepMembership(Box<MembershipChange>),
     CreateTenant(TenantId, Timestamp),
     CreateKey(Box<ApiKey>),
     RevokeKey(KeyId, Timestamp),
@@ -104,8 +107,10 @@ fn commit(connection: &Connection, operations: &[Operation]) -> Vec<Outcome> {
     transaction(connection, || {
         let outcomes: Vec<Outcome> =
             operations.iter().map(|operation| apply(connection, operation)).collect();
-        let failed =
-            outcomes.iter().any(|outcome| matches!(outcome, Err(KeepError::Taken(_) | KeepError::Failed(_))));
+        // A conflict is found before anything is written.
+        let failed = outcomes
+            .iter()
+            .any(|outcome| outcome.as_ref().is_err_and(|error| !matches!(error, KeepError::Conflict)));
         if failed { Ok(None) } else { Ok(Some(outcomes)) }
     })
     .and_then(|outcomes| match outcomes {
@@ -158,6 +163,8 @@ fn apply_alone(connection: &Connection, operation: &Operation) -> rusqlite::Resu
 fn apply(connection: &Connection, operation: &Operation) -> Outcome {
     let done = match operation {
         Operation::Keep(change) => return keep(connection, change),
+        Operation::KeepGroup(change) => return groups::keep(connection, change),
+        Operation::KeepMembership(change) => groups::keep_membership(connection, change),
         Operation::CreateTenant(tenant, now) => connection
             .execute(
                 "insert into tenants (tenant_id, created_at) values (?1, ?2) on conflict do nothing",
@@ -182,15 +189,22 @@ fn apply(connection: &Connection, operation: &Operation) -> Outcome {
     done.map_err(|error| failed(&error))
 }
 
-fn failed(error: &rusqlite::Error) -> KeepError {
+pub(super) fn failed(error: &rusqlite::Error) -> KeepError {
     KeepError::Failed(failure(error))
 }
 
-/// Applies a change of a user. Its first statement changes nothing when the version has moved on.
+/// Applies a change of a user. Nothing is written when what it was decided on has moved on.
 fn keep(connection: &Connection, change: &UserChange) -> Outcome {
     let UserChange { tenant, user_id, .. } = change;
     let found = match &change.document {
-        DocumentChange::Create(row) => insert_user(connection, tenant, *user_id, row).map(|()| true),
+        DocumentChange::Create(row, joined) => groups::auto_assigned(connection, tenant).and_then(|groups| {
+            let as_decided = groups == *joined;
+            if as_decided {
+                insert_user(connection, tenant, *user_id, row)?;
+                groups::join(connection, tenant, *user_id, joined, row.creation_time)?;
+            }
+            Ok(as_decided)
+        }),
         DocumentChange::Replace(version, row) => connection
             .prepare_cached(
                 "update users set version = version + 1, shape = ?4, document = ?5, last_updated = ?6 \
@@ -215,6 +229,7 @@ fn keep(connection: &Connection, change: &UserChange) -> Outcome {
             .and_then(|deleted| {
                 if deleted == 1 {
                     count_deletion(connection, tenant)?;
+                    groups::leave_all(connection, tenant, *user_id)?;
                 }
                 Ok(deleted == 1)
             }),
