@@ -4,8 +4,10 @@ mod answer;
 mod data;
 mod emails;
 mod extract;
+mod groups;
 mod health;
 mod openapi;
+mod page;
 mod phones;
 mod problem;
 mod usernames;
@@ -75,6 +77,16 @@ fn operations() -> OpenApiRouter<Arc<App>> {
         .routes(guarded!(data::patch_private))
         .routes(guarded!(data::find_public))
         .routes(guarded!(data::patch_public))
+        .routes(guarded!(groups::list))
+        .routes(guarded!(groups::create))
+        .routes(guarded!(groups::find))
+        .routes(guarded!(groups::patch))
+        .routes(guarded!(groups::delete))
+        .routes(guarded!(groups::list_of_user))
+        .routes(guarded!(groups::find_of_user))
+        .routes(guarded!(groups::assign))
+        .routes(guarded!(groups::remove))
+        .routes(guarded!(groups::list_users))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
         .routes(routes!(openapi::serve))

@@ -16,6 +16,7 @@ use super::extract::MAX_BODY_BYTES;
 use super::problem::{CONTENT_TYPE_PROBLEM, Problem};
 use crate::directory::api_key::Scope;
 use crate::directory::event::{Actor, Context, Origin};
+use crate::directory::group::{Group, Membership, NewGroup};
 use crate::directory::user::{NewUser, User};
 use crate::error::{Error, InvalidFields, Missing, Refusal};
 use crate::id::{RequestId, SeededRandom, TenantId};
@@ -61,6 +62,7 @@ fn complete(generated: utoipa::openapi::OpenApi) -> Value {
     });
     document["tags"] = json!([
         {"name": "users", "description": "Users and their addresses."},
+        {"name": "groups", "description": "Groups of users."},
         {"name": "server", "description": "The server itself; no key needed."},
     ]);
     let examples = Examples::make();
@@ -125,8 +127,10 @@ fn complete_operation(path: &str, operation: &mut Value, examples: &Examples) {
             if let Some(example) = examples.answer(&id) {
                 content["example"] = example;
             }
-            if id == "getAllUsers" {
+            if content["schema"]["items"]["$ref"] == "#/components/schemas/User" {
                 content["schema"]["items"] = json!({"$ref": "#/components/schemas/UserSummary"});
+            }
+            if response["headers"].get("x-pagination").is_some() {
                 response["headers"]["x-pagination"]["example"] = json!(
                     "{\"page_size\":10,\"current_page\":1,\"total_count\":1,\"has_previous\":false,\"has_next\":false}"
                 );
@@ -144,6 +148,8 @@ struct Examples {
     created: Value,
     verified: Value,
     summary: Value,
+    group: Value,
+    membership: Value,
     request_id: RequestId,
 }
 
@@ -177,8 +183,23 @@ impl Examples {
         let email = user.emails[0].id;
         user.verify_email(email, &ctx).expect("the example has this email");
         let verified = read(user.to_document());
+        let id = user.user_id;
         let summary = serde_json::to_value(user.to_summary()).expect("a user is JSON");
-        Self { created, verified, summary, request_id }
+        let new = NewGroup {
+            name: Some("Administrators".to_owned()),
+            description: Some("Those who may change everything".to_owned()),
+            is_auto_assigned: false,
+        };
+        let (group, _) = Group::create(new, &ctx).expect("the example's fields are well-formed");
+        let membership = Membership {
+            group_id: group.group_id,
+            user_id: id,
+            creation_time: ctx.now,
+            group_name: group.name.clone(),
+        };
+        let group = serde_json::to_value(group).expect("a group is JSON");
+        let membership = serde_json::to_value(membership).expect("a membership is JSON");
+        Self { created, verified, summary, group, membership, request_id }
     }
 
     /// The answer of an operation.
@@ -189,7 +210,11 @@ impl Examples {
             user
         };
         Some(match operation {
-            "getAllUsers" => json!([self.summary]),
+            "getAllUsers" | "getAllGroupAssignedUsers" => json!([self.summary]),
+            "getAllGroups" => json!([self.group]),
+            "createGroup" | "findGroupById" | "patchGroup" => self.group.clone(),
+            "getAllUserGroups" => json!([self.membership]),
+            "findUserGroup" | "assignUserToGroup" => self.membership.clone(),
             "createUser" | "setEmailUnverified" | "addEmail" | "setPhoneUnverified" | "addPhone" => {
                 self.created.clone()
             }

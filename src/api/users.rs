@@ -4,20 +4,19 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::header::{CONTENT_TYPE, LOCATION};
-use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::extract::{Body, Caller, OptionalBody, UserList, UserPath, UsersRead, UsersWrite};
+use super::page;
 use crate::app::App;
-use crate::directory::user::{NewUser, User};
+use crate::directory::user::{NewUser, Summary, User};
 use crate::error::{Error, InvalidFields};
-
-/// The header that tells where in the list a page is.
-pub(super) const PAGINATION_HEADER: HeaderName = HeaderName::from_static("x-pagination");
+use crate::store::Page;
 
 /// A user's document as an answer.
 pub(super) struct Document(pub(super) Bytes);
@@ -46,19 +45,12 @@ pub(super) async fn list(
     wanted: UserList,
 ) -> Result<Response, Error> {
     let page = app.users(&caller.origin.tenant, wanted.list()).await?;
-    let rows: Result<Vec<_>, Error> =
-        page.documents.iter().map(|document| Ok(User::from_document(document)?.to_summary())).collect();
-    let body = serde_json::to_vec(&rows?).map_err(|error| Error::Internal(error.to_string()))?;
-    let pagination = json!({
-        "page_size": wanted.size,
-        "current_page": wanted.page,
-        "total_count": page.total,
-        "has_previous": wanted.page > 1,
-        "has_next": page.has_next,
-    });
-    let pagination =
-        HeaderValue::try_from(pagination.to_string()).map_err(|error| Error::Internal(error.to_string()))?;
-    Ok(([(PAGINATION_HEADER, pagination)], Document(body.into())).into_response())
+    page::answer(&wanted, &page, &summaries(&page)?)
+}
+
+/// The rows of a page of users.
+pub(super) fn summaries(page: &Page) -> Result<Vec<Summary>, Error> {
+    page.documents.iter().map(|document| Ok(User::from_document(document)?.to_summary())).collect()
 }
 
 /// What a user is made from.

@@ -3,6 +3,7 @@
 mod data;
 mod documents;
 mod emails;
+mod groups;
 mod harness;
 mod invariants;
 mod keys;
