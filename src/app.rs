@@ -2,22 +2,25 @@
 //! in which they come together. [`App::change`] is the one way to change a user.
 
 mod groups;
+mod history;
 mod keys;
+mod passwords;
 mod turns;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::directory::event::{Context, Event, EventType, Origin};
+use crate::directory::event::{Context, EventType, Origin};
 use crate::directory::group;
+use crate::directory::password::{Decision, PasswordHash, SecretChange};
 use crate::directory::user::{NewUser, User};
 use crate::error::{Error, Missing, Refusal};
 use crate::id::{Random, TenantId, UserId};
-use crate::store::index::{self, Identifiers};
-use crate::store::{DocumentChange, IdentifierKind, KeepError, Kept, List, Page, Row, Store, UserChange};
+use crate::store::{IdentifierKind, KeepError, Kept, List, Page, Store, UserChange};
 use crate::time::{Clock, Timestamp};
 use keys::Keys;
+use passwords::Hashers;
 use turns::Turns;
 
 /// How often a change is decided anew because something else was changed first.
@@ -31,14 +34,32 @@ pub struct App {
     pub clock: Arc<dyn Clock>,
     /// Where new ids and keys come from.
     pub random: Arc<dyn Random>,
+    /// The URL by which clients and users reach the server, without a slash at its end: what links
+    /// are made from.
+    pub public_url: String,
     keys: Keys,
     turns: Turns,
+    hashers: Hashers,
 }
 
 impl App {
     /// A directory over this store.
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Self {
-        Self { store, clock, random, keys: Keys::default(), turns: Turns::default() }
+        Self {
+            store,
+            clock,
+            random,
+            public_url: "http://localhost".to_owned(),
+            keys: Keys::default(),
+            turns: Turns::default(),
+            hashers: Hashers::default(),
+        }
+    }
+
+    /// The same, reached by this URL.
+    #[must_use]
+    pub fn reached_by(self, public_url: &str) -> Self {
+        Self { public_url: public_url.trim_end_matches('/').to_owned(), ..self }
     }
 
     /// The user's document.
@@ -62,27 +83,20 @@ impl App {
     /// # Errors
     /// What [`User::create`] refuses, and [`Error::Refused`] where an identifier is another user's.
     pub async fn create(&self, origin: &Origin, new: NewUser) -> Result<(UserId, Bytes), Error> {
-        let now = self.clock.now();
-        let (mut user, events) = User::create(new, &self.context(origin, now))?;
-        let user_id = user.user_id;
-        let row = row(&mut user);
+        let secret = new.password.as_ref().map(|password| SecretChange::Set(password.hash.clone()));
+        let ctx = self.context(origin, self.clock.now());
+        let (mut user, created) = User::create(new, &ctx)?;
         for _ in 0..MAX_ATTEMPTS {
-            let joined = self.store.auto_assigned(&origin.tenant).await?;
-            let joins = group::joined(user_id, &joined, &self.context(origin, now));
-            let change = UserChange {
-                tenant: origin.tenant.clone(),
-                user_id,
-                identifiers: Identifiers::none().changes(Identifiers::of(&user)),
-                removed_terms: Vec::new(),
-                added_terms: index::terms(&user),
-                document: DocumentChange::Create(row.clone(), joined),
-                events: events.iter().cloned().chain(joins).collect(),
+            let groups = self.store.auto_assigned(&origin.tenant).await?;
+            let joined = group::joined(user.user_id, &groups, &ctx);
+            let decision = Decision {
+                events: created.iter().cloned().chain(joined).collect(),
+                secret: secret.clone().unwrap_or_default(),
             };
-            match self.store.keep(change).await {
-                Ok(()) => return Ok((user_id, row.document)),
-                // The groups that take every new user are others by now.
-                Err(KeepError::Conflict) => {}
-                Err(error) => return Err(refused(error)),
+            let change = UserChange::create(&origin.tenant, &mut user, groups, decision);
+            let document = change.document();
+            if self.keep(change).await? {
+                return Ok((user.user_id, document));
             }
         }
         Err(Error::Unavailable("the groups that take every new user keep changing".to_owned()))
@@ -97,42 +111,36 @@ impl App {
     /// # Errors
     /// [`Missing::User`], what the rule refuses, and [`Error::Refused`] where an identifier is
     /// another user's.
-    pub async fn change(
+    pub async fn change<D: Into<Decision>>(
         &self,
         origin: &Origin,
         user_id: UserId,
-        rule: impl Fn(&mut User, &Context) -> Result<Vec<Event>, Error>,
+        rule: impl Fn(&mut User, &Context) -> Result<D, Error>,
     ) -> Result<Bytes, Error> {
-        let _turn = self.turns.wait(&origin.tenant, user_id).await;
-        for _ in 0..MAX_ATTEMPTS {
-            let kept = self.kept(&origin.tenant, user_id).await?;
-            let mut user = User::from_document(&kept.document)?;
-            let (identifiers, terms) = (Identifiers::of(&user), index::terms(&user));
-            let now = self.clock.now();
-            let events = rule(&mut user, &self.context(origin, now))?;
-            if events.is_empty() {
-                return Ok(kept.document);
+        let changed = self.change_while(origin, user_id, None, rule).await?;
+        changed.ok_or_else(|| Error::Internal("a change had a condition that nobody made".to_owned()))
+    }
+
+    /// The same, but only while the hash of the user's password is this one: else nothing is given.
+    async fn change_while<D: Into<Decision>>(
+        &self,
+        origin: &Origin,
+        user_id: UserId,
+        password: Option<&PasswordHash>,
+        rule: impl Fn(&mut User, &Context) -> Result<D, Error>,
+    ) -> Result<Option<Bytes>, Error> {
+        self.decide(origin, user_id, password, |kept, before, ctx| {
+            let mut after = before.clone();
+            let decision = rule(&mut after, ctx)?.into();
+            if decision.events.is_empty() {
+                return Ok((None, kept.document.clone()));
             }
-            user.last_updated = now;
-            let (removed_terms, added_terms) = index::difference(&terms, &index::terms(&user));
-            let row = row(&mut user);
-            let document = row.document.clone();
-            let change = UserChange {
-                tenant: origin.tenant.clone(),
-                user_id,
-                document: DocumentChange::Replace(kept.version, row),
-                identifiers: identifiers.changes(Identifiers::of(&user)),
-                removed_terms,
-                added_terms,
-                events,
-            };
-            match self.store.keep(change).await {
-                Ok(()) => return Ok(document),
-                Err(KeepError::Conflict) => {}
-                Err(error) => return Err(refused(error)),
-            }
-        }
-        Err(Error::Unavailable("other processes keep changing this user".to_owned()))
+            after.last_updated = ctx.now;
+            let change = UserChange::replace(&origin.tenant, kept.version, before, &mut after, decision);
+            let document = change.document();
+            Ok((Some(change), document))
+        })
+        .await
     }
 
     /// Removes a user and everything that is theirs.
@@ -140,27 +148,51 @@ impl App {
     /// # Errors
     /// [`Missing::User`].
     pub async fn delete(&self, origin: &Origin, user_id: UserId) -> Result<(), Error> {
+        let deleted = self.decide(origin, user_id, None, |kept, user, ctx| {
+            let events = vec![ctx.event(EventType::UserDeleted, user_id, None, None)];
+            Ok((Some(UserChange::delete(&origin.tenant, kept.version, user, events)), ()))
+        });
+        deleted.await.map(|_| ())
+    }
+
+    /// Decides what becomes of a user, keeps it, and gives what was decided to give; decides anew
+    /// when another process has changed the user in between. Where a hash is stated and the user's
+    /// password has another by then, nothing is decided.
+    async fn decide<T>(
+        &self,
+        origin: &Origin,
+        user_id: UserId,
+        password: Option<&PasswordHash>,
+        decision: impl Fn(&Kept, &User, &Context) -> Result<(Option<UserChange>, T), Error>,
+    ) -> Result<Option<T>, Error> {
         let _turn = self.turns.wait(&origin.tenant, user_id).await;
         for _ in 0..MAX_ATTEMPTS {
             let kept = self.kept(&origin.tenant, user_id).await?;
+            // After the document: whoever sets another one from now on raises the version.
+            if password.is_some() && self.store.password(&origin.tenant, user_id).await?.as_ref() != password
+            {
+                return Ok(None);
+            }
             let user = User::from_document(&kept.document)?;
-            let now = self.clock.now();
-            let change = UserChange {
-                tenant: origin.tenant.clone(),
-                user_id,
-                document: DocumentChange::Delete(kept.version),
-                identifiers: Identifiers::of(&user).changes(Identifiers::none()),
-                removed_terms: index::terms(&user),
-                added_terms: Vec::new(),
-                events: vec![self.context(origin, now).event(EventType::UserDeleted, user_id, None, None)],
+            let (change, given) = decision(&kept, &user, &self.context(origin, self.clock.now()))?;
+            let is_kept = match change {
+                Some(change) => self.keep(change).await?,
+                None => true,
             };
-            match self.store.keep(change).await {
-                Ok(()) => return Ok(()),
-                Err(KeepError::Conflict) => {}
-                Err(error) => return Err(refused(error)),
+            if is_kept {
+                return Ok(Some(given));
             }
         }
         Err(Error::Unavailable("other processes keep changing this user".to_owned()))
+    }
+
+    /// Keeps a change; false if what it was decided on is another by now.
+    async fn keep(&self, change: UserChange) -> Result<bool, Error> {
+        match self.store.keep(change).await {
+            Ok(()) => Ok(true),
+            Err(KeepError::Conflict) => Ok(false),
+            Err(error) => Err(refused(error)),
+        }
     }
 
     async fn kept(&self, tenant: &TenantId, user_id: UserId) -> Result<Kept, Error> {
@@ -172,23 +204,15 @@ impl App {
     }
 }
 
-/// The user as the store keeps it.
-fn row(user: &mut User) -> Row {
-    Row {
-        document: user.to_document().into(),
-        creation_time: user.creation_time,
-        last_updated: user.last_updated,
-    }
-}
-
 /// What it means for a client that a change was not kept.
 fn refused(error: KeepError) -> Error {
-    Error::Refused(match error {
+    let refusal = match error {
         KeepError::Taken(IdentifierKind::Email) => Refusal::DuplicateEmail,
         KeepError::Taken(IdentifierKind::Phone) => Refusal::DuplicatePhoneNumber,
         KeepError::Taken(IdentifierKind::Username) => Refusal::DuplicateUserName,
         KeepError::NameTaken => Refusal::DuplicateGroupName,
         KeepError::Conflict => return Error::Internal("what is new conflicts with another".to_owned()),
         KeepError::Failed(error) => return error,
-    })
+    };
+    refusal.into()
 }

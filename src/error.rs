@@ -44,15 +44,46 @@ pub enum Error {
     /// Fields of the request are missing or of the wrong form.
     #[error("invalid fields: {0}")]
     Invalid(#[from] InvalidFields),
-    /// A rule of the directory refuses.
-    #[error("refused: {0}")]
-    Refused(Refusal),
+    /// Rules of the directory refuse, all that do.
+    #[error("refused: {}", .0.iter().map(Refusal::to_string).collect::<Vec<_>>().join(", "))]
+    Refused(Vec<Refusal>),
     /// The store cannot be reached or cannot keep the change now; trying again may help.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
     /// A fault of the server. The text is for its log alone.
     #[error("internal fault: {0}")]
     Internal(String),
+    /// This was tried too often.
+    #[error("tried too often, for {retry_after} more seconds")]
+    TooManyRequests {
+        /// After how many seconds it can be tried again.
+        retry_after: u64,
+    },
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(vec![refusal])
+    }
+}
+
+impl Error {
+    /// Both faults of one request, where they are of one kind; else the one about its form.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Invalid(mut one), Self::Invalid(other)) => {
+                one.0.extend(other.0);
+                Self::Invalid(one)
+            }
+            (Self::Refused(mut one), Self::Refused(other)) => {
+                one.extend(other);
+                Self::Refused(one)
+            }
+            (Self::Refused(_), other) => other,
+            (one, _) => one,
+        }
+    }
 }
 
 /// What a request named that is not there.
@@ -115,6 +146,20 @@ pub enum Refusal {
     InvalidUserName,
     /// A user needs at least one of email, phone number and username.
     IdentifierRequired,
+    /// The password has fewer characters than one must have.
+    PasswordTooShort,
+    /// The password has letters and digits only.
+    PasswordRequiresNonAlphanumeric,
+    /// The password has no digit.
+    PasswordRequiresDigit,
+    /// The password has no lower-case letter.
+    PasswordRequiresLower,
+    /// The password has no upper-case letter.
+    PasswordRequiresUpper,
+    /// The password has too few different characters.
+    PasswordRequiresUniqueChars,
+    /// The password is not the one that the user has.
+    PasswordMismatch,
     /// Another group has this name, whatever its case.
     DuplicateGroupName,
 }
@@ -132,6 +177,15 @@ impl Refusal {
             Self::IdentifierRequired => {
                 "A user needs at least one of email, phone number and username, unless skip_conformance_checks is true."
             }
+            Self::PasswordTooShort => "A password has at least 8 characters.",
+            Self::PasswordRequiresNonAlphanumeric => {
+                "A password needs a character that is neither a letter nor a digit."
+            }
+            Self::PasswordRequiresDigit => "A password needs a digit.",
+            Self::PasswordRequiresLower => "A password needs a lower-case letter.",
+            Self::PasswordRequiresUpper => "A password needs an upper-case letter.",
+            Self::PasswordRequiresUniqueChars => "A password needs more characters that differ.",
+            Self::PasswordMismatch => "The old password is not the user's password.",
             Self::DuplicateGroupName => "Another group has this name already.",
         }
     }

@@ -1,4 +1,5 @@
-//! The secret of an API key: shown once as a [`PlainKey`], kept only as a [`KeyHash`].
+//! The secret of an API key: shown once as a [`PlainKey`], kept only as a [`KeyHash`]. And that of a
+//! link, which is a [`PlainToken`].
 
 use std::fmt;
 use std::str::FromStr;
@@ -110,7 +111,82 @@ impl FromStr for PlainKey {
     }
 }
 
-/// The SHA-256 of a key's secret: all that is kept of it.
+/// The public part of a token that is sent to a user, by which it is found: 12 letters and digits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TokenId([u8; ID_LENGTH]);
+
+impl TokenId {
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("an id is ASCII")
+    }
+}
+
+impl fmt::Debug for TokenId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A token as the user has it who may do something once: the public id, `_`, and the secret.
+///
+/// Like a [`PlainKey`] it shows its secret only when it is told to.
+#[derive(Clone)]
+pub struct PlainToken {
+    id: TokenId,
+    secret: [u8; SECRET_LENGTH],
+}
+
+impl PlainToken {
+    /// A new token, with more than 256 bits of secret.
+    pub fn new(random: &dyn Random) -> Self {
+        Self { id: TokenId(random_text(random, ALPHABET)), secret: random_text(random, ALPHABET) }
+    }
+
+    /// The public part.
+    pub fn id(&self) -> TokenId {
+        self.id
+    }
+
+    /// What the server keeps of the token.
+    pub fn hash(&self) -> KeyHash {
+        KeyHash(Sha256::digest(self.secret).into())
+    }
+
+    /// The whole token, for the link that is made from it.
+    pub fn reveal(&self) -> String {
+        let secret = std::str::from_utf8(&self.secret).expect("a secret is ASCII");
+        format!("{}_{secret}", self.id.as_str())
+    }
+}
+
+impl fmt::Debug for PlainToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PlainToken({:?}, secret hidden)", self.id)
+    }
+}
+
+/// A text that is not a token of ours. It never repeats the text.
+#[derive(Debug, thiserror::Error)]
+#[error("not a token: 12 letters and digits, `_`, 43 letters and digits")]
+pub struct MalformedToken;
+
+impl FromStr for PlainToken {
+    type Err = MalformedToken;
+
+    fn from_str(text: &str) -> Result<Self, MalformedToken> {
+        let (id, secret) = text.split_once('_').ok_or(MalformedToken)?;
+        let id: [u8; ID_LENGTH] = id.as_bytes().try_into().map_err(|_| MalformedToken)?;
+        let secret: [u8; SECRET_LENGTH] = secret.as_bytes().try_into().map_err(|_| MalformedToken)?;
+        if id.iter().chain(&secret).all(u8::is_ascii_alphanumeric) {
+            Ok(Self { id: TokenId(id), secret })
+        } else {
+            Err(MalformedToken)
+        }
+    }
+}
+
+/// The SHA-256 of a key's or token's secret: all that is kept of it.
 ///
 /// It cannot be serialised, so no answer can hold it, and its `Debug` shows nothing.
 #[derive(Clone)]
@@ -130,6 +206,11 @@ impl KeyHash {
     /// Whether `key` is the key of this hash, in a time that does not depend on how alike they are.
     pub fn matches(&self, key: &PlainKey) -> bool {
         self.0.ct_eq(&key.hash().0).into()
+    }
+
+    /// The same for a token.
+    pub fn matches_token(&self, token: &PlainToken) -> bool {
+        self.0.ct_eq(&token.hash().0).into()
     }
 }
 
@@ -152,6 +233,25 @@ mod tests {
         assert_eq!(read.id(), one.id());
         assert!(one.hash().matches(&read));
         assert!(!other.hash().matches(&read));
+    }
+
+    #[test]
+    fn a_token_reads_back_and_matches_its_own_hash_only() {
+        let random = SeededRandom::new(1);
+        let (one, other) = (PlainToken::new(&random), PlainToken::new(&random));
+        let read: PlainToken = one.reveal().parse().unwrap();
+        assert_eq!(read.id(), one.id());
+        assert!(one.hash().matches_token(&read));
+        assert!(!other.hash().matches_token(&read));
+        for wrong in [
+            "",
+            "_",
+            &one.reveal()[1..],
+            &one.reveal().replace('_', "-"),
+            &format!("{}ä", &one.reveal()[..54]),
+        ] {
+            assert!(wrong.parse::<PlainToken>().is_err(), "{wrong}");
+        }
     }
 
     #[test]
@@ -183,6 +283,10 @@ mod tests {
         let secret = key.reveal().rsplit_once('_').unwrap().1.to_owned();
         let shown = format!("{key:?} {:?}", key.hash());
         assert!(!shown.contains(&secret), "{shown}");
+        let token = PlainToken::new(&SeededRandom::new(1));
+        let secret = token.reveal().rsplit_once('_').unwrap().1.to_owned();
+        let shown_token = format!("{token:?} {:?}", token.hash());
+        assert!(!shown_token.contains(&secret), "{shown_token}");
         assert!(shown.contains("hidden"));
     }
 }

@@ -115,6 +115,8 @@ fn connect(file: &Path) -> Result<Connection> {
     let connection = Connection::open(file)?;
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "full")?;
+    // As much as the server's own writing connection has.
+    connection.pragma_update(None, "cache_size", -32 * 1024)?;
     Ok(connection)
 }
 

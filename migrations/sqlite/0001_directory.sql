@@ -20,7 +20,9 @@ create table users (
     shape integer not null,
     document text not null,
     creation_time integer not null,
-    last_updated integer not null
+    last_updated integer not null,
+    -- The position of the user's newest event, from which `previous` leads to the older ones.
+    last_event integer
 ) strict;
 
 create unique index users_id on users (tenant_id, user_id);
@@ -68,8 +70,14 @@ create table events (
     request_id text not null,
     -- A JSON object of the values that can be erased: address, remote_address, user_agent, reason.
     personal text,
+    -- The position of the user's event before this one. An index on the user would be one more page
+    -- to write for every change; this column lies where the event is written anyway.
+    previous integer,
     primary key (tenant_id, position)
 ) strict, without rowid;
+
+-- Where the events of a user begin who has no row any more.
+create index events_of_deleted on events (tenant_id, user_id) where type = 'user.deleted';
 
 -- A key is found before its tenant is known, by its own public id.
 create table api_keys (

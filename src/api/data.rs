@@ -128,19 +128,14 @@ pub(super) struct PrivateData {
     private_data: Option<Map<String, Value>>,
 }
 
-/// An object of data as an answer.
-fn answer(data: &impl Serialize) -> Document {
-    Document(serde_json::to_vec(data).expect("data has string keys and finite numbers only").into())
-}
-
 fn public_data(document: &[u8]) -> Result<Document, Error> {
     let user = User::from_document(document)?;
-    Ok(answer(&PublicData { public_data: Some(user.public_data) }))
+    Document::of(&PublicData { public_data: Some(user.public_data) })
 }
 
 fn private_data(document: &[u8]) -> Result<Document, Error> {
     let user = User::from_document(document)?;
-    Ok(answer(&PrivateData { private_data: Some(user.private_data) }))
+    Document::of(&PrivateData { private_data: Some(user.private_data) })
 }
 
 /// Find public data

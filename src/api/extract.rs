@@ -17,15 +17,18 @@ use utoipa::IntoParams;
 
 use super::answer::RemoteAddress;
 use crate::app::App;
-use crate::directory::api_key::Scope;
+use crate::directory::api_key::{ApiKey, Scope};
 use crate::directory::event::{Actor, Origin};
 use crate::error::{Error, InvalidFields};
 use crate::id::{GroupId, IdentifierId, RequestId, UserId};
 use crate::secret::PlainKey;
-use crate::store::{GroupSortKey, List, MembershipSortKey, SortKey};
+use crate::store::search::{self, Search};
+use crate::store::{GroupSortKey, List, MembershipSortKey, Place, SortKey, Sorted};
 
 /// The most that a body may have, in bytes.
-pub const MAX_BODY_BYTES: usize = 1024 * 1024;
+pub(super) const MAX_BODY_BYTES: usize = 1024 * 1024;
+/// How much of what a client calls itself is kept with an event, in characters.
+const MAX_USER_AGENT: usize = 512;
 /// How long a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(20);
 /// The names of the key's header: one of the documents this API comes from uses the second.
@@ -50,13 +53,24 @@ macro_rules! permission {
         )+
     };
 }
-permission! { UsersRead UsersWrite EmailsVerify GroupsRead GroupsWrite }
+permission! { UsersRead UsersWrite EmailsVerify EventsRead PasswordsWrite GroupsRead GroupsWrite }
 
 /// Who calls: a request whose key was checked and holds the permission.
 pub(super) struct Caller<P> {
     /// Where whatever the request changes comes from.
     pub(super) origin: Origin,
+    key: Arc<ApiKey>,
     permission: PhantomData<P>,
+}
+
+impl<P> Caller<P> {
+    /// Checks a scope that only some requests of an operation need beside its own.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`].
+    pub(super) fn must_hold(&self, needed: Scope) -> Result<(), Error> {
+        if self.key.allows(needed) { Ok(()) } else { Err(Error::Forbidden { needed }) }
+    }
 }
 
 impl<P: Permission> FromRequestParts<Arc<App>> for Caller<P> {
@@ -75,9 +89,10 @@ impl<P: Permission> FromRequestParts<Arc<App>> for Caller<P> {
                 actor: Actor { key_id: key.id, key_name: key.name.clone() },
                 request_id,
                 remote_address: parts.extensions.get::<RemoteAddress>().map(|remote| remote.0),
-                user_agent: user_agent.map(str::to_owned),
+                user_agent: user_agent.map(|text| text.chars().take(MAX_USER_AGENT).collect()),
                 reason: None,
             },
+            key,
             permission: PhantomData,
         })
     }
@@ -253,6 +268,10 @@ async fn read_body(request: Request) -> Result<Vec<u8>, Error> {
     if http_body::Body::is_end_stream(&body) {
         return Ok(Vec::new());
     }
+    // Before it is asked for: a client that waits for a go-ahead then never sends it.
+    if http_body::Body::size_hint(&body).lower() > MAX_BODY_BYTES as u64 {
+        return Err(Error::TooLarge { limit: MAX_BODY_BYTES });
+    }
     let read = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY_BYTES).collect()).await;
     let bytes = match read {
         Ok(Ok(collected)) => collected.to_bytes().to_vec(),
@@ -314,7 +333,7 @@ fn without_place(reason: &str) -> &str {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "these fields only describe the parameters")]
-pub(super) struct UserListParameters {
+struct UserListParameters {
     /// The number of the page, from 1.
     #[param(minimum = 1, default = 1, example = 1)]
     page: Option<u32>,
@@ -324,7 +343,8 @@ pub(super) struct UserListParameters {
     /// `key:1` for ascending or `key:-1` for descending order, by `creation_time` or `last_updated`.
     #[param(default = "creation_time:-1", example = "last_updated:-1")]
     sort: Option<String>,
-    /// Reserved for searching, which this version does not do yet: any value is refused.
+    /// What the users must match, in the filter language.
+    #[param(max_length = 4096, example = "emails.domain:example.com AND emails.verified:true")]
     filter: Option<String>,
 }
 
@@ -343,7 +363,25 @@ pub(super) struct GroupListParameters {
     /// `clients_assigned`, `users_assigned`, `last_assigned`, `creation_time` or `last_updated`.
     #[param(default = "creation_time:-1", example = "name:1")]
     sort: Option<String>,
-    /// Reserved for searching, which this version does not do yet: any value is refused.
+    /// Reserved: this list takes no filter yet, and any value is refused.
+    filter: Option<String>,
+}
+
+/// The query parameters of a list of the users in a group.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "these fields only describe the parameters")]
+pub(super) struct MemberListParameters {
+    /// The number of the page, from 1.
+    #[param(minimum = 1, default = 1, example = 1)]
+    page: Option<u32>,
+    /// How many users a page has.
+    #[param(minimum = 1, maximum = 1000, default = 10, example = 10)]
+    size: Option<u32>,
+    /// `key:1` for ascending or `key:-1` for descending order, by `creation_time` or `last_updated`.
+    #[param(default = "creation_time:-1", example = "last_updated:-1")]
+    sort: Option<String>,
+    /// Reserved: this list takes no filter yet, and any value is refused.
     filter: Option<String>,
 }
 
@@ -389,17 +427,17 @@ macro_rules! sorts {
     };
 }
 sorts! {
-    SortKey by UserListParameters,
+    SortKey by MemberListParameters,
     GroupSortKey by GroupListParameters,
     MembershipSortKey by MembershipListParameters,
 }
 
-/// The page of users that a request wants.
-pub(super) type UserList = Listed<SortKey>;
 /// The page of groups that a request wants.
 pub(super) type GroupList = Listed<GroupSortKey>;
 /// The page of the groups of a user that a request wants.
 pub(super) type MembershipList = Listed<MembershipSortKey>;
+/// The page of the users in a group that a request wants.
+pub(super) type MemberList = Listed<SortKey>;
 
 /// The page of a list that a request wants.
 #[derive(Debug, PartialEq, Eq)]
@@ -414,25 +452,20 @@ pub(super) struct Listed<Key> {
 
 impl<Key: Sort> Listed<Key> {
     /// The same for the store.
-    pub(super) fn list(&self) -> List<Key> {
-        List {
-            sort: self.sort,
-            descending: self.descending,
-            offset: u64::from(self.page - 1) * u64::from(self.size),
-            limit: self.size,
-        }
+    pub(super) fn sorted(&self) -> Sorted<Key> {
+        let offset = u64::from(self.page - 1) * u64::from(self.size);
+        Sorted { sort: self.sort, descending: self.descending, offset, limit: self.size }
     }
 
-    fn parse(query: &str) -> Result<Self, Error> {
+    /// Reads the page, and hands a filter to `filter`.
+    fn parse(query: &str, mut filter: impl FnMut(&str) -> Result<(), Error>) -> Result<Self, Error> {
         let mut list = Self { page: 1, size: 10, sort: Key::AGE, descending: true };
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
             match &*name {
                 "page" => list.page = within("page", &value, u32::MAX)?,
                 "size" => list.size = within("size", &value, 1000)?,
                 "sort" => (list.sort, list.descending) = sort(&value)?,
-                "filter" if !value.is_empty() => {
-                    return Err(Error::BadRequest("filter: searching is not supported yet.".to_owned()));
-                }
+                "filter" => filter(&value)?,
                 _ => {}
             }
         }
@@ -440,7 +473,112 @@ impl<Key: Sort> Listed<Key> {
     }
 }
 
-fn within(name: &str, value: &str, most: u32) -> Result<u32, Error> {
+/// The page of users that a request wants, of all or of those that a filter finds.
+#[derive(Debug)]
+pub(super) struct UserList {
+    /// The page.
+    pub(super) page: Listed<SortKey>,
+    filter: Option<Search>,
+}
+
+impl UserList {
+    /// The same for the store.
+    pub(super) fn list(&self) -> List {
+        let Sorted { sort, descending, offset, limit } = self.page.sorted();
+        List { filter: self.filter.clone(), place: Place::Sorted { sort, descending, offset }, limit }
+    }
+
+    fn parse(query: &str) -> Result<Self, Error> {
+        let mut found = None;
+        let page = Listed::parse(query, |text| {
+            found = filter(text)?;
+            Ok(())
+        })?;
+        Ok(Self { page, filter: found })
+    }
+}
+
+impl FromRequestParts<Arc<App>> for UserList {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Error> {
+        Self::parse(parts.uri.query().unwrap_or_default())
+    }
+}
+
+impl IntoParams for UserList {
+    fn into_params(
+        place: impl Fn() -> Option<utoipa::openapi::path::ParameterIn>,
+    ) -> Vec<utoipa::openapi::path::Parameter> {
+        UserListParameters::into_params(place)
+    }
+}
+
+/// Refuses a filter, unless it is empty.
+fn no_filter(text: &str) -> Result<(), Error> {
+    if text.is_empty() { Ok(()) } else { Err(Error::BadRequest("This list takes no filter.".to_owned())) }
+}
+
+/// Reads a filter.
+fn filter(text: &str) -> Result<Option<Search>, Error> {
+    search::parse(text).map_err(|error| Error::BadRequest(error.to_string()))
+}
+
+/// The query parameters of a walk over users.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "these fields only describe the parameters")]
+struct UserWalkParameters {
+    /// Where to go on: `next` of the answer before, or nothing for the beginning.
+    after: Option<String>,
+    /// How many users to give at most.
+    #[param(minimum = 1, maximum = 1000, default = 100)]
+    limit: Option<u32>,
+    /// What the users must match, in the filter language.
+    #[param(max_length = 4096, example = "emails.verified:true")]
+    filter: Option<String>,
+}
+
+/// The stretch of a walk over users that a request wants.
+pub(super) struct UserWalk(pub(super) List);
+
+impl UserWalk {
+    fn parse(query: &str) -> Result<Self, Error> {
+        let mut list = List { filter: None, place: Place::ById { after: None }, limit: 100 };
+        for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+            match &*name {
+                "after" => {
+                    let refused =
+                        |_| Error::BadRequest("after must be `next` of an answer before.".to_owned());
+                    list.place = Place::ById { after: Some(value.parse().map_err(refused)?) };
+                }
+                "limit" => list.limit = within("limit", &value, 1000)?,
+                "filter" => list.filter = filter(&value)?,
+                _ => {}
+            }
+        }
+        Ok(Self(list))
+    }
+}
+
+impl FromRequestParts<Arc<App>> for UserWalk {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Error> {
+        Self::parse(parts.uri.query().unwrap_or_default())
+    }
+}
+
+impl IntoParams for UserWalk {
+    fn into_params(
+        place: impl Fn() -> Option<utoipa::openapi::path::ParameterIn>,
+    ) -> Vec<utoipa::openapi::path::Parameter> {
+        UserWalkParameters::into_params(place)
+    }
+}
+
+/// A number of the query that must be from 1 to `most`.
+pub(super) fn within(name: &str, value: &str, most: u32) -> Result<u32, Error> {
     match value.parse() {
         Ok(number) if (1..=most).contains(&number) => Ok(number),
         _ => Err(Error::BadRequest(format!("{name} must be a whole number from 1 to {most}."))),
@@ -469,7 +607,7 @@ impl<Key: Sort> FromRequestParts<Arc<App>> for Listed<Key> {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Error> {
-        Self::parse(parts.uri.query().unwrap_or_default())
+        Self::parse(parts.uri.query().unwrap_or_default(), no_filter)
     }
 }
 
@@ -489,10 +627,12 @@ mod tests {
 
     #[test]
     fn a_list_begins_at_page_one_with_the_ten_newest() {
+        let place = |sort, descending, offset| Place::Sorted { sort, descending, offset };
         let list = UserList::parse("").unwrap().list();
-        assert_eq!(list, List { sort: SortKey::CreationTime, descending: true, offset: 0, limit: 10 });
-        let list = UserList::parse("page=3&size=20&sort=last_updated:1").unwrap().list();
-        assert_eq!(list, List { sort: SortKey::LastUpdated, descending: false, offset: 40, limit: 20 });
+        assert_eq!((list.place, list.limit), (place(SortKey::CreationTime, true, 0), 10));
+        let list = UserList::parse("page=3&size=20&sort=last_updated:1&filter=").unwrap().list();
+        assert_eq!((list.place, list.limit), (place(SortKey::LastUpdated, false, 40), 20));
+        assert_eq!(list.filter, None);
     }
 
     #[test]
@@ -511,7 +651,7 @@ mod tests {
             "sort=creation_time:2",
             "sort=nothing:1",
             "sort=:1",
-            "filter=x",
+            "filter=(",
         ] {
             assert!(matches!(UserList::parse(wrong), Err(Error::BadRequest(_))), "{wrong}");
         }

@@ -6,11 +6,11 @@ use axum::extract::State;
 use axum::http::header::LOCATION;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::extract::{
-    Body, Caller, GroupList, GroupPath, GroupsRead, GroupsWrite, MembershipList, UserGroupPath, UserList,
+    Body, Caller, GroupList, GroupPath, GroupsRead, GroupsWrite, MemberList, MembershipList, UserGroupPath,
     UserPath, UsersRead,
 };
 use super::page;
@@ -19,12 +19,6 @@ use crate::app::App;
 use crate::directory::group::{Group, GroupPatch, Membership, NewGroup, Wanted};
 use crate::directory::user::User;
 use crate::error::Error;
-
-/// A group or a membership as an answer.
-fn document(value: &impl Serialize) -> Result<Document, Error> {
-    let json = serde_json::to_vec(value).map_err(|error| Error::Internal(error.to_string()))?;
-    Ok(Document(json.into()))
-}
 
 /// List groups
 ///
@@ -42,8 +36,8 @@ pub(super) async fn list(
     caller: Caller<GroupsRead>,
     wanted: GroupList,
 ) -> Result<Response, Error> {
-    let page = app.groups(&caller.origin.tenant, wanted.list()).await?;
-    page::answer(&wanted, &page, &page.documents)
+    let page = app.groups(&caller.origin.tenant, wanted.sorted()).await?;
+    page::answer(&wanted, page, Ok).await
 }
 
 /// What a group is made from.
@@ -91,7 +85,7 @@ pub(super) async fn create(
     let group = app.create_group(&caller.origin, body.fields()?.new_group()).await?;
     let location = format!("/api/groups/{}", group.group_id);
     let location = HeaderValue::try_from(location).expect("an id fits into a header");
-    Ok((StatusCode::CREATED, [(LOCATION, location)], document(&group)?).into_response())
+    Ok((StatusCode::CREATED, [(LOCATION, location)], Document::of(&group)?).into_response())
 }
 
 /// Find a group
@@ -108,7 +102,7 @@ pub(super) async fn find(
     caller: Caller<GroupsRead>,
     path: GroupPath,
 ) -> Result<Document, Error> {
-    document(&app.group(&caller.origin.tenant, path.group_id).await?)
+    Document::of(&app.group(&caller.origin.tenant, path.group_id).await?)
 }
 
 /// What is to change of a group; a field that is not named stays.
@@ -160,7 +154,7 @@ pub(super) async fn patch(
     let changed = app.change_group(&caller.origin, path.group_id, |group, ctx| {
         Ok(group.patch(&body.fields()?.patch(), ctx)?)
     });
-    document(&changed.await?)
+    Document::of(&changed.await?)
 }
 
 /// Delete a group
@@ -200,8 +194,8 @@ pub(super) async fn list_of_user(
     path: UserPath,
     wanted: MembershipList,
 ) -> Result<Response, Error> {
-    let page = app.memberships(&caller.origin.tenant, path.user_id, wanted.list()).await?;
-    page::answer(&wanted, &page, &page.documents)
+    let page = app.memberships(&caller.origin.tenant, path.user_id, wanted.sorted()).await?;
+    page::answer(&wanted, page, Ok).await
 }
 
 /// Find a group of a user
@@ -218,7 +212,7 @@ pub(super) async fn find_of_user(
     caller: Caller<GroupsRead>,
     path: UserGroupPath,
 ) -> Result<Document, Error> {
-    document(&app.membership(&caller.origin.tenant, path.user_id, path.group_id).await?)
+    Document::of(&app.membership(&caller.origin.tenant, path.user_id, path.group_id).await?)
 }
 
 /// Assign a user to a group
@@ -237,7 +231,7 @@ pub(super) async fn assign(
     caller: Caller<GroupsWrite>,
     path: UserGroupPath,
 ) -> Result<Document, Error> {
-    document(&app.assign(&caller.origin, path.user_id, path.group_id).await?)
+    Document::of(&app.assign(&caller.origin, path.user_id, path.group_id).await?)
 }
 
 /// Remove a user from a group
@@ -266,15 +260,15 @@ pub(super) async fn remove(
     path = "/api/users/groups/{group_id}/assigned",
     operation_id = "getAllGroupAssignedUsers",
     tag = "users",
-    params(GroupPath, UserList),
+    params(GroupPath, MemberList),
     responses((status = OK, description = "A page of users", body = [User], headers(("x-pagination" = String, description = "JSON: page_size, current_page, total_count, has_previous, has_next"))))
 )]
 pub(super) async fn list_users(
     State(app): State<Arc<App>>,
     caller: Caller<UsersRead>,
     path: GroupPath,
-    wanted: UserList,
+    wanted: MemberList,
 ) -> Result<Response, Error> {
-    let page = app.members(&caller.origin.tenant, path.group_id, wanted.list()).await?;
-    page::answer(&wanted, &page, &summaries(&page)?)
+    let page = app.members(&caller.origin.tenant, path.group_id, wanted.sorted()).await?;
+    page::answer(&wanted, page, |documents| summaries(&documents)).await
 }

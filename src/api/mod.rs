@@ -3,11 +3,13 @@
 mod answer;
 mod data;
 mod emails;
+mod events;
 mod extract;
 mod groups;
 mod health;
 mod openapi;
 mod page;
+mod passwords;
 mod phones;
 mod problem;
 mod usernames;
@@ -25,7 +27,6 @@ use crate::app::App;
 use crate::error::Error;
 
 pub use answer::RemoteAddress;
-pub use extract::MAX_BODY_BYTES;
 pub use openapi::document as openapi_document;
 
 use extract::Guarded;
@@ -77,6 +78,15 @@ fn operations() -> OpenApiRouter<Arc<App>> {
         .routes(guarded!(data::patch_private))
         .routes(guarded!(data::find_public))
         .routes(guarded!(data::patch_public))
+        .routes(guarded!(users::walk))
+        .routes(guarded!(events::list))
+        .routes(guarded!(events::history))
+        .routes(guarded!(passwords::set))
+        .routes(guarded!(passwords::remove))
+        .routes(guarded!(passwords::require_reset))
+        .routes(guarded!(passwords::require_no_reset))
+        .routes(guarded!(passwords::change))
+        .routes(guarded!(passwords::start_reset))
         .routes(guarded!(groups::list))
         .routes(guarded!(groups::create))
         .routes(guarded!(groups::find))

@@ -12,15 +12,18 @@ use utoipa::PartialSchema;
 use utoipa::openapi::path::PathItem;
 use utoipa::openapi::security::SecurityRequirement;
 
+use super::events::EventAnswer;
 use super::extract::MAX_BODY_BYTES;
+use super::passwords::ResetPasswordResponse;
 use super::problem::{CONTENT_TYPE_PROBLEM, Problem};
 use crate::directory::api_key::Scope;
 use crate::directory::event::{Actor, Context, Origin};
 use crate::directory::group::{Group, Membership, NewGroup};
+use crate::directory::password::{DEFAULT_RESET_EXPIRY, PasswordHash};
 use crate::directory::user::{NewUser, User};
 use crate::error::{Error, InvalidFields, Missing, Refusal};
 use crate::id::{RequestId, SeededRandom, TenantId};
-use crate::secret::PlainKey;
+use crate::secret::{PlainKey, PlainToken};
 use crate::time::Timestamp;
 
 const KEY_SCHEME: &str = "ApiKey";
@@ -63,6 +66,7 @@ fn complete(generated: utoipa::openapi::OpenApi) -> Value {
     document["tags"] = json!([
         {"name": "users", "description": "Users and their addresses."},
         {"name": "groups", "description": "Groups of users."},
+        {"name": "events", "description": "What happened: the project's own surface."},
         {"name": "server", "description": "The server itself; no key needed."},
     ]);
     let examples = Examples::make();
@@ -71,6 +75,17 @@ fn complete(generated: utoipa::openapi::OpenApi) -> Value {
         KEY_SCHEME: {"type": "apiKey", "in": "header", "name": "X-API-KEY", "description": "An API key; `API-Key` is a second name of the header. The scope named is the smallest that will do: `users:write` includes `emails:verify`, and `admin` includes all."},
     });
     components["schemas"]["Problem"] = serde_json::to_value(Problem::schema()).expect("a schema is JSON");
+    components["schemas"]["Problem"]["properties"]["errors"] = json!({
+        "description": "With 422 only: messages by field for `#validation-error`, a list for `#identity-validation-error`.",
+        "oneOf": [
+            {"type": "object", "additionalProperties": {"type": "array", "items": {"type": "string"}}},
+            {"type": "array", "items": {
+                "type": "object",
+                "required": ["code", "description"],
+                "properties": {"code": {"type": "string"}, "description": {"type": "string"}},
+            }},
+        ],
+    });
     components["schemas"]["UserSummary"] = summary_schema(&components["schemas"]["User"]);
     components["responses"] = examples.problem_responses();
     for (path, item) in document["paths"].as_object_mut().into_iter().flatten() {
@@ -105,6 +120,9 @@ fn complete_operation(path: &str, operation: &mut Value, examples: &Examples) {
         .is_some_and(|all| all.iter().any(|parameter| parameter["in"] == "query"));
     let id = operation["operationId"].as_str().unwrap_or_default().to_owned();
     let mut problems = vec!["405", "500", "503"];
+    if id == "changePassword" {
+        problems.push("429");
+    }
     if guarded {
         problems.extend(["401", "403"]);
     }
@@ -118,6 +136,9 @@ fn complete_operation(path: &str, operation: &mut Value, examples: &Examples) {
         problems.extend(["408", "413", "415", "422"]);
     }
     let request_id = json!({"description": "The id of the request, as in the server's log.", "schema": {"type": "string", "pattern": "^[0-9a-f]{32}$"}});
+    if let Some(location) = operation.pointer_mut("/responses/201/headers/location") {
+        location["example"] = json!(if id == "createGroup" { &examples.group_path } else { &examples.path });
+    }
     let Some(responses) = operation["responses"].as_object_mut() else { return };
     for (_, response) in responses.iter_mut() {
         response["headers"]["x-request-id"] = request_id.clone();
@@ -126,6 +147,16 @@ fn complete_operation(path: &str, operation: &mut Value, examples: &Examples) {
         {
             if let Some(example) = examples.answer(&id) {
                 content["example"] = example;
+            }
+            if id == "walkUsers" {
+                content["schema"] = json!({
+                    "type": "object",
+                    "required": ["users", "next"],
+                    "properties": {
+                        "users": {"type": "array", "items": {"$ref": "#/components/schemas/UserSummary"}},
+                        "next": {"type": ["string", "null"], "description": "What to give as `after` for those that follow; `null` at the end."},
+                    },
+                });
             }
             if content["schema"]["items"]["$ref"] == "#/components/schemas/User" {
                 content["schema"]["items"] = json!({"$ref": "#/components/schemas/UserSummary"});
@@ -147,9 +178,16 @@ fn complete_operation(path: &str, operation: &mut Value, examples: &Examples) {
 struct Examples {
     created: Value,
     verified: Value,
+    with_password: Value,
+    reset: Value,
     summary: Value,
     group: Value,
     membership: Value,
+    event: Value,
+    /// The path of the user.
+    path: String,
+    /// The path of the group.
+    group_path: String,
     request_id: RequestId,
 }
 
@@ -181,10 +219,18 @@ impl Examples {
         let read = |document: Vec<u8>| serde_json::from_slice(&document).expect("a document is JSON");
         let created = read(user.to_document());
         let email = user.emails[0].id;
-        user.verify_email(email, &ctx).expect("the example has this email");
+        let event = user.verify_email(email, &ctx).expect("the example has this email").remove(0);
+        let event = serde_json::to_value(EventAnswer::new(1, event)).expect("an event is JSON");
         let verified = read(user.to_document());
-        let id = user.user_id;
-        let summary = serde_json::to_value(user.to_summary()).expect("a user is JSON");
+        let mut owner = user.clone();
+        owner.set_password(PasswordHash::from_stored(String::new()), false, &ctx);
+        let with_password = read(owner.to_document());
+        let reset = ResetPasswordResponse {
+            link: format!("https://users.example.com/reset/{}", PlainToken::new(&random).reveal()),
+            expires_at: ctx.now.after(DEFAULT_RESET_EXPIRY).0,
+            email_sent: false,
+        };
+        let reset = serde_json::to_value(reset).expect("texts and numbers are JSON");
         let new = NewGroup {
             name: Some("Administrators".to_owned()),
             description: Some("Those who may change everything".to_owned()),
@@ -193,13 +239,28 @@ impl Examples {
         let (group, _) = Group::create(new, &ctx).expect("the example's fields are well-formed");
         let membership = Membership {
             group_id: group.group_id,
-            user_id: id,
+            user_id: user.user_id,
             creation_time: ctx.now,
             group_name: group.name.clone(),
         };
+        let group_path = format!("/api/groups/{}", group.group_id);
         let group = serde_json::to_value(group).expect("a group is JSON");
         let membership = serde_json::to_value(membership).expect("a membership is JSON");
-        Self { created, verified, summary, group, membership, request_id }
+        let path = format!("/api/users/{}", user.user_id);
+        let summary = serde_json::to_value(user.to_summary()).expect("a user is JSON");
+        Self {
+            created,
+            verified,
+            with_password,
+            reset,
+            summary,
+            group,
+            membership,
+            event,
+            path,
+            group_path,
+            request_id,
+        }
     }
 
     /// The answer of an operation.
@@ -231,17 +292,31 @@ impl Examples {
             "removeEmail" => with("emails", json!([])),
             "removePhone" => with("phone_numbers", json!([])),
             "removeUsername" => with("username", Value::Null),
+            "setPassword" | "changePassword" | "removePasswordResetRequired" => self.with_password.clone(),
+            "setPasswordResetRequired" => {
+                let mut user = self.with_password.clone();
+                user["force_password_reset"] = json!(true);
+                user
+            }
+            "resetPassword" => self.reset.clone(),
             "getPublicData" | "patchPublicData" => json!({"public_data": {"send_emails": true}}),
             "getPrivateData" | "patchPrivateData" => {
                 json!({"private_data": {"subscription_plan": "premium"}})
             }
+            "walkUsers" => json!({"users": [self.summary], "next": Value::Null}),
+            "listEvents" => json!({"events": [self.event], "next": "1"}),
+            "emailHistory" => json!({"history": [{
+                "time": self.event["time"], "verified": true, "method": "admin_api", "actor": self.event["actor"],
+                "request_id": self.event["request_id"], "reason": Value::Null, "event_id": self.event["id"],
+            }]}),
             _ => return None,
         })
     }
 
     /// Every problem, by status.
     fn problem_responses(&self) -> Value {
-        let path = format!("/api/users/{}", self.verified["user_id"].as_str().unwrap_or_default());
+        let email =
+            format!("{}/emails/{}", self.path, self.verified["emails"][0]["id"].as_str().unwrap_or_default());
         let wrong_address = Error::from(InvalidFields::one(
             "email",
             "An email address has an @ between its name and its domain.",
@@ -271,7 +346,12 @@ impl Examples {
             (
                 "422",
                 "A field is of the wrong form (`#validation-error`), or a rule of the directory refuses (`#identity-validation-error`).",
-                vec![wrong_address, Error::Refused(Refusal::DuplicateEmail)],
+                vec![wrong_address, Refusal::DuplicateEmail.into()],
+            ),
+            (
+                "429",
+                "Too many wrong passwords were tried for this user.",
+                vec![Error::TooManyRequests { retry_after: 1_800 }],
             ),
             ("500", "The server failed; its log has the reason.", vec![Error::Internal(String::new())]),
             ("503", "The store is away for the moment.", vec![Error::Unavailable(String::new())]),
@@ -280,7 +360,11 @@ impl Examples {
                 .iter()
                 .enumerate()
                 .map(|(number, error)| {
-                    let problem = Problem::new(error, &path, self.request_id);
+                    let instance = match error {
+                        Error::NotFound(Missing::Email) => &email,
+                        _ => &self.path,
+                    };
+                    let problem = Problem::new(error, instance, self.request_id);
                     (format!("example{}", number + 1), json!({"value": problem}))
                 })
                 .collect();
@@ -289,7 +373,15 @@ impl Examples {
                 "headers": {"x-request-id": {"description": "The id of the request, as in `traceId`.", "schema": {"type": "string"}}},
                 "content": {CONTENT_TYPE_PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": examples}},
             });
-            if status == "503" {
+            let said = match status {
+                "401" => Some(("www-authenticate", "ApiKey header=\"X-API-KEY\"")),
+                "405" => Some(("allow", "GET,HEAD,POST")),
+                _ => None,
+            };
+            if let Some((header, example)) = said {
+                response["headers"][header] = json!({"schema": {"type": "string"}, "example": example});
+            }
+            if matches!(status, "429" | "503") {
                 response["headers"]["retry-after"] = json!({"description": "After how many seconds to try again.", "schema": {"type": "integer"}});
             }
             responses.insert(status.to_owned(), response);

@@ -12,21 +12,27 @@ use crate::store::Page;
 
 const PAGINATION_HEADER: HeaderName = HeaderName::from_static("x-pagination");
 
-/// The rows of a page, with the header.
-pub(super) fn answer<Key, T, R: Serialize>(
+/// What `rows` makes of the page, with the header.
+pub(super) async fn answer<Key, T: Send + 'static, R: Serialize>(
     wanted: &Listed<Key>,
-    page: &Page<T>,
-    rows: &[R],
+    page: Page<T>,
+    rows: impl FnOnce(Vec<T>) -> Result<Vec<R>, Error> + Send + 'static,
 ) -> Result<Response, Error> {
-    let body = serde_json::to_vec(rows).map_err(|error| Error::Internal(error.to_string()))?;
-    let pagination = json!({
+    let mut pagination = json!({
         "page_size": wanted.size,
         "current_page": wanted.page,
         "total_count": page.total,
         "has_previous": wanted.page > 1,
         "has_next": page.has_next,
     });
+    if page.total_is_estimate {
+        pagination["total_count_is_estimate"] = json!(true);
+    }
     let pagination =
         HeaderValue::try_from(pagination.to_string()).map_err(|error| Error::Internal(error.to_string()))?;
-    Ok(([(PAGINATION_HEADER, pagination)], Document(body.into())).into_response())
+    // Elsewhere: a thousand users of many kilobytes would hold up all that this thread serves.
+    let rows = tokio::task::spawn_blocking(move || Document::of(&rows(page.documents)?))
+        .await
+        .map_err(|error| Error::Internal(error.to_string()))??;
+    Ok(([(PAGINATION_HEADER, pagination)], rows).into_response())
 }

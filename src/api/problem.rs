@@ -57,6 +57,7 @@ fn status(error: &Error) -> StatusCode {
         Error::Invalid(_) | Error::Refused(_) => StatusCode::UNPROCESSABLE_ENTITY,
         Error::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
         Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        Error::TooManyRequests { .. } => StatusCode::TOO_MANY_REQUESTS,
     }
 }
 
@@ -85,11 +86,17 @@ fn detail(error: &Error) -> String {
             "The membership was not found: the user is not in this group.".into()
         }
         Error::Invalid(_) => "Some fields are missing or of the wrong form; errors names them.".into(),
-        Error::Refused(refusal) => refusal.description().into(),
+        Error::Refused(refusals) => {
+            refusals.iter().map(|refusal| refusal.description()).collect::<Vec<_>>().join(" ")
+        }
         Error::Unavailable(_) => {
-            "The store is unavailable. Nothing was changed; try again in a moment.".into()
+            "The store is unavailable. If this was a change, look whether it was made; try again in a moment."
+                .into()
         }
         Error::Internal(_) => "The server failed. Its log has the reason under this traceId.".into(),
+        Error::TooManyRequests { retry_after } => {
+            format!("This was tried too often. Try again in {retry_after} seconds.")
+        }
     }
 }
 
@@ -103,8 +110,11 @@ fn errors(error: &Error) -> Option<Value> {
             }
             Some(Value::Object(errors))
         }
-        Error::Refused(refusal) => {
-            Some(json!([{"code": refusal.to_string(), "description": refusal.description()}]))
+        Error::Refused(refusals) => {
+            let told = refusals
+                .iter()
+                .map(|refusal| json!({"code": refusal.to_string(), "description": refusal.description()}));
+            Some(told.collect())
         }
         _ => None,
     }
@@ -165,6 +175,9 @@ pub(super) fn render(error: Option<&Error>, response: Response, instance: &str, 
         }
         Error::Unavailable(_) => {
             parts.headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
+        }
+        Error::TooManyRequests { retry_after } => {
+            parts.headers.insert(RETRY_AFTER, HeaderValue::from(*retry_after));
         }
         _ => {}
     }

@@ -7,19 +7,29 @@ use axum::http::header::{CONTENT_TYPE, LOCATION};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
-use super::extract::{Body, Caller, OptionalBody, UserList, UserPath, UsersRead, UsersWrite};
+use super::extract::{Body, Caller, OptionalBody, UserList, UserPath, UserWalk, UsersRead, UsersWrite};
 use super::page;
+use super::passwords::{PasswordAlgorithms, policy};
 use crate::app::App;
+use crate::directory::api_key::Scope;
+use crate::directory::password::{Given, NewPassword, Password};
 use crate::directory::user::{NewUser, Summary, User};
-use crate::error::{Error, InvalidFields};
-use crate::store::Page;
+use crate::error::Error;
 
 /// A user's document as an answer.
 pub(super) struct Document(pub(super) Bytes);
+
+impl Document {
+    /// The document of a value that was made for an answer.
+    pub(super) fn of(value: &impl Serialize) -> Result<Self, Error> {
+        let json = serde_json::to_vec(value).map_err(|error| Error::Internal(error.to_string()))?;
+        Ok(Self(json.into()))
+    }
+}
 
 impl IntoResponse for Document {
     fn into_response(self) -> Response {
@@ -45,18 +55,42 @@ pub(super) async fn list(
     wanted: UserList,
 ) -> Result<Response, Error> {
     let page = app.users(&caller.origin.tenant, wanted.list()).await?;
-    page::answer(&wanted, &page, &summaries(&page)?)
+    page::answer(&wanted.page, page, |documents| summaries(&documents)).await
 }
 
-/// The rows of a page of users.
-pub(super) fn summaries(page: &Page) -> Result<Vec<Summary>, Error> {
-    page.documents.iter().map(|document| Ok(User::from_document(document)?.to_summary())).collect()
+/// The rows of a list of users.
+pub(super) fn summaries(documents: &[Bytes]) -> Result<Vec<Summary>, Error> {
+    documents.iter().map(|document| Ok(User::from_document(document)?.to_summary())).collect()
+}
+
+/// Walk over users
+///
+/// Users in the order of their ids, as rows of a list. A walk does not slow down with its length,
+/// and meets every user once who is there all the while.
+#[utoipa::path(
+    get,
+    path = "/v1/users",
+    operation_id = "walkUsers",
+    tag = "users",
+    params(UserWalk),
+    responses((status = OK, description = "Some users", body = Object))
+)]
+pub(super) async fn walk(
+    State(app): State<Arc<App>>,
+    caller: Caller<UsersRead>,
+    UserWalk(wanted): UserWalk,
+) -> Result<Document, Error> {
+    let page = app.users(&caller.origin.tenant, wanted).await?;
+    let written = tokio::task::spawn_blocking(move || {
+        let last = page.documents.last().filter(|_| page.has_next);
+        let next = last.map(|document| Ok::<_, Error>(User::from_document(document)?.user_id)).transpose()?;
+        Document::of(&json!({"users": summaries(&page.documents)?, "next": next}))
+    });
+    written.await.map_err(|error| Error::Internal(error.to_string()))?
 }
 
 /// What a user is made from.
 #[derive(Deserialize, ToSchema)]
-#[serde(default)]
-#[derive(Default)]
 pub(super) struct CreateUserRequest {
     /// The name to sign in with.
     #[schema(example = "username")]
@@ -71,13 +105,19 @@ pub(super) struct CreateUserRequest {
     phone_number: Option<String>,
     /// Whether that number is known to be the user's.
     phone_number_verified: Option<bool>,
-    /// Refused: this version keeps no passwords yet.
-    password: Option<String>,
-    /// Refused: this version keeps no passwords yet.
-    password_hash: Option<String>,
-    /// Refused: this version keeps no passwords yet.
+    /// The password, at most 1,024 characters. The scope `passwords:write` is needed, too.
+    #[schema(value_type = Option<String>, format = Password)]
+    password: Option<Password>,
+    /// A hash of the password from elsewhere, in place of it. The scope `passwords:write` is needed,
+    /// too.
+    #[schema(value_type = Option<String>)]
+    password_hash: Option<Password>,
+    /// How the hash was made.
+    #[schema(value_type = Option<PasswordAlgorithms>)]
     password_hash_algorithm: Option<String>,
-    /// Refused: this version keeps no passwords yet.
+    /// Whether the user must set another password at the next sign-in; true where one is given and
+    /// nothing is said.
+    #[schema(default = true)]
     is_temporary_password: Option<bool>,
     /// The claim `name`.
     #[schema(example = "John Doe")]
@@ -94,30 +134,49 @@ pub(super) struct CreateUserRequest {
     nickname: Option<String>,
     /// The claim `picture`: an http or https URL.
     picture: Option<String>,
-    /// Refused: this version keeps no passwords yet.
+    /// Takes a password that is not what the policy wants.
     skip_password_policy_checks: Option<bool>,
     /// Accepted without effect: there are no restrictions yet.
+    #[expect(dead_code, reason = "there are no restrictions yet")]
     skip_identifier_restriction_checks: Option<bool>,
     /// Makes a user without any identifier possible.
     skip_conformance_checks: Option<bool>,
 }
 
 impl CreateUserRequest {
-    fn new_user(&self) -> Result<NewUser, InvalidFields> {
-        let password_fields = [
-            ("password", self.password.is_some()),
-            ("password_hash", self.password_hash.is_some()),
-            ("password_hash_algorithm", self.password_hash_algorithm.is_some()),
-            ("is_temporary_password", self.is_temporary_password.is_some()),
-            ("skip_password_policy_checks", self.skip_password_policy_checks.is_some()),
-        ];
-        let refused = password_fields.into_iter().filter(|(_, given)| *given);
-        let refused: Vec<_> = refused
-            .map(|(field, _)| (field.to_owned(), "Passwords are not supported yet.".to_owned()))
-            .collect();
-        if !refused.is_empty() {
-            return Err(InvalidFields(refused));
+    fn given_password(&self) -> Given<'_> {
+        Given {
+            prefix: "",
+            password: self.password.as_ref(),
+            hash: self.password_hash.as_ref(),
+            algorithm: self.password_hash_algorithm.as_deref(),
         }
+    }
+
+    /// The password of the new user, hashed once it is known that all else is in order.
+    async fn new_password(
+        &self,
+        app: &App,
+        caller: &Caller<UsersWrite>,
+        new: &NewUser,
+    ) -> Result<Option<NewPassword>, Error> {
+        let given = self.given_password();
+        if given.is_any() {
+            caller.must_hold(Scope::PasswordsWrite)?;
+        }
+        let wanted = match given.wanted(&policy(self.skip_password_policy_checks)) {
+            Ok(None) => return Ok(None),
+            Ok(Some(wanted)) => app.check_new(&caller.origin, new).map(|()| wanted),
+            Err(error) => Err(match app.check_new(&caller.origin, new) {
+                Ok(()) => error,
+                Err(other) => other.and(error),
+            }),
+        };
+        let hash = app.hash_password(wanted?).await?;
+        Ok(Some(NewPassword { hash, is_temporary: self.is_temporary_password.unwrap_or(true) }))
+    }
+
+    fn new_user(&self) -> NewUser {
         let claims = [
             ("name", &self.name),
             ("given_name", &self.given_name),
@@ -129,21 +188,23 @@ impl CreateUserRequest {
         let given = claims
             .into_iter()
             .filter_map(|(name, value)| Some((name.to_owned(), Value::String(value.clone()?))));
-        Ok(NewUser {
+        NewUser {
             username: self.username.clone(),
             email: self.email.clone(),
             email_verified: self.email_verified.unwrap_or(false),
             phone_number: self.phone_number.clone(),
             phone_number_verified: self.phone_number_verified.unwrap_or(false),
+            password: None,
             claims: given.collect::<Map<_, _>>(),
             skip_conformance_checks: self.skip_conformance_checks.unwrap_or(false),
-        })
+        }
     }
 }
 
 /// Create a user
 ///
-/// Makes a user from an email, a phone number or a username, at least one of them.
+/// Makes a user from an email, a phone number or a username, at least one of them. With a password
+/// or a hash of one, the scope `passwords:write` is needed, too.
 #[utoipa::path(
     post,
     path = "/api/users",
@@ -157,7 +218,10 @@ pub(super) async fn create(
     caller: Caller<UsersWrite>,
     body: Body<CreateUserRequest>,
 ) -> Result<Response, Error> {
-    let (user_id, document) = app.create(&caller.origin, body.fields()?.new_user()?).await?;
+    let request = body.fields()?;
+    let mut new = request.new_user();
+    new.password = request.new_password(&app, &caller, &new).await?;
+    let (user_id, document) = app.create(&caller.origin, new).await?;
     let location = HeaderValue::try_from(format!("/api/users/{user_id}")).expect("an id fits into a header");
     Ok((StatusCode::CREATED, [(LOCATION, location)], Document(document)).into_response())
 }

@@ -6,7 +6,8 @@ use crate::directory::group::{Group, Membership, NewGroup};
 use crate::error::{Error, Missing};
 use crate::id::{GroupId, TenantId, UserId};
 use crate::store::{
-    GroupChange, GroupKept, GroupSortKey, KeepError, List, MembershipChange, MembershipSortKey, Page, Version,
+    GroupChange, GroupKept, GroupSortKey, KeepError, MembershipChange, MembershipSortKey, Page, Sorted,
+    Version,
 };
 
 impl App {
@@ -22,7 +23,7 @@ impl App {
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn groups(&self, tenant: &TenantId, list: List<GroupSortKey>) -> Result<Page<Group>, Error> {
+    pub async fn groups(&self, tenant: &TenantId, list: Sorted<GroupSortKey>) -> Result<Page<Group>, Error> {
         self.store.groups(tenant, list).await
     }
 
@@ -108,7 +109,7 @@ impl App {
     ///
     /// # Errors
     /// [`Missing::Group`].
-    pub async fn members(&self, tenant: &TenantId, group_id: GroupId, list: List) -> Result<Page, Error> {
+    pub async fn members(&self, tenant: &TenantId, group_id: GroupId, list: Sorted) -> Result<Page, Error> {
         self.store.members(tenant, group_id, list).await?.ok_or(Error::NotFound(Missing::Group))
     }
 
@@ -120,7 +121,7 @@ impl App {
         &self,
         tenant: &TenantId,
         user_id: UserId,
-        list: List<MembershipSortKey>,
+        list: Sorted<MembershipSortKey>,
     ) -> Result<Page<Membership>, Error> {
         let page = self.store.memberships(tenant, user_id, list).await?;
         // Whoever is in a group is there.

@@ -1,6 +1,7 @@
 //! Whether a request's API key opens anything, and what.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -24,6 +25,9 @@ pub(super) struct Keys(RwLock<HashMap<KeyId, Known>>);
 struct Known {
     key: Arc<ApiKey>,
     until: Duration,
+    /// Whether a use of the key was looked at since then. Not at the look-up: that may have been for
+    /// somebody who knows the key's id and not its secret.
+    is_noted: Arc<AtomicBool>,
 }
 
 impl App {
@@ -32,28 +36,26 @@ impl App {
     /// # Errors
     /// [`Error::Unauthenticated`] when there is none, or it is revoked or expired.
     pub async fn authenticate(&self, presented: &PlainKey) -> Result<Arc<ApiKey>, Error> {
-        let known = self.known(presented.id());
-        let was_known = known.is_some();
-        let key = match known {
-            Some(key) => key,
+        let known = match self.known(presented.id()) {
+            Some(known) => known,
             None => self.look_up(presented.id()).await?,
         };
-        if !key.hash.matches(presented) || !key.is_valid(self.clock.now()) {
+        if !known.key.hash.matches(presented) || !known.key.is_valid(self.clock.now()) {
             return Err(Error::Unauthenticated);
         }
-        if !was_known {
-            self.note_use(&key);
+        if !known.is_noted.swap(true, Ordering::Relaxed) {
+            self.note_use(&known.key);
         }
-        Ok(key)
+        Ok(known.key)
     }
 
-    fn known(&self, id: KeyId) -> Option<Arc<ApiKey>> {
+    fn known(&self, id: KeyId) -> Option<Known> {
         let keys = self.keys.0.read().unwrap_or_else(PoisonError::into_inner);
         let known = keys.get(&id)?;
-        (self.clock.elapsed() < known.until).then(|| known.key.clone())
+        (self.clock.elapsed() < known.until).then(|| known.clone())
     }
 
-    async fn look_up(&self, id: KeyId) -> Result<Arc<ApiKey>, Error> {
+    async fn look_up(&self, id: KeyId) -> Result<Known, Error> {
         let asked_at = self.clock.elapsed();
         let key = Arc::new(self.store.key(id).await?.ok_or(Error::Unauthenticated)?);
         let mut keys = self.keys.0.write().unwrap_or_else(PoisonError::into_inner);
@@ -61,8 +63,9 @@ impl App {
             keys.retain(|_, known| asked_at < known.until);
         }
         // Counted from before the question: the answer may be that old.
-        keys.insert(id, Known { key: key.clone(), until: asked_at + BELIEVED_FOR });
-        Ok(key)
+        let known = Known { key, until: asked_at + BELIEVED_FOR, is_noted: Arc::default() };
+        keys.insert(id, known.clone());
+        Ok(known)
     }
 
     /// Notes, now and then and off the request's path, that a key was used.

@@ -14,7 +14,7 @@ use crate::directory::user::{NewUser, User};
 use crate::id::{RequestId, TenantId};
 use crate::secret::PlainKey;
 use crate::server::tls::write_private;
-use crate::store::{List, SortKey};
+use crate::store::{List, Place, SortKey};
 
 /// The file, beside the store, that the key is kept in.
 const KEY_FILE: &str = "dev-key";
@@ -68,7 +68,8 @@ async fn key(app: &App, file: &Path) -> Result<PlainKey> {
 /// The oldest user who has an email, or the sample user if there is none.
 async fn user(app: &App, key: &PlainKey) -> Result<User> {
     let tenant = TenantId::default_tenant();
-    let list = List { sort: SortKey::CreationTime, descending: false, offset: 0, limit: LOOK_AMONG };
+    let place = Place::Sorted { sort: SortKey::CreationTime, descending: false, offset: 0 };
+    let list = List { filter: None, place, limit: LOOK_AMONG };
     for document in app.users(&tenant, list).await?.documents {
         let user = User::from_document(&document)?;
         if !user.emails.is_empty() {

@@ -78,15 +78,14 @@ pub(super) async fn run(options: Options, clock: Arc<SystemClock>) -> Result<()>
         .with_context(|| format!("the address {} cannot be listened on", options.listen))?;
     let scheme = if tls.is_some() { "https" } else { "http" };
     let bound = format!("{scheme}://{}", listener.local_addr()?);
-    let app = Arc::new(App::new(store.clone(), clock, Arc::new(SystemRandom)));
+    let public = options.public_url.as_ref().map_or(bound.as_str(), url::Url::as_str).trim_end_matches('/');
+    let app = Arc::new(App::new(store.clone(), clock, Arc::new(SystemRandom)).reached_by(public));
 
     let mut greeting = format!("listening on {bound}\n");
     if let Some(files) = certificate.as_ref().filter(|_| options.tls_self_signed) {
         writeln!(greeting, "clients can trust this server by {}", files.certificate.display())?;
     }
     if options.dev {
-        let public =
-            options.public_url.as_ref().map_or(bound.as_str(), |url| url.as_str().trim_end_matches('/'));
         let trusted = certificate.as_ref().map(|files| files.certificate.as_path());
         greeting += &dev::prepare(&app, &options.store.folder()?, public, trusted).await?;
     }

@@ -50,7 +50,7 @@ pub(super) fn add<A: Address>(
 ) -> Result<Vec<Event>, Error> {
     let canonical = address.canonical();
     if list.iter().any(|other| other.canonical() == canonical) {
-        return Err(Error::Refused(A::DUPLICATE));
+        return Err(A::DUPLICATE.into());
     }
     address.set_primary(list.is_empty());
     let mut events = vec![address.event(A::EVENTS.added, user_id, ctx)];

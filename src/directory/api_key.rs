@@ -14,6 +14,10 @@ names! {
         UsersWrite = "users:write",
         /// Mark emails verified or unverified, and nothing else.
         EmailsVerify = "emails:verify",
+        /// Read the record of what happened, with the personal values in it.
+        EventsRead = "events:read",
+        /// Set, change, reset and remove passwords.
+        PasswordsWrite = "passwords:write",
         /// Read groups, and which a user is in.
         GroupsRead = "groups:read",
         /// Create, change and delete groups, and say who is in them.
@@ -91,6 +95,15 @@ mod tests {
         let writer = key(&[Scope::UsersWrite]);
         assert!(writer.allows(Scope::UsersWrite) && writer.allows(Scope::EmailsVerify));
         assert!(!writer.allows(Scope::UsersRead) && !writer.allows(Scope::Admin));
+    }
+
+    #[test]
+    fn passwords_are_written_with_their_own_scope_only() {
+        for scope in Scope::ALL {
+            let allows = matches!(scope, Scope::PasswordsWrite | Scope::Admin);
+            assert_eq!(key(&[*scope]).allows(Scope::PasswordsWrite), allows, "{scope}");
+        }
+        assert!(!key(&[Scope::PasswordsWrite]).allows(Scope::UsersWrite));
     }
 
     #[test]

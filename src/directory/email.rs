@@ -49,13 +49,8 @@ impl EmailAddress {
     /// The form in which two addresses are the same one: the local part folded, the domain as its
     /// A-labels.
     pub fn canonical(&self) -> String {
-        // What was kept under older tables of Unicode stands for itself where new ones refuse it.
+        // An address that older tables of Unicode took and new ones refuse must still have a form.
         canonicalise(&self.0).map_or_else(|_| self.0.clone(), |(local, domain)| format!("{local}@{domain}"))
-    }
-
-    /// The domain as its A-labels, lower case.
-    pub fn domain(&self) -> String {
-        canonicalise(&self.0).map_or_else(|_| String::new(), |(_, domain)| domain)
     }
 }
 
@@ -289,7 +284,6 @@ mod tests {
         let address = EmailAddress::parse("  Alice.Smith+news@EXAMPLE.com \n").unwrap();
         assert_eq!(address.as_str(), "Alice.Smith+news@EXAMPLE.com");
         assert_eq!(address.canonical(), "alice.smith+news@example.com");
-        assert_eq!(address.domain(), "example.com");
     }
 
     #[test]
@@ -387,13 +381,10 @@ mod tests {
         assert!(EmailAddress::parse(&format!("{}@example.com", "a".repeat(65))).is_err());
         assert!(EmailAddress::parse(&format!("{}@example.com", "é".repeat(33))).is_err());
         // Short as typed, too long as A-labels.
-        let label = "ü中".repeat(8);
-        let typed = format!("a@{label}.{label}.{label}.{label}.{label}");
-        assert!(typed.len() <= 254);
-        assert!(
-            EmailAddress::parse(&typed).is_ok_and(|address| address.canonical().len() <= 254)
-                || EmailAddress::parse(&typed).is_err()
-        );
+        let labels = |count: usize| vec!["ü"; count].join(".");
+        assert!(EmailAddress::parse(&format!("a@{}", labels(20))).is_ok());
+        assert!(labels(40).len() < 150);
+        assert!(EmailAddress::parse(&format!("a@{}", labels(40))).is_err());
     }
 
     #[test]

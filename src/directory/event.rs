@@ -82,6 +82,18 @@ names! {
         PhoneVerified = "user.phone.verified",
         /// A phone number is no longer known to be the user's.
         PhoneUnverified = "user.phone.unverified",
+        /// A user was given a password.
+        PasswordSet = "user.password.set",
+        /// A password was taken from a user.
+        PasswordRemoved = "user.password.removed",
+        /// A user who has shown the old password was given another one.
+        PasswordChanged = "user.password.changed",
+        /// A user must set another password at the next sign-in.
+        PasswordResetRequired = "user.password.reset_required",
+        /// A user need not set another password any more.
+        PasswordResetNotRequired = "user.password.reset_not_required",
+        /// A link to reset a password was made.
+        PasswordResetStarted = "user.password.reset_started",
         /// A user became a member of a group.
         GroupUserAdded = "user.group.added",
         /// A user is no longer a member of a group.

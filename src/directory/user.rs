@@ -1,6 +1,8 @@
 //! The user: one object, everything the directory knows of one person (semantics section 2), and
 //! how one comes to be.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -8,6 +10,7 @@ use utoipa::ToSchema;
 use super::claims::{self, Checks};
 use super::email::{Email, EmailAddress};
 use super::event::{Context, Event, EventType};
+use super::password::NewPassword;
 use super::phone::{Phone, PhoneNumber};
 use super::username::{UserName, Username};
 use crate::error::{Error, InvalidFields, Refusal};
@@ -35,7 +38,7 @@ pub enum Provider {
 
 /// Everything that is known of one user. Its JSON is the answer a client gets: what must not leave
 /// the server has no place in it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct User {
     /// The user's id.
     #[schema(value_type = String, min_length = 21, max_length = 21, pattern = "^[A-Za-z0-9_-]{21}$", example = "UOtBaOybB6dTpIJNrnkRw")]
@@ -107,6 +110,13 @@ pub struct User {
     pub last_updated: Timestamp,
 }
 
+impl fmt::Debug for User {
+    /// What is known of a person is personal: nothing that prints for debugging shows it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "User({})", self.user_id)
+    }
+}
+
 /// Where a user is known.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = UserConnection)]
@@ -155,7 +165,7 @@ pub struct Passkey {
 }
 
 /// What a new user is made from; the texts are as they came.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct NewUser {
     /// The username, if any.
     pub username: Option<String>,
@@ -167,10 +177,29 @@ pub struct NewUser {
     pub phone_number: Option<String>,
     /// Whether that number is known to be the user's.
     pub phone_number_verified: bool,
+    /// The password, if any.
+    pub password: Option<NewPassword>,
     /// Claims by name, those given only.
     pub claims: Map<String, Value>,
     /// Whether a user may be made who has no identifier at all.
     pub skip_conformance_checks: bool,
+}
+
+impl fmt::Debug for NewUser {
+    /// What is known of a person is personal: nothing that prints for debugging shows it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("NewUser(hidden)")
+    }
+}
+
+impl NewUser {
+    /// Whether a user can be made from this, without making one.
+    ///
+    /// # Errors
+    /// As [`User::create`].
+    pub fn check(&self, ctx: &Context) -> Result<(), Error> {
+        User::create(self.clone(), ctx).map(drop)
+    }
 }
 
 impl User {
@@ -202,7 +231,7 @@ impl User {
         let username = new.username.as_deref().map(UserName::parse).transpose()?;
         let identified = email.is_some() || phone_number.is_some() || username.is_some();
         if !identified && !new.skip_conformance_checks {
-            return Err(Error::Refused(Refusal::IdentifierRequired));
+            return Err(Refusal::IdentifierRequired.into());
         }
 
         let mut user = Self::empty(ctx);
@@ -214,6 +243,9 @@ impl User {
         }
         if let Some(number) = phone_number {
             events.append(&mut user.add_phone(number, new.phone_number_verified, ctx)?);
+        }
+        if let Some(NewPassword { hash, is_temporary }) = new.password {
+            events.append(&mut user.set_password(hash, is_temporary, ctx).events);
         }
         Ok((user, events))
     }

@@ -1,5 +1,7 @@
 //! Usernames: unique in a tenant whatever their case (semantics section 4).
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -11,10 +13,17 @@ use crate::id::IdentifierId;
 
 /// A name by which a user is known: 3 to 64 letters, digits, dots, underscores and hyphens. An
 /// email address or a phone number never has this shape, for want of `@` and `+`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(transparent)]
 #[schema(value_type = String, example = "username")]
 pub struct UserName(String);
+
+impl fmt::Debug for UserName {
+    /// Names are personal: nothing that prints for debugging shows one.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("UserName(hidden)")
+    }
+}
 
 impl UserName {
     /// Reads a name.
@@ -27,7 +36,7 @@ impl UserName {
         let shaped = (3..=64).contains(&folded.chars().count())
             && folded.chars().all(allowed)
             && !text.chars().any(is_unseen);
-        if shaped { Ok(Self(text.to_owned())) } else { Err(Error::Refused(Refusal::InvalidUserName)) }
+        if shaped { Ok(Self(text.to_owned())) } else { Err(Refusal::InvalidUserName.into()) }
     }
 
     /// The name as typed.

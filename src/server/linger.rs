@@ -18,18 +18,20 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 const MOST: usize = 64 * 1024 * 1024;
 
 /// A request's body whose rest is read when it is dropped.
-pub(super) struct Lingering(Option<Incoming>);
+pub(super) struct Lingering {
+    body: Option<Incoming>,
+    /// Whether the client is sending: one that waits for a go-ahead (`Expect`) gets it when the body
+    /// is first asked for, and has sent nothing before.
+    is_sending: bool,
+}
 
 impl Lingering {
-    /// Wraps a body. A client that waits for a go-ahead before it sends (`Expect`) has sent
-    /// nothing, and gets none for a rest.
+    /// Wraps a body.
     pub(super) fn around(body: Incoming, expects_go_ahead: bool) -> Body {
         if body.is_end_stream() {
             Body::empty()
-        } else if expects_go_ahead {
-            Body::new(body)
         } else {
-            Body::new(Self(Some(body)))
+            Body::new(Self { body: Some(body), is_sending: !expects_go_ahead })
         }
     }
 }
@@ -42,26 +44,29 @@ impl HttpBody for Lingering {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let Some(body) = &mut self.0 else { return Poll::Ready(None) };
+        self.is_sending = true;
+        let Some(body) = &mut self.body else { return Poll::Ready(None) };
         let frame = std::task::ready!(Pin::new(body).poll_frame(context));
         if !matches!(frame, Some(Ok(_))) {
-            self.0 = None;
+            self.body = None;
         }
         Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.as_ref().is_none_or(Incoming::is_end_stream)
+        self.body.as_ref().is_none_or(Incoming::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.0.as_ref().map_or_else(|| SizeHint::with_exact(0), Incoming::size_hint)
+        self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), Incoming::size_hint)
     }
 }
 
 impl Drop for Lingering {
     fn drop(&mut self) {
-        let Some(rest) = self.0.take().filter(|body| !body.is_end_stream()) else { return };
+        let is_sending = self.is_sending;
+        let rest = self.body.take().filter(|body| is_sending && !body.is_end_stream());
+        let Some(rest) = rest else { return };
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         runtime.spawn(tokio::time::timeout(TIMEOUT, read_and_drop(rest)));
     }

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use super::index::{Identifiers, Term, terms};
+use super::index::{Term, terms};
 use super::*;
 use crate::directory::event::{Actor, Context, EventType, Origin};
 use crate::directory::group::{GroupPatch, NewGroup, Wanted};
 use crate::directory::user::{NewUser, User};
 use crate::id::{RequestId, SeededRandom};
-use crate::secret::PlainKey;
+use crate::secret::{PlainKey, PlainToken};
 
 /// Runs every test of the contract on the stores that `$open` makes: an async function without
 /// arguments that gives a store and what must be kept alive beside it.
@@ -27,6 +27,8 @@ macro_rules! contract {
             pages_follow_the_sort_and_never_overlap
             the_total_counts_creations_and_deletions
             events_come_back_whole_in_the_order_they_were_kept
+            a_users_events_are_found_among_all_even_when_the_user_is_gone
+            memberships_are_among_a_users_events
             a_group_is_read_as_it_was_kept
             a_change_of_a_group_on_an_old_version_conflicts
             a_name_belongs_to_one_group_of_a_tenant
@@ -40,6 +42,11 @@ macro_rules! contract {
             a_key_is_found_by_its_id_until_it_is_revoked
             a_key_needs_its_tenant
             a_tenant_is_made_once
+            a_password_is_kept_with_the_change_that_sets_it
+            a_hash_gives_way_to_another_only_while_it_is_the_one_kept
+            tries_of_a_password_count_for_a_while_and_until_it_is_set
+            a_reset_token_is_found_by_its_id_until_another_one_or_a_password_ends_it
+            the_secrets_of_a_deleted_user_are_gone
             a_closed_store_refuses_changes
         }
     };
@@ -83,15 +90,7 @@ impl Maker {
 
     fn user(&self, new: NewUser) -> (User, UserChange) {
         let (mut user, events) = User::create(new, &self.context()).unwrap();
-        let change = UserChange {
-            tenant: self.origin.tenant.clone(),
-            user_id: user.user_id,
-            document: DocumentChange::Create(row(&mut user), Vec::new()),
-            identifiers: Identifiers::none().changes(Identifiers::of(&user)),
-            removed_terms: Vec::new(),
-            added_terms: terms(&user),
-            events,
-        };
+        let change = UserChange::create(&self.origin.tenant, &mut user, Vec::new(), events.into());
         (user, change)
     }
 
@@ -106,19 +105,10 @@ impl Maker {
         version: i64,
         rule: impl FnOnce(&mut User, &Context) -> Vec<Event>,
     ) -> UserChange {
-        let (before, terms_before) = (Identifiers::of(user), terms(user));
+        let before = user.clone();
         let events = rule(user, &self.context());
         user.last_updated = self.now;
-        let (removed_terms, added_terms) = index::difference(&terms_before, &terms(user));
-        UserChange {
-            tenant: self.origin.tenant.clone(),
-            user_id: user.user_id,
-            identifiers: before.changes(Identifiers::of(user)),
-            document: DocumentChange::Replace(Version(version), row(user)),
-            removed_terms,
-            added_terms,
-            events,
-        }
+        UserChange::replace(&self.origin.tenant, Version(version), &before, user, events.into())
     }
 
     fn group(&self, name: &str, is_auto_assigned: bool) -> (Group, GroupChange) {
@@ -147,23 +137,8 @@ impl Maker {
     }
 
     fn delete(&self, user: &User, version: i64) -> UserChange {
-        UserChange {
-            tenant: self.origin.tenant.clone(),
-            user_id: user.user_id,
-            document: DocumentChange::Delete(Version(version)),
-            identifiers: Identifiers::of(user).changes(Identifiers::none()),
-            removed_terms: terms(user),
-            added_terms: Vec::new(),
-            events: vec![self.context().event(EventType::UserDeleted, user.user_id, None, None)],
-        }
-    }
-}
-
-fn row(user: &mut User) -> Row {
-    Row {
-        document: user.to_document().into(),
-        creation_time: user.creation_time,
-        last_updated: user.last_updated,
+        let events = vec![self.context().event(EventType::UserDeleted, user.user_id, None, None)];
+        UserChange::delete(&self.origin.tenant, Version(version), user, events)
     }
 }
 
@@ -175,12 +150,22 @@ fn unverify(user: &mut User, ctx: &Context) -> Vec<Event> {
     user.unverify_email(user.emails[0].id, ctx).unwrap()
 }
 
+fn sorted(sort: SortKey, descending: bool, offset: u64, limit: u32) -> List {
+    List { filter: None, place: Place::Sorted { sort, descending, offset }, limit }
+}
+
 fn default() -> TenantId {
     TenantId::default_tenant()
 }
 
+const EVERYTHING: EventList = EventList { after: 0, limit: 1000, user_id: None, kind: None };
+
+async fn events(store: &dyn Store, wanted: EventList) -> Vec<(i64, Event)> {
+    store.events(&default(), wanted).await.unwrap().events
+}
+
 async fn count_events(store: &dyn Store) -> usize {
-    store.events(&default(), 0, 1000).await.unwrap().len()
+    events(store, EVERYTHING).await.len()
 }
 
 pub(crate) async fn a_user_is_read_as_it_was_kept(store: &dyn Store) {
@@ -283,9 +268,9 @@ pub(crate) async fn tenants_do_not_see_or_block_each_other(store: &dyn Store) {
     assert!(store.user(&default(), ours.user_id).await.unwrap().is_some());
     assert_eq!(store.user(&acme, ours.user_id).await.unwrap(), None);
     assert_eq!(count_events(store).await, 3);
-    let all = List { sort: SortKey::CreationTime, descending: true, offset: 0, limit: 10 };
-    assert_eq!(store.users(&acme, all).await.unwrap().documents.len(), 0);
-    assert_eq!(store.users(&default(), all).await.unwrap().documents.len(), 1);
+    let all = || sorted(SortKey::CreationTime, true, 0, 10);
+    assert_eq!(store.users(&acme, all()).await.unwrap().documents.len(), 0);
+    assert_eq!(store.users(&default(), all()).await.unwrap().documents.len(), 1);
 }
 
 pub(crate) async fn what_fails_beside_others_fails_alone(store: &dyn Store) {
@@ -309,8 +294,8 @@ pub(crate) async fn what_fails_beside_others_fails_alone(store: &dyn Store) {
             assert!(found.is_some());
         }
     }
-    let all = List { sort: SortKey::CreationTime, descending: true, offset: 0, limit: 100 };
-    assert_eq!(store.users(&default(), all).await.unwrap().total, 31);
+    let all = || sorted(SortKey::CreationTime, true, 0, 100);
+    assert_eq!(store.users(&default(), all()).await.unwrap().total, 31);
 }
 
 pub(crate) async fn pages_follow_the_sort_and_never_overlap(store: &dyn Store) {
@@ -334,7 +319,7 @@ pub(crate) async fn pages_follow_the_sort_and_never_overlap(store: &dyn Store) {
     for descending in [false, true] {
         let mut listed = Vec::new();
         for page in 0..4 {
-            let list = List { sort: SortKey::CreationTime, descending, offset: page * 7, limit: 7 };
+            let list = sorted(SortKey::CreationTime, descending, page * 7, 7);
             let page = store.users(&default(), list).await.unwrap();
             assert_eq!(page.total, 25);
             listed
@@ -347,10 +332,10 @@ pub(crate) async fn pages_follow_the_sort_and_never_overlap(store: &dyn Store) {
         }
         assert_eq!(listed, expected);
     }
-    let list = List { sort: SortKey::LastUpdated, descending: true, offset: 0, limit: 1 };
+    let list = sorted(SortKey::LastUpdated, true, 0, 1);
     let newest = &store.users(&default(), list).await.unwrap().documents[0];
     assert_eq!(User::from_document(newest).unwrap().user_id, first);
-    let beyond = List { sort: SortKey::LastUpdated, descending: true, offset: 1_000, limit: 10 };
+    let beyond = sorted(SortKey::LastUpdated, true, 1_000, 10);
     let beyond = store.users(&default(), beyond).await.unwrap();
     assert!(beyond.documents.is_empty() && !beyond.has_next);
 }
@@ -377,15 +362,86 @@ pub(crate) async fn events_come_back_whole_in_the_order_they_were_kept(store: &d
         expected.extend(change.events.clone());
         store.keep(change).await.unwrap();
     }
-    let events = store.events(&default(), 0, 1000).await.unwrap();
+    let events = events(store, EVERYTHING).await;
     assert!(events.is_sorted_by(|one, next| one.0 < next.0));
-    let half = events[1].0;
-    let rest = store.events(&default(), half, 2).await.unwrap();
-    assert_eq!(rest.as_slice(), &events[2..4]);
+    let rest =
+        store.events(&default(), EventList { after: events[1].0, limit: 2, ..EVERYTHING }).await.unwrap();
+    assert_eq!((rest.events.as_slice(), rest.next), (&events[2..4], Some(events[3].0)));
     let events: Vec<_> = events.into_iter().map(|(_, event)| event).collect();
     assert_eq!(events, expected);
     assert_eq!(events[2].personal.reason.as_deref(), Some("to see"));
     assert_eq!(events[2].personal.address.as_deref(), Some("a@example.com"));
+}
+
+pub(crate) async fn a_users_events_are_found_among_all_even_when_the_user_is_gone(store: &dyn Store) {
+    let maker = Maker::new(&default());
+    let (mut user, change) = maker.with_email("a@example.com", false);
+    store.keep(change).await.unwrap();
+    for version in 1..=5 {
+        store.keep(maker.with_email("b@example.com", false).1).await.unwrap();
+        let rule = if version % 2 == 1 { verify } else { unverify };
+        store.keep(maker.change(&mut user, version, rule)).await.unwrap();
+    }
+    let of_user = EventList { user_id: Some(user.user_id), ..EVERYTHING };
+    let expected = || async {
+        let all = events(store, EVERYTHING).await;
+        all.into_iter().filter(|(_, event)| event.user_id == Some(user.user_id)).collect::<Vec<_>>()
+    };
+    assert_eq!(events(store, of_user).await, expected().await);
+    store.keep(maker.delete(&user, 6)).await.unwrap();
+    store.keep(maker.with_email("c@example.com", false).1).await.unwrap();
+    let expected = expected().await;
+    assert_eq!(expected.len(), 8);
+    assert_eq!(events(store, of_user).await, expected);
+
+    let mut walked = Vec::new();
+    let mut after = Some(0);
+    while let Some(position) = after {
+        let page =
+            store.events(&default(), EventList { after: position, limit: 3, ..of_user }).await.unwrap();
+        walked.extend(page.events);
+        after = page.next;
+    }
+    assert_eq!(walked, expected);
+    let verified = EventList { kind: Some(EventType::EmailVerified), ..of_user };
+    assert_eq!(events(store, verified).await.len(), 3);
+    let nobody = EventList { user_id: Some(crate::id::UserId::new(&SeededRandom::new(99))), ..EVERYTHING };
+    assert_eq!(events(store, nobody).await, []);
+}
+
+pub(crate) async fn memberships_are_among_a_users_events(store: &dyn Store) {
+    let maker = Maker::new(&default());
+    let (group, change) = maker.group("a", true);
+    store.keep_group(change).await.unwrap();
+    let (mut user, mut change) = maker.with_email("a@example.com", false);
+    let joined = maker.membership(user.user_id, group.group_id, true);
+    change.events.push(joined.event.clone());
+    let DocumentChange::Create(_, groups) = &mut change.document else { unreachable!() };
+    groups.push(group.group_id);
+    store.keep(change).await.unwrap();
+    // Changes of the user are decided beside those of memberships: none is in the way of another.
+    for (version, rule) in [(1, verify as fn(&mut User, &Context) -> Vec<Event>), (2, unverify)] {
+        for joins in [false, true] {
+            let change = maker.membership(user.user_id, group.group_id, joins);
+            assert!(store.keep_membership(change).await.unwrap());
+        }
+        // Nothing happens, and nothing is recorded.
+        assert!(!store.keep_membership(joined.clone()).await.unwrap());
+        store.keep(maker.change(&mut user, version, rule)).await.unwrap();
+    }
+    store.keep_group(maker.rename(&group, 1, "b")).await.unwrap();
+    let of_user = EventList { user_id: Some(user.user_id), ..EVERYTHING };
+    let told = async || {
+        let all = events(store, EVERYTHING).await;
+        let expected: Vec<_> =
+            all.into_iter().filter(|(_, event)| event.user_id == Some(user.user_id)).collect();
+        assert_eq!(events(store, of_user).await, expected);
+        expected.len()
+    };
+    assert_eq!(told().await, 3 + 2 * 3);
+    store.keep(maker.delete(&user, 3)).await.unwrap();
+    assert_eq!(told().await, 3 + 2 * 3 + 1);
+    assert!(!store.keep_membership(joined).await.unwrap());
 }
 
 async fn group(store: &dyn Store, group: &Group) -> Option<(Version, Group)> {
@@ -403,8 +459,8 @@ pub(crate) async fn a_group_is_read_as_it_was_kept(store: &dyn Store) {
     let expected = change.events.clone();
     store.keep_group(change).await.unwrap();
     assert_eq!(group(store, &made).await, Some((Version(1), made)));
-    let events = store.events(&default(), 0, 10).await.unwrap();
-    assert_eq!(events.into_iter().map(|(_, event)| event).collect::<Vec<_>>(), expected);
+    let kept = events(store, EVERYTHING).await.into_iter().map(|(_, event)| event);
+    assert_eq!(kept.collect::<Vec<_>>(), expected);
 }
 
 pub(crate) async fn a_change_of_a_group_on_an_old_version_conflicts(store: &dyn Store) {
@@ -480,14 +536,14 @@ pub(crate) async fn a_membership_needs_its_user_and_its_group(store: &dyn Store)
     assert!(!store.keep_membership(joins.clone()).await.unwrap());
     store.keep_group(change).await.unwrap();
     assert!(!store.keep_membership(joins.clone()).await.unwrap());
-    let events = count_events(store).await;
+    let recorded = count_events(store).await;
     assert_eq!(users_assigned(store, &made).await, 0);
     store.keep(user_change).await.unwrap();
     assert!(store.keep_membership(joins).await.unwrap());
     let found = store.membership(&default(), user.user_id, made.group_id).await.unwrap().unwrap();
     assert_eq!((found.creation_time, found.group_name), (maker.now, made.name.clone()));
-    let all = store.events(&default(), 0, 100).await.unwrap();
-    assert_eq!(all.len(), events + 3);
+    let all = events(store, EVERYTHING).await;
+    assert_eq!(all.len(), recorded + 3);
     let event = &all.last().unwrap().1;
     assert_eq!((event.user_id, event.group_id), (Some(user.user_id), Some(made.group_id)));
 }
@@ -504,14 +560,14 @@ pub(crate) async fn a_new_user_joins_the_groups_that_take_every_new_user_or_is_n
     expected.sort_unstable_by_key(|group| group.group_id);
     let joined = store.auto_assigned(&default()).await.unwrap();
     assert_eq!(joined, expected.iter().map(|group| group.group_id).collect::<Vec<_>>());
-    let (mut user, mut change) = maker.with_email("a@example.com", true);
+    let (mut user, change) = maker.with_email("a@example.com", true);
+    let mut joining =
+        |joined| UserChange::create(&default(), &mut user, joined, change.events.clone().into());
     for wrong in [Vec::new(), joined[..1].to_vec()] {
-        change.document = DocumentChange::Create(row(&mut user), wrong);
-        assert!(matches!(store.keep(change.clone()).await, Err(KeepError::Conflict)));
-        assert_eq!(store.user(&default(), user.user_id).await.unwrap(), None);
+        assert!(matches!(store.keep(joining(wrong)).await, Err(KeepError::Conflict)));
+        assert_eq!(store.user(&default(), change.user_id).await.unwrap(), None);
     }
-    change.document = DocumentChange::Create(row(&mut user), joined);
-    store.keep(change).await.unwrap();
+    store.keep(joining(joined)).await.unwrap();
     for group in &expected {
         assert_eq!(users_assigned(store, group).await, 1);
     }
@@ -538,12 +594,12 @@ pub(crate) async fn what_is_deleted_leaves_no_memberships(store: &dyn Store) {
     assert_eq!((users_assigned(store, &kept).await, users_assigned(store, &deleted).await), (2, 2));
     let gone = maker.group_change(deleted.group_id, GroupKept::Delete, Vec::new());
     store.keep_group(gone).await.unwrap();
-    let all = List { sort: MembershipSortKey::CreationTime, descending: true, offset: 0, limit: 10 };
+    let all = Sorted { sort: MembershipSortKey::CreationTime, descending: true, offset: 0, limit: 10 };
     for (user, groups) in users.iter().zip([0, 1, 1]) {
         let page = store.memberships(&default(), user.user_id, all).await.unwrap();
         assert_eq!((page.total, page.documents.len() as u64), (groups, groups));
     }
-    let all = List { sort: SortKey::CreationTime, descending: true, offset: 0, limit: 10 };
+    let all = Sorted { sort: SortKey::CreationTime, descending: true, offset: 0, limit: 10 };
     assert!(store.members(&default(), deleted.group_id, all).await.unwrap().is_none());
     let members = store.members(&default(), kept.group_id, all).await.unwrap().unwrap();
     assert_eq!((members.total, members.documents.len()), (2, 2));
@@ -582,7 +638,7 @@ pub(crate) async fn pages_of_groups_follow_each_sort(store: &dyn Store) {
         for descending in [false, true] {
             let mut listed = Vec::new();
             for page in 0..2 {
-                let list = List { sort: *key, descending, offset: page * 4, limit: 4 };
+                let list = Sorted { sort: *key, descending, offset: page * 4, limit: 4 };
                 let page = store.groups(&default(), list).await.unwrap();
                 listed.extend(page.documents);
                 assert_eq!((page.total, page.has_next), (6, listed.len() < 6), "{key}");
@@ -623,7 +679,7 @@ pub(crate) async fn pages_of_members_and_memberships_follow_the_sort(store: &dyn
             let mut listed = Vec::new();
             while listed.len() < expected.len() {
                 let list =
-                    List { sort: SortKey::CreationTime, descending, offset: listed.len() as u64, limit: 5 };
+                    Sorted { sort: SortKey::CreationTime, descending, offset: listed.len() as u64, limit: 5 };
                 let page = store.members(&default(), group.group_id, list).await.unwrap().unwrap();
                 listed.extend(page.documents.iter().map(|user| User::from_document(user).unwrap().user_id));
                 assert_eq!(
@@ -638,7 +694,7 @@ pub(crate) async fn pages_of_members_and_memberships_follow_the_sort(store: &dyn
         }
     }
     for descending in [false, true] {
-        let list = List { sort: MembershipSortKey::CreationTime, descending, offset: 0, limit: 1 };
+        let list = Sorted { sort: MembershipSortKey::CreationTime, descending, offset: 0, limit: 1 };
         let page = store.memberships(&default(), made[0].1, list).await.unwrap();
         let later = many.group_id.max(few.group_id);
         assert_eq!((page.total, page.has_next), (2, true));
@@ -667,7 +723,7 @@ pub(crate) async fn groups_of_tenants_do_not_see_or_block_each_other(store: &dyn
     let gone = ours.group_change(group.group_id, GroupKept::Delete, Vec::new());
     store.keep_group(gone).await.unwrap();
     assert!(store.membership(&acme, user.user_id, group.group_id).await.unwrap().is_some());
-    let all = List { sort: GroupSortKey::Name, descending: false, offset: 0, limit: 10 };
+    let all = Sorted { sort: GroupSortKey::Name, descending: false, offset: 0, limit: 10 };
     assert_eq!(store.groups(&default(), all).await.unwrap().total, 0);
     assert_eq!(store.groups(&acme, all).await.unwrap().total, 1);
 }
@@ -724,6 +780,131 @@ pub(crate) async fn a_tenant_is_made_once(store: &dyn Store) {
     assert_eq!(tenants[0].created_at, Timestamp(1));
 }
 
+/// What a store takes for a hash; it does not look into it.
+fn hash(text: &str) -> PasswordHash {
+    PasswordHash::from_stored(text.to_owned())
+}
+
+/// A user, and the change that gives them a password.
+fn with_password(maker: &Maker, version: i64, user: &mut User, text: &str) -> UserChange {
+    let change = maker.change(user, version, |user, ctx| user.set_password(hash(text), false, ctx).events);
+    UserChange { secret: SecretChange::Set(hash(text)), ..change }
+}
+
+pub(crate) async fn a_password_is_kept_with_the_change_that_sets_it(store: &dyn Store) {
+    let maker = Maker::new(&default());
+    let (mut user, change) = maker.with_email("a@example.com", false);
+    let id = user.user_id;
+    store.keep(UserChange { secret: SecretChange::Set(hash("first")), ..change }).await.unwrap();
+    assert_eq!(store.password(&default(), id).await.unwrap(), Some(hash("first")));
+    store.keep(maker.change(&mut user, 1, verify)).await.unwrap();
+    assert_eq!(store.password(&default(), id).await.unwrap(), Some(hash("first")));
+
+    // A change that is not kept keeps no password either.
+    let late = with_password(&maker, 1, &mut user.clone(), "late");
+    assert!(matches!(store.keep(late).await, Err(KeepError::Conflict)));
+    let (_, taken) = maker.with_email("a@example.com", true);
+    let other = taken.user_id;
+    let taken = UserChange { secret: SecretChange::Set(hash("taken")), ..taken };
+    assert!(matches!(store.keep(taken).await, Err(KeepError::Taken(_))));
+    assert_eq!(store.password(&default(), id).await.unwrap(), Some(hash("first")));
+    assert_eq!(store.password(&default(), other).await.unwrap(), None);
+
+    store.keep(with_password(&maker, 2, &mut user, "second")).await.unwrap();
+    assert_eq!(store.password(&default(), id).await.unwrap(), Some(hash("second")));
+    let acme: TenantId = "acme".parse().unwrap();
+    assert_eq!(store.password(&acme, id).await.unwrap(), None);
+    let removal = maker.change(&mut user, 3, |user, ctx| user.remove_password(ctx).events);
+    store.keep(UserChange { secret: SecretChange::Remove, ..removal }).await.unwrap();
+    assert_eq!(store.password(&default(), id).await.unwrap(), None);
+}
+
+pub(crate) async fn a_hash_gives_way_to_another_only_while_it_is_the_one_kept(store: &dyn Store) {
+    let maker = Maker::new(&default());
+    let (mut user, change) = maker.with_email("a@example.com", false);
+    let id = user.user_id;
+    store.keep(change).await.unwrap();
+    store.keep(with_password(&maker, 1, &mut user, "old")).await.unwrap();
+    let kept = store.user(&default(), id).await.unwrap();
+    assert!(!store.rehash_password(&default(), id, hash("other"), hash("new")).await.unwrap());
+    assert_eq!(store.password(&default(), id).await.unwrap(), Some(hash("old")));
+    assert!(store.rehash_password(&default(), id, hash("old"), hash("new")).await.unwrap());
+    assert_eq!(store.password(&default(), id).await.unwrap(), Some(hash("new")));
+    assert_eq!(store.user(&default(), id).await.unwrap(), kept);
+}
+
+pub(crate) async fn tries_of_a_password_count_for_a_while_and_until_it_is_set(store: &dyn Store) {
+    let maker = Maker::new(&default());
+    let (mut user, change) = maker.with_email("a@example.com", false);
+    store.keep(change).await.unwrap();
+    let tried = async |user_id, now: i64| {
+        let attempt = PasswordTry { now: Timestamp(now), since: Timestamp(now - 60), most: 3 };
+        store.count_password_try(&default(), user_id, attempt).await.unwrap()
+    };
+    let id = user.user_id;
+    for now in [1_000, 1_000, 1_005] {
+        assert_eq!(tried(id, now).await, None);
+    }
+    assert_eq!(tried(id, 1_005).await, Some(Timestamp(1_000)));
+    assert_eq!(tried(id, 1_059).await, Some(Timestamp(1_000)));
+    for (now, counted) in [(1_060, true), (1_060, true), (1_064, false), (1_065, true), (1_065, false)] {
+        assert_eq!(tried(id, now).await.is_none(), counted, "{now}");
+    }
+    store.keep(with_password(&maker, 1, &mut user, "new")).await.unwrap();
+    assert_eq!(tried(id, 1_065).await, None);
+    // Nothing is counted for nobody.
+    let nobody = UserId::new(&maker.random);
+    assert!(tried(nobody, 1_065).await.is_some());
+}
+
+/// The change that makes this the token of the user.
+fn with_token(maker: &Maker, version: i64, user: &mut User, token: &PlainToken) -> UserChange {
+    let decided = user.start_password_reset(token, Timestamp(5_000), &maker.context());
+    let change = maker.change(user, version, |_, _| decided.events);
+    UserChange { secret: decided.secret, ..change }
+}
+
+pub(crate) async fn a_reset_token_is_found_by_its_id_until_another_one_or_a_password_ends_it(
+    store: &dyn Store,
+) {
+    let maker = Maker::new(&default());
+    let (mut user, change) = maker.with_email("a@example.com", false);
+    store.keep(change).await.unwrap();
+    let tokens: Vec<PlainToken> = (0..3).map(|_| PlainToken::new(&maker.random)).collect();
+    let is_kept = async |token: &PlainToken| store.reset_token(token.id()).await.unwrap().is_some();
+    store.keep(with_token(&maker, 1, &mut user, &tokens[0])).await.unwrap();
+    let found = store.reset_token(tokens[0].id()).await.unwrap().unwrap();
+    assert!(found.hash.matches_token(&tokens[0]) && !found.hash.matches_token(&tokens[1]));
+    assert_eq!(
+        (found.id, found.tenant, found.user_id, found.expires_at),
+        (tokens[0].id(), default(), user.user_id, Timestamp(5_000))
+    );
+    store.keep(with_token(&maker, 2, &mut user, &tokens[1])).await.unwrap();
+    assert!(!is_kept(&tokens[0]).await && is_kept(&tokens[1]).await);
+    // Another change leaves it, one that sets the password does not.
+    store.keep(maker.change(&mut user, 3, verify)).await.unwrap();
+    assert!(is_kept(&tokens[1]).await);
+    store.keep(with_password(&maker, 4, &mut user, "new")).await.unwrap();
+    assert!(!is_kept(&tokens[1]).await);
+    store.keep(with_token(&maker, 5, &mut user, &tokens[2])).await.unwrap();
+    let removal = maker.change(&mut user, 6, |user, ctx| user.remove_password(ctx).events);
+    store.keep(UserChange { secret: SecretChange::Remove, ..removal }).await.unwrap();
+    assert!(!is_kept(&tokens[2]).await);
+}
+
+pub(crate) async fn the_secrets_of_a_deleted_user_are_gone(store: &dyn Store) {
+    let maker = Maker::new(&default());
+    let (mut user, change) = maker.with_email("a@example.com", false);
+    let id = user.user_id;
+    store.keep(change).await.unwrap();
+    store.keep(with_password(&maker, 1, &mut user, "old")).await.unwrap();
+    let token = PlainToken::new(&maker.random);
+    store.keep(with_token(&maker, 2, &mut user, &token)).await.unwrap();
+    store.keep(maker.delete(&user, 3)).await.unwrap();
+    assert_eq!(store.password(&default(), id).await.unwrap(), None);
+    assert!(store.reset_token(token.id()).await.unwrap().is_none());
+}
+
 pub(crate) async fn a_closed_store_refuses_changes(store: &dyn Store) {
     store.ping().await.unwrap();
     store.close().await;
@@ -745,11 +926,15 @@ fn terms_follow_the_fields_of_a_user() {
     assert_eq!(
         shown,
         [
+            "*=alice",
+            "*=alice@bücher.example",
+            "*=bücher",
+            "*=example",
             "emails.domain=xn--bcher-kva.example",
             "emails.email=alice@bücher.example",
             "emails.email=alice@xn--bcher-kva.example",
             "private_data.plan.Name=gold",
-            "private_data.plan.seats=3",
+            "private_data.plan.seats#=c008000000000000",
             "private_data.plan.tags=a",
             "private_data.plan.tags=b",
         ]
@@ -757,6 +942,22 @@ fn terms_follow_the_fields_of_a_user() {
     let verified = maker.change(&mut user, 1, verify);
     assert_eq!(verified.removed_terms, []);
     assert_eq!(verified.added_terms, [Term { field: "emails.verified".into(), value: "true".to_owned() }]);
+}
+
+#[test]
+fn no_debug_print_of_a_change_shows_anything_personal() {
+    let maker = Maker::new(&default());
+    let (user, change) = maker.user(NewUser {
+        email: Some("alice@example.com".to_owned()),
+        username: Some("alice".to_owned()),
+        phone_number: Some("+4915112345".to_owned()),
+        ..NewUser::default()
+    });
+    let shown = format!("{change:?} {user:?} {:?}", terms(&user)).to_lowercase();
+    assert!(shown.contains(user.user_id.as_str().to_lowercase().as_str()));
+    for personal in ["alice", "4915112345", "contract/1", "192.0.2.1", "to see"] {
+        assert!(!shown.contains(personal), "{shown}");
+    }
 }
 
 /// The suite wants a store that nobody else uses.

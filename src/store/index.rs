@@ -2,25 +2,36 @@
 //! changes in them when the user does.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use serde_json::Value;
 
-use super::{Identifier, IdentifierChange, IdentifierKind};
+use super::{DocumentChange, Identifier, IdentifierChange, IdentifierKind, Row, UserChange, Version};
 use crate::directory::email::EmailAddress;
+use crate::directory::event::Event;
+use crate::directory::password::{Decision, SecretChange};
 use crate::directory::phone::PhoneNumber;
 use crate::directory::text::fold;
 use crate::directory::user::User;
 use crate::directory::username::UserName;
-use crate::id::IdentifierId;
+use crate::id::{GroupId, IdentifierId, TenantId};
 
 /// Longer values are not searchable, in characters.
 const MAX_VALUE_LENGTH: usize = 256;
 /// Values below this many objects are not searchable.
 const MAX_DEPTH: usize = 8;
 
+/// Behind a path, the field of the numbers that are found there: they are compared as numbers and
+/// never with texts.
+pub const NUMBERS: &str = "#";
+/// The field of what a bare word finds: whole names and addresses, and the words of each.
+pub const WORDS: &str = "*";
+/// The claims that a bare word is looked for in.
+const NAMES: [&str; 5] = ["name", "given_name", "middle_name", "family_name", "nickname"];
+
 /// One searchable value of a user: the dotted path of a field, and the value folded as searches
 /// fold theirs. `true` is a term and `false` is none; ids and times are found by columns.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Term {
     /// The dotted path.
     pub field: Cow<'static, str>,
@@ -28,9 +39,16 @@ pub struct Term {
     pub value: String,
 }
 
+impl fmt::Debug for Term {
+    /// Values are personal: only the field is shown.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Term({})", self.field)
+    }
+}
+
 /// All terms of a user, sorted, each once.
 pub fn terms(user: &User) -> Vec<Term> {
-    let mut terms = Vec::with_capacity(16);
+    let mut terms = flags(user);
     let mut add = |field: &'static str, value: String| push(&mut terms, field.into(), value);
     for email in &user.emails {
         let canonical = email.email.canonical();
@@ -42,27 +60,12 @@ pub fn terms(user: &User) -> Vec<Term> {
             add("emails.email", typed);
         }
         add("emails.email", canonical);
-        if email.verified {
-            add("emails.verified", "true".to_owned());
-        }
     }
     for phone in &user.phone_numbers {
         add("phone_numbers.phone", phone.phone.as_str().to_owned());
-        if phone.verified {
-            add("phone_numbers.verified", "true".to_owned());
-        }
     }
     if let Some(username) = &user.username {
         add("username.username", username.username.canonical());
-    }
-    for (flag, field) in [
-        (user.disabled, "disabled"),
-        (user.has_password, "has_password"),
-        (user.force_password_reset, "force_password_reset"),
-    ] {
-        if flag {
-            add(field, "true".to_owned());
-        }
     }
     for (root, object) in
         [("claims", &user.claims), ("public_data", &user.public_data), ("private_data", &user.private_data)]
@@ -71,16 +74,75 @@ pub fn terms(user: &User) -> Vec<Term> {
             push_values(&mut terms, &format!("{root}.{key}"), value, 1);
         }
     }
+    push_words(&mut terms, user);
     terms.sort_unstable();
     terms.dedup();
     terms
+}
+
+/// The terms of what is true of a user, sorted, each once.
+fn flags(user: &User) -> Vec<Term> {
+    let flags = [
+        (user.disabled, "disabled"),
+        (user.emails.iter().any(|email| email.verified), "emails.verified"),
+        (user.force_password_reset, "force_password_reset"),
+        (user.has_password, "has_password"),
+        (user.phone_numbers.iter().any(|phone| phone.verified), "phone_numbers.verified"),
+    ];
+    let set = flags.into_iter().filter(|(is_set, _)| *is_set);
+    set.map(|(_, field)| Term { field: field.into(), value: "true".to_owned() }).collect()
+}
+
+/// Whether the texts of two users, all that terms are made from but flags, are the same.
+fn have_same_texts(one: &User, other: &User) -> bool {
+    let emails = |user: &User| user.emails.iter().map(|email| email.email.clone()).collect::<Vec<_>>();
+    let phones = |user: &User| user.phone_numbers.iter().map(|phone| phone.phone.clone()).collect::<Vec<_>>();
+    let name = |user: &User| user.username.as_ref().map(|username| username.username.clone());
+    emails(one) == emails(other)
+        && phones(one) == phones(other)
+        && name(one) == name(other)
+        && one.claims == other.claims
+        && one.public_data == other.public_data
+        && one.private_data == other.private_data
+}
+
+/// Adds what a bare word finds the user by.
+fn push_words(terms: &mut Vec<Term>, user: &User) {
+    let names = NAMES.iter().filter_map(|name| user.claims.get(*name)?.as_str());
+    let addresses = user.emails.iter().map(|email| email.email.as_str());
+    let username = user.username.iter().map(|username| username.username.as_str());
+    for text in names.chain(addresses).chain(username) {
+        let whole = fold(text);
+        for word in whole.split(|character: char| !character.is_alphanumeric()) {
+            if !word.is_empty() && word.len() < whole.len() {
+                push(terms, WORDS.into(), word.to_owned());
+            }
+        }
+        push(terms, WORDS.into(), whole);
+    }
+    for phone in &user.phone_numbers {
+        push(terms, WORDS.into(), phone.phone.as_str().to_owned());
+    }
+}
+
+/// A number as a text that sorts as the numbers do: the bits of the float, with the sign turned so
+/// that negative ones come first.
+pub fn number_value(number: f64) -> String {
+    // Zero has two signs and is one number.
+    let bits = (number + 0.0).to_bits();
+    let ordered = if bits >> 63 == 1 { !bits } else { bits | 1 << 63 };
+    format!("{ordered:016x}")
 }
 
 /// Adds the terms of a value of claims or data, and of all within it.
 fn push_values(terms: &mut Vec<Term>, path: &str, value: &Value, depth: usize) {
     match value {
         Value::Bool(true) => push(terms, path.to_owned().into(), "true".to_owned()),
-        Value::Number(number) => push(terms, path.to_owned().into(), number.to_string()),
+        Value::Number(number) => {
+            if let Some(number) = number.as_f64() {
+                push(terms, format!("{path}{NUMBERS}").into(), number_value(number));
+            }
+        }
         Value::String(text) => push(terms, path.to_owned().into(), fold(text)),
         Value::Array(items) => {
             for item in items {
@@ -102,8 +164,18 @@ fn push(terms: &mut Vec<Term>, field: Cow<'static, str>, value: String) {
     }
 }
 
+/// The terms that a user no longer has, and those the user has newly.
+pub fn term_changes(before: &User, after: &User) -> (Vec<Term>, Vec<Term>) {
+    // Marking an address changes flags alone, and is what is done most.
+    if have_same_texts(before, after) {
+        difference(&flags(before), &flags(after))
+    } else {
+        difference(&terms(before), &terms(after))
+    }
+}
+
 /// The terms that are in `before` only, and those that are in `after` only; both are sorted.
-pub fn difference(before: &[Term], after: &[Term]) -> (Vec<Term>, Vec<Term>) {
+fn difference(before: &[Term], after: &[Term]) -> (Vec<Term>, Vec<Term>) {
     let only = |these: &[Term], those: &[Term]| {
         these.iter().filter(|term| those.binary_search(term).is_err()).cloned().collect()
     };
@@ -111,21 +183,21 @@ pub fn difference(before: &[Term], after: &[Term]) -> (Vec<Term>, Vec<Term>) {
 }
 
 /// What a user is known by, as it is in the document.
-#[derive(Clone, PartialEq, Eq)]
-enum Name {
-    Email(EmailAddress),
-    Phone(PhoneNumber),
-    Username(UserName),
+#[derive(PartialEq, Eq)]
+enum Name<'a> {
+    Email(&'a EmailAddress),
+    Phone(&'a PhoneNumber),
+    Username(&'a UserName),
 }
 
 /// An identifier of a user. Its canonical form takes work to find, and is made when it is needed.
-struct Known {
+struct Known<'a> {
     id: IdentifierId,
-    name: Name,
+    name: Name<'a>,
     owned: bool,
 }
 
-impl Known {
+impl Known<'_> {
     fn identifier(self) -> Identifier {
         let (kind, canonical) = match self.name {
             Name::Email(address) => (IdentifierKind::Email, address.canonical()),
@@ -136,50 +208,100 @@ impl Known {
     }
 }
 
-/// The identifiers of a user at one moment, to compare those of another with.
-pub struct Identifiers(Vec<Known>);
+/// The identifiers of a user.
+fn known(user: &User) -> Vec<Known<'_>> {
+    let emails = user.emails.iter().map(|email| Known {
+        id: email.id,
+        name: Name::Email(&email.email),
+        owned: email.verified,
+    });
+    let phones = user.phone_numbers.iter().map(|phone| Known {
+        id: phone.id,
+        name: Name::Phone(&phone.phone),
+        owned: phone.verified,
+    });
+    let username = user.username.iter().map(|username| Known {
+        id: username.id,
+        name: Name::Username(&username.username),
+        owned: true,
+    });
+    emails.chain(phones).chain(username).collect()
+}
 
-impl Identifiers {
-    /// Those that a user has now.
-    pub fn of(user: &User) -> Self {
-        let emails = user.emails.iter().map(|email| Known {
-            id: email.id,
-            name: Name::Email(email.email.clone()),
-            owned: email.verified,
-        });
-        let phones = user.phone_numbers.iter().map(|phone| Known {
-            id: phone.id,
-            name: Name::Phone(phone.phone.clone()),
-            owned: phone.verified,
-        });
-        let username = user.username.iter().map(|username| Known {
-            id: username.id,
-            name: Name::Username(username.username.clone()),
-            owned: true,
-        });
-        Self(emails.chain(phones).chain(username).collect())
-    }
-
-    /// Those of a user who is not there yet, or no longer.
-    pub fn none() -> Self {
-        Self(Vec::new())
-    }
-
-    /// What has changed when `after` is what became of these. Removals come first, so that what was
-    /// given up can be taken again.
-    pub fn changes(self, after: Self) -> Vec<IdentifierChange> {
-        let mut gone = self.0;
-        let mut changes = Vec::new();
-        for now in after.0 {
-            let same = gone.iter().position(|then| then.id == now.id && then.name == now.name);
-            match same.map(|position| gone.swap_remove(position).owned) {
-                Some(owned) if owned == now.owned => {}
-                Some(_) if now.owned => changes.push(IdentifierChange::Own(now.identifier())),
-                Some(_) => changes.push(IdentifierChange::Disown(now.identifier())),
-                None => changes.push(IdentifierChange::Add(now.identifier())),
-            }
+/// What has become of a user's identifiers; `None` stands for a user who is not there yet, or no
+/// longer. Removals come first, so that what was given up can be taken again.
+pub fn identifier_changes(before: Option<&User>, after: Option<&User>) -> Vec<IdentifierChange> {
+    let mut gone = before.map(known).unwrap_or_default();
+    let mut changes = Vec::new();
+    for now in after.map(known).unwrap_or_default() {
+        let same = gone.iter().position(|then| then.id == now.id && then.name == now.name);
+        match same.map(|position| gone.swap_remove(position).owned) {
+            Some(owned) if owned == now.owned => {}
+            Some(_) if now.owned => changes.push(IdentifierChange::Own(now.identifier())),
+            Some(_) => changes.push(IdentifierChange::Disown(now.identifier())),
+            None => changes.push(IdentifierChange::Add(now.identifier())),
         }
-        let removals = gone.into_iter().map(|then| IdentifierChange::Remove(then.identifier()));
-        removals.chain(changes).collect()
+    }
+    let removals = gone.into_iter().map(|then| IdentifierChange::Remove(then.identifier()));
+    removals.chain(changes).collect()
+}
+
+impl UserChange {
+    /// A new user, who joins these groups: all that take every new user.
+    pub fn create(tenant: &TenantId, user: &mut User, joined: Vec<GroupId>, decision: Decision) -> Self {
+        Self {
+            tenant: tenant.clone(),
+            user_id: user.user_id,
+            identifiers: identifier_changes(None, Some(user)),
+            removed_terms: Vec::new(),
+            added_terms: terms(user),
+            document: DocumentChange::Create(row(user), joined),
+            secret: decision.secret,
+            events: decision.events,
+        }
+    }
+
+    /// What became of a user, decided on the version that `before` has.
+    pub fn replace(
+        tenant: &TenantId,
+        version: Version,
+        before: &User,
+        after: &mut User,
+        decision: Decision,
+    ) -> Self {
+        let (removed_terms, added_terms) = term_changes(before, after);
+        Self {
+            tenant: tenant.clone(),
+            user_id: after.user_id,
+            identifiers: identifier_changes(Some(before), Some(after)),
+            removed_terms,
+            added_terms,
+            document: DocumentChange::Replace(version, row(after)),
+            secret: decision.secret,
+            events: decision.events,
+        }
+    }
+
+    /// The end of a user, decided on this version.
+    pub fn delete(tenant: &TenantId, version: Version, user: &User, events: Vec<Event>) -> Self {
+        Self {
+            tenant: tenant.clone(),
+            user_id: user.user_id,
+            document: DocumentChange::Delete(version),
+            identifiers: identifier_changes(Some(user), None),
+            removed_terms: terms(user),
+            added_terms: Vec::new(),
+            secret: SecretChange::Remove,
+            events,
+        }
+    }
+}
+
+/// The user as the store keeps it.
+fn row(user: &mut User) -> Row {
+    Row {
+        document: user.to_document().into(),
+        creation_time: user.creation_time,
+        last_updated: user.last_updated,
     }
 }

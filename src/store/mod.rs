@@ -6,19 +6,24 @@
 #[cfg(test)]
 mod contract;
 pub mod index;
+pub mod search;
 pub mod sqlite;
+
+use std::fmt;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::directory::api_key::ApiKey;
-use crate::directory::event::{Event, names};
+use crate::directory::event::{Event, EventType, names};
 use crate::directory::group::{Group, Membership};
+use crate::directory::password::{PasswordHash, ResetToken, SecretChange};
 use crate::error::Error;
 use crate::id::{GroupId, IdentifierId, TenantId, UserId};
-use crate::secret::KeyId;
+use crate::secret::{KeyId, TokenId};
 use crate::time::Timestamp;
 use index::Term;
+use search::Search;
 
 /// The shape of the documents that this version of the program writes.
 pub const DOCUMENT_SHAPE: i64 = 1;
@@ -33,14 +38,14 @@ pub trait Store: Send + Sync {
     /// One page of the tenant's users.
     async fn users(&self, tenant: &TenantId, list: List) -> Result<Page, Error>;
 
-    /// Keeps a change whole: document, identifiers, terms and events, or nothing.
+    /// Keeps a change whole: document, identifiers, terms, secrets and events, or nothing.
     async fn keep(&self, change: UserChange) -> Result<(), KeepError>;
 
     /// The group and its version.
     async fn group(&self, tenant: &TenantId, group_id: GroupId) -> Result<Option<(Version, Group)>, Error>;
 
     /// One page of the tenant's groups.
-    async fn groups(&self, tenant: &TenantId, list: List<GroupSortKey>) -> Result<Page<Group>, Error>;
+    async fn groups(&self, tenant: &TenantId, list: Sorted<GroupSortKey>) -> Result<Page<Group>, Error>;
 
     /// The groups that take every new user, by id.
     async fn auto_assigned(&self, tenant: &TenantId) -> Result<Vec<GroupId>, Error>;
@@ -49,7 +54,12 @@ pub trait Store: Send + Sync {
     async fn keep_group(&self, change: GroupChange) -> Result<(), KeepError>;
 
     /// One page of the users in a group, if there is such a group.
-    async fn members(&self, tenant: &TenantId, group_id: GroupId, list: List) -> Result<Option<Page>, Error>;
+    async fn members(
+        &self,
+        tenant: &TenantId,
+        group_id: GroupId,
+        list: Sorted,
+    ) -> Result<Option<Page>, Error>;
 
     /// The membership of a user in a group.
     async fn membership(
@@ -64,15 +74,40 @@ pub trait Store: Send + Sync {
         &self,
         tenant: &TenantId,
         user_id: UserId,
-        list: List<MembershipSortKey>,
+        list: Sorted<MembershipSortKey>,
     ) -> Result<Page<Membership>, Error>;
 
     /// Keeps that a user joins or leaves a group, with its event; false if nothing is different
     /// then, because it was so already, or the user or the group is not there.
     async fn keep_membership(&self, change: MembershipChange) -> Result<bool, Error>;
 
-    /// The tenant's events after a position, oldest first, with their positions.
-    async fn events(&self, tenant: &TenantId, after: i64, limit: u32) -> Result<Vec<(i64, Event)>, Error>;
+    /// Events of the tenant, oldest first.
+    async fn events(&self, tenant: &TenantId, wanted: EventList) -> Result<EventPage, Error>;
+
+    /// The hash of the user's password.
+    async fn password(&self, tenant: &TenantId, user_id: UserId) -> Result<Option<PasswordHash>, Error>;
+
+    /// Puts one hash of a password in the place of another of the same; false if that is no longer
+    /// the one that is kept.
+    async fn rehash_password(
+        &self,
+        tenant: &TenantId,
+        user_id: UserId,
+        from: PasswordHash,
+        to: PasswordHash,
+    ) -> Result<bool, Error>;
+
+    /// Counts a try of the user's password, whose right outcome is a change that sets it. If `most`
+    /// were counted after the moment `since`, it is not, and the oldest of these is given.
+    async fn count_password_try(
+        &self,
+        tenant: &TenantId,
+        user_id: UserId,
+        attempt: PasswordTry,
+    ) -> Result<Option<Timestamp>, Error>;
+
+    /// The token of this public id, whatever its tenant.
+    async fn reset_token(&self, id: TokenId) -> Result<Option<ResetToken>, Error>;
 
     /// Makes a tenant; false if there is one of this name.
     async fn create_tenant(&self, tenant: &TenantId, now: Timestamp) -> Result<bool, Error>;
@@ -95,7 +130,7 @@ pub trait Store: Send + Sync {
     /// Notes that a key was used.
     async fn touch_key(&self, id: KeyId, now: Timestamp) -> Result<(), Error>;
 
-    /// Whether the store answers, and takes changes.
+    /// Whether the store answers, and what writes to it lives.
     async fn ping(&self) -> Result<(), Error>;
 
     /// Finishes what is under way and closes the store.
@@ -107,12 +142,19 @@ pub trait Store: Send + Sync {
 pub struct Version(pub i64);
 
 /// A user as it is kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Kept {
     /// The version to state in a change that is decided on this document.
     pub version: Version,
     /// The JSON of the user.
     pub document: Bytes,
+}
+
+impl fmt::Debug for Kept {
+    /// What is known of a person is personal: nothing that prints for debugging shows it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Kept({:?})", self.version)
+    }
 }
 
 /// A change of one user, decided and ready to be kept.
@@ -130,8 +172,20 @@ pub struct UserChange {
     pub removed_terms: Vec<Term>,
     /// Searchable values that the user has newly.
     pub added_terms: Vec<Term>,
+    /// What becomes of the secrets; those of a user who is removed go with them.
+    pub secret: SecretChange,
     /// What happened.
     pub events: Vec<Event>,
+}
+
+impl UserChange {
+    /// The document as it is after the change; empty where the user is removed.
+    pub fn document(&self) -> Bytes {
+        match &self.document {
+            DocumentChange::Create(row, _) | DocumentChange::Replace(_, row) => row.document.clone(),
+            DocumentChange::Delete(_) => Bytes::new(),
+        }
+    }
 }
 
 /// What becomes of a user's document.
@@ -146,7 +200,7 @@ pub enum DocumentChange {
 }
 
 /// A user's document and what it is sorted by.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Row {
     /// The JSON.
     pub document: Bytes,
@@ -154,6 +208,13 @@ pub struct Row {
     pub creation_time: Timestamp,
     /// When it was last changed.
     pub last_updated: Timestamp,
+}
+
+impl fmt::Debug for Row {
+    /// What is known of a person is personal: nothing that prints for debugging shows it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Row(hidden)")
+    }
 }
 
 names! {
@@ -169,7 +230,7 @@ names! {
 }
 
 /// An identifier as the store keeps it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Identifier {
     /// Its id.
     pub id: IdentifierId,
@@ -179,6 +240,13 @@ pub struct Identifier {
     pub canonical: String,
     /// Whether it can be this user's only: a verified address, or a username.
     pub owned: bool,
+}
+
+impl fmt::Debug for Identifier {
+    /// Addresses are personal: only the id is shown.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Identifier({} {})", self.kind, self.id)
+    }
 }
 
 /// What becomes of one identifier of a user.
@@ -195,6 +263,17 @@ pub enum IdentifierChange {
     Disown(Identifier),
 }
 
+/// A try of a password, and how many of them there may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PasswordTry {
+    /// When it is made.
+    pub now: Timestamp,
+    /// Earlier ones, and those of this moment, do not count any more.
+    pub since: Timestamp,
+    /// How many may count.
+    pub most: u32,
+}
+
 /// Why a change was not kept. Nothing of it was.
 #[derive(Debug)]
 pub enum KeepError {
@@ -208,17 +287,69 @@ pub enum KeepError {
     Failed(Error),
 }
 
-/// Which page of a list, in which order.
+/// Which users, in which order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct List {
+    /// What they must match; all if there is nothing.
+    pub filter: Option<Search>,
+    /// Which of them.
+    pub place: Place,
+    /// How many to give at most.
+    pub limit: u32,
+}
+
+/// A place in a list of users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct List<Key = SortKey> {
+pub enum Place {
+    /// In the order of a key; users equal in it are sorted by id, in the same direction.
+    Sorted {
+        /// The key.
+        sort: SortKey,
+        /// Whether the largest come first.
+        descending: bool,
+        /// How many to pass over.
+        offset: u64,
+    },
+    /// In the order of ids, for walks of any length.
+    ById {
+        /// Those after this one, who need not be there any more.
+        after: Option<UserId>,
+    },
+}
+
+/// Which page of a list without a filter, in which order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sorted<Key = SortKey> {
     /// What it is sorted by; what is equal in this is sorted by id, in the same direction.
     pub sort: Key,
     /// Whether the largest come first.
     pub descending: bool,
     /// How many to pass over.
     pub offset: u64,
-    /// How many to give.
+    /// How many to give at most.
     pub limit: u32,
+}
+
+/// Which events, oldest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventList {
+    /// Those after this position.
+    pub after: i64,
+    /// How many to give at most.
+    pub limit: u32,
+    /// Those of this user only, who need not be there any more.
+    pub user_id: Option<UserId>,
+    /// Those of this type only.
+    pub kind: Option<EventType>,
+}
+
+/// Some events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventPage {
+    /// The events with their positions.
+    pub events: Vec<(i64, Event)>,
+    /// The position to go on after, if there may be more.
+    pub next: Option<i64>,
 }
 
 names! {
@@ -300,14 +431,23 @@ pub struct MembershipChange {
 }
 
 /// A page of a list.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Page<T = Bytes> {
     /// What is on it: of users the JSON, of others the whole.
     pub documents: Vec<T>,
     /// How many there are on all pages.
     pub total: u64,
+    /// Whether that is only about right, because there are too many to count.
+    pub total_is_estimate: bool,
     /// Whether there are any after these.
     pub has_next: bool,
+}
+
+impl<T> fmt::Debug for Page<T> {
+    /// What is known of a person is personal: nothing that prints for debugging shows it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Page({} of {})", self.documents.len(), self.total)
+    }
 }
 
 /// A tenant as it is kept.

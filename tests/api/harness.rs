@@ -10,6 +10,7 @@ use bonafide::directory::api_key::{ApiKey, Scope};
 use bonafide::directory::event::Event;
 use bonafide::id::{Random, SeededRandom, TenantId};
 use bonafide::secret::PlainKey;
+use bonafide::store::EventList;
 use bonafide::store::sqlite::SqliteStore;
 use bonafide::time::{Clock, ManualClock, Timestamp};
 use http_body_util::BodyExt;
@@ -110,8 +111,9 @@ impl Api {
 
     /// Everything that has happened in the default tenant.
     pub(crate) async fn events(&self) -> Vec<Event> {
-        let events = self.app.store.events(&TenantId::default_tenant(), 0, 1000).await;
-        events.expect("the store answers").into_iter().map(|(_, event)| event).collect()
+        let everything = EventList { after: 0, limit: 1000, user_id: None, kind: None };
+        let page = self.app.store.events(&TenantId::default_tenant(), everything).await;
+        page.expect("the store answers").events.into_iter().map(|(_, event)| event).collect()
     }
 }
 

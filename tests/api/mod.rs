@@ -3,12 +3,16 @@
 mod data;
 mod documents;
 mod emails;
+mod events;
 mod groups;
 mod harness;
 mod invariants;
 mod keys;
+mod passwords;
 mod phones;
 mod problems;
+mod schemas;
+mod search;
 mod seeds;
 mod sweep;
 mod users;

@@ -67,12 +67,19 @@ async fn every_field_of_the_wrong_form_is_named_at_once() {
 }
 
 #[tokio::test]
-async fn fields_about_passwords_are_refused_for_now() {
+async fn faults_of_a_password_are_named_with_those_of_other_fields() {
     let api = Api::new().await;
-    let wrong = json!({"email": "user@example.com", "password": "secret", "password_hash": "x", "is_temporary_password": true});
+    let wrong = json!({"email": "no address", "password": "correct horse", "password_hash": "x", "password_hash_algorithm": "md5"});
     let answer = api.post("/api/users", wrong).await;
-    assert_eq!(answer.fields(), ["password", "password_hash", "is_temporary_password"]);
-    assert!(!answer.text().contains("secret"));
+    assert_eq!(answer.fields(), ["email", "password_hash_algorithm", "password_hash"]);
+    assert!(!answer.text().contains("correct horse"));
+    let refused = api.post("/api/users", json!({"password": "short"})).await;
+    assert_eq!(refused.codes(), ["IdentifierRequired", "PasswordTooShort"]);
+    let both = api.post("/api/users", json!({"email": "no address", "password": "short"})).await;
+    assert_eq!(both.fields(), ["email"]);
+    // Without a password, what is said of one has no effect.
+    let user = api.user(json!({"email": "user@example.com", "is_temporary_password": true, "skip_password_policy_checks": true, "password": null})).await;
+    assert_eq!((&user["has_password"], &user["force_password_reset"]), (&json!(false), &json!(false)));
 }
 
 #[tokio::test]
@@ -147,7 +154,7 @@ async fn rows_of_a_list_carry_no_data() {
 #[tokio::test]
 async fn a_list_refuses_what_it_does_not_know() {
     let api = Api::new().await;
-    for query in ["page=0", "size=1001", "size=abc", "sort=shoe_size:1", "sort=creation_time", "filter=john"]
+    for query in ["page=0", "size=1001", "size=abc", "sort=shoe_size:1", "sort=creation_time", "filter=(john"]
     {
         api.get(&format!("/api/users?{query}")).await.problem(StatusCode::BAD_REQUEST);
     }

@@ -49,6 +49,29 @@ fn a_body_that_is_too_large_is_refused_even_to_a_client_that_writes_all_before_i
 }
 
 #[test]
+fn a_client_that_asks_first_is_refused_before_it_sends_and_one_that_sends_all_the_same_is_told() {
+    let home = Home::new();
+    let server = home.serve(&[]);
+    let key = home.key("users:write");
+    let head = raw::post("/api/users", &key) + "content-type: application/json\r\nexpect: 100-continue\r\n";
+    // Told how long the body is, the server gives no go-ahead.
+    let mut connection = Connection::open(&server);
+    connection.send(format!("{head}content-length: {}\r\n\r\n", 8 * MIB));
+    connection.answer().assert_problem(413);
+    // Not told, it gives the go-ahead and reads on after its refusal.
+    let mut connection = Connection::open(&server);
+    connection.send(format!("{head}transfer-encoding: chunked\r\n\r\n"));
+    for _ in 0..8 {
+        connection.send(format!("{MIB:x}\r\n"));
+        connection.send(vec![b' '; MIB]);
+        connection.send("\r\n");
+    }
+    connection.send("0\r\n\r\n");
+    assert_eq!(connection.answer().status, 100);
+    connection.answer().assert_problem(413);
+}
+
+#[test]
 fn a_body_of_exactly_one_mebibyte_is_read() {
     let home = Home::new();
     let server = home.serve(&[]);

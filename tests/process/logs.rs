@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 use super::client::Client;
 use super::server::{Home, eventually};
 
+const PASSWORD: &str = "correct-horse-battery";
+
 /// Does everything that could tempt a log to tell too much, and gives the problems' trace ids.
 async fn tempt(client: &Client, stranger: &Client) -> Vec<String> {
     const EMAIL: &str = "ada@example.com";
@@ -13,11 +15,17 @@ async fn tempt(client: &Client, stranger: &Client) -> Vec<String> {
     client.verify(&user).await;
     let other = client.create(EMAIL).await;
     let mut trace_ids = Vec::new();
+    let reset = format!("/api/users/{}/password/reset", user.id);
+    let link = client.post(&reset, Some(&json!({}))).await.expect("an answer");
+    assert_eq!(link.status(), StatusCode::OK);
     let add = format!("/api/users/{}/emails", user.id);
     for (who, path, body, status) in [
         (client, other.path("verify"), json!({"reason": EMAIL}), StatusCode::UNPROCESSABLE_ENTITY),
         (client, add.clone(), json!({"email": EMAIL}), StatusCode::UNPROCESSABLE_ENTITY),
         (client, add, json!({"email": [EMAIL]}), StatusCode::UNPROCESSABLE_ENTITY),
+        (client, "/api/users".to_owned(), json!({"password": PASSWORD}), StatusCode::UNPROCESSABLE_ENTITY),
+        (client, "/api/users".to_owned(), json!({"password": [PASSWORD]}), StatusCode::UNPROCESSABLE_ENTITY),
+        (client, reset.clone(), json!({"expiry": PASSWORD}), StatusCode::UNPROCESSABLE_ENTITY),
         (client, "/api/users".to_owned(), json!(EMAIL), StatusCode::BAD_REQUEST),
         (client, format!("/api/users/{EMAIL}/emails"), json!({"email": EMAIL}), StatusCode::NOT_FOUND),
         (client, format!("/{EMAIL}"), json!({}), StatusCode::NOT_FOUND),
@@ -34,7 +42,7 @@ async fn tempt(client: &Client, stranger: &Client) -> Vec<String> {
 async fn assert_discreet(arguments: &[&str]) {
     let home = Home::new();
     let server = home.serve(arguments);
-    let key = home.key("users:write,users:read");
+    let key = home.key("users:write,users:read,passwords:write");
     let secret = &key[16..];
     // A known id with a wrong secret, which is a secret of somebody's all the same.
     let wrong = format!("{}{}", &key[..16], secret.chars().rev().collect::<String>());
@@ -47,7 +55,7 @@ async fn assert_discreet(arguments: &[&str]) {
         assert!(serde_json::from_str::<Value>(line).is_ok_and(|line| line.is_object()), "{line}");
     }
     let told = |what: &str| log.lines().find(|line| line.contains(what)).map(str::to_owned);
-    for secret in [secret, &wrong[16..], "ada@", "example.com"] {
+    for secret in [secret, &wrong[16..], "ada@", "example.com", PASSWORD, "argon2", "/reset/"] {
         assert_eq!(told(secret), None);
     }
 }

@@ -9,6 +9,7 @@ mod journey;
 mod keys;
 mod kill;
 mod limits;
+mod links;
 mod logs;
 mod patience;
 mod power_loss;

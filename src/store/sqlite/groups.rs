@@ -4,10 +4,11 @@
 use rusqlite::{Connection, OptionalExtension, Row, ffi, params};
 
 use super::super::{
-    GroupChange, GroupKept, GroupSortKey, KeepError, List, MembershipChange, MembershipSortKey, Page, Version,
+    GroupChange, GroupKept, GroupSortKey, KeepError, MembershipChange, MembershipSortKey, Page, SortKey,
+    Sorted, Version,
 };
-use super::writer::failed;
-use super::{column, direction, page, rows};
+use super::rows;
+use super::writer::{failed, user_row};
 use crate::directory::group::{Group, GroupName, GroupType, Membership};
 use crate::id::{GroupId, TenantId, UserId};
 use crate::time::Timestamp;
@@ -38,6 +39,17 @@ fn membership_of(row: &Row<'_>) -> rusqlite::Result<Membership> {
     })
 }
 
+fn direction(descending: bool) -> &'static str {
+    if descending { "desc" } else { "asc" }
+}
+
+/// The page that these make, of which there may be one more than are wanted.
+fn page<T>(mut documents: Vec<T>, limit: u32, total: i64) -> Page<T> {
+    let has_next = documents.len() > limit as usize;
+    documents.truncate(limit as usize);
+    Page { documents, total: total.unsigned_abs(), total_is_estimate: false, has_next }
+}
+
 pub(super) fn group(
     connection: &Connection,
     tenant: &TenantId,
@@ -57,7 +69,7 @@ pub(super) fn group(
 pub(super) fn groups(
     connection: &Connection,
     tenant: &TenantId,
-    list: List<GroupSortKey>,
+    list: Sorted<GroupSortKey>,
 ) -> rusqlite::Result<Page<Group>> {
     let direction = direction(list.descending);
     let column = match list.sort {
@@ -103,9 +115,13 @@ pub(super) fn members(
     connection: &Connection,
     tenant: &TenantId,
     group_id: GroupId,
-    list: List,
+    list: Sorted,
 ) -> rusqlite::Result<Option<Page>> {
-    let (column, direction) = (column(list.sort), direction(list.descending));
+    let direction = direction(list.descending);
+    let column = match list.sort {
+        SortKey::CreationTime => "creation_time",
+        SortKey::LastUpdated => "last_updated",
+    };
     let key = params![tenant.as_str(), group_id.as_bytes()];
     let transaction = connection.unchecked_transaction()?;
     let counts = connection
@@ -165,7 +181,7 @@ pub(super) fn memberships(
     connection: &Connection,
     tenant: &TenantId,
     user_id: UserId,
-    list: List<MembershipSortKey>,
+    list: Sorted<MembershipSortKey>,
 ) -> rusqlite::Result<Page<Membership>> {
     let MembershipSortKey::CreationTime = list.sort;
     let direction = direction(list.descending);
@@ -197,10 +213,17 @@ pub(super) fn keep(connection: &Connection, change: &GroupChange) -> Result<bool
         Err(error) if is_name_taken(&error) => return Err(KeepError::NameTaken),
         Err(error) => return Err(failed(&error)),
     }
-    for event in &change.events {
-        rows::insert_event(connection, &change.tenant, event).map_err(|error| failed(&error))?;
-    }
+    append_events(connection, change).map_err(|error| failed(&error))?;
     Ok(true)
+}
+
+/// The events of a group are in the record alone, and in no user's chain.
+fn append_events(connection: &Connection, change: &GroupChange) -> rusqlite::Result<()> {
+    let first = rows::last_position(connection, &change.tenant)? + 1;
+    for (position, event) in (first..).zip(&change.events) {
+        rows::insert_event(connection, &change.tenant, position, None, event)?;
+    }
+    Ok(())
 }
 
 /// Whether the index on names has refused: another group has this one.
@@ -257,24 +280,31 @@ fn keep_row(connection: &Connection, change: &GroupChange) -> rusqlite::Result<b
     .map(|changed| changed == 1)
 }
 
-/// Makes a user join or leave a group, with the event of it; false if nothing was to do.
+/// Makes a user join or leave a group, with the event of it, which becomes the newest of the user's;
+/// false if nothing was to do. The user's version stays: no document is decided on memberships.
 pub(super) fn keep_membership(connection: &Connection, change: &MembershipChange) -> rusqlite::Result<bool> {
     let MembershipChange { tenant, user_id, group_id, joins, event } = change;
+    let Some(user) = user_row(connection, tenant, *user_id)? else { return Ok(false) };
     let changed = if *joins {
-        let both_are_there = connection
-            .prepare_cached(
-                "select 1 from users join groups using (tenant_id) \
-                 where tenant_id = ?1 and user_id = ?2 and group_id = ?3",
-            )?
-            .exists(params![tenant.as_str(), user_id.as_str(), group_id.as_bytes()])?;
-        both_are_there && insert(connection, tenant, *user_id, *group_id, event.time)?
+        is_there(connection, tenant, *group_id)?
+            && insert(connection, tenant, *user_id, *group_id, event.time)?
     } else {
         remove(connection, tenant, *user_id, *group_id)?
     };
     if changed {
-        rows::insert_event(connection, tenant, event)?;
+        let position = rows::last_position(connection, tenant)? + 1;
+        rows::insert_event(connection, tenant, position, user.last_event, event)?;
+        connection
+            .prepare_cached("update users set last_event = ?2 where user_row = ?1")?
+            .execute([user.row, position])?;
     }
     Ok(changed)
+}
+
+fn is_there(connection: &Connection, tenant: &TenantId, group_id: GroupId) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached("select 1 from groups where tenant_id = ?1 and group_id = ?2")?
+        .exists(params![tenant.as_str(), group_id.as_bytes()])
 }
 
 /// Makes a new user join groups.

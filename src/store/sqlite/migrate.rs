@@ -10,6 +10,7 @@ use crate::time::Timestamp;
 const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/sqlite/0001_directory.sql"),
     include_str!("../../../migrations/sqlite/0002_groups.sql"),
+    include_str!("../../../migrations/sqlite/0003_secrets.sql"),
 ];
 
 /// Takes the steps that are missing, in one transaction, and makes the default tenant.
@@ -64,7 +65,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_store_from_before_there_were_groups_keeps_its_events() {
-        use crate::store::Store as _;
+        use crate::store::{EventList, Store as _};
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("older.db");
         let connection = Connection::open(&path).unwrap();
@@ -80,9 +81,26 @@ mod tests {
             .unwrap();
         drop(connection);
         let store = SqliteStore::open(&path, Timestamp(0)).unwrap();
-        let events = store.events(&TenantId::default_tenant(), 0, 10).await.unwrap();
+        let all = EventList { after: 0, limit: 10, user_id: None, kind: None };
+        let events = store.events(&TenantId::default_tenant(), all).await.unwrap().events;
         assert_eq!(events[0].1.user_id.unwrap().as_str(), "UOtBaOybB6dTpIJNrnkRw");
         assert_eq!(events[0].1.group_id, None);
+    }
+
+    #[test]
+    fn a_store_of_the_first_schema_gets_the_missing_steps_and_keeps_what_it_has() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("older.db");
+        let connection = Connection::open(&path).unwrap();
+        connection.execute_batch(MIGRATIONS[0]).unwrap();
+        connection.pragma_update(None, "user_version", 1).unwrap();
+        connection.execute("insert into tenants (tenant_id, created_at) values ('acme', 5)", []).unwrap();
+        drop(SqliteStore::open(&path, Timestamp(0)).unwrap());
+        let tenants: i64 =
+            connection.query_row("select count(*) from tenants", [], |row| row.get(0)).unwrap();
+        let secrets: i64 =
+            connection.query_row("select count(*) from secrets", [], |row| row.get(0)).unwrap();
+        assert_eq!((tenants, secrets), (2, 0));
     }
 
     #[test]

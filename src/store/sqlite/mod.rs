@@ -1,10 +1,13 @@
 //! The embedded store: one SQLite file, one thread that writes, any number that read.
 
 mod checkpoint;
+mod events;
 mod groups;
 mod migrate;
 mod reader;
 mod rows;
+mod secrets;
+mod users;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -14,15 +17,15 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
 use super::{
-    GroupChange, GroupSortKey, KeepError, Kept, List, MembershipChange, MembershipSortKey, Page, SortKey,
-    Store, Tenant, UserChange, Version,
+    EventList, EventPage, GroupChange, GroupSortKey, KeepError, Kept, List, MembershipChange,
+    MembershipSortKey, Page, PasswordTry, Sorted, Store, Tenant, UserChange, Version,
 };
 use crate::directory::api_key::ApiKey;
-use crate::directory::event::Event;
 use crate::directory::group::{Group, Membership};
+use crate::directory::password::{PasswordHash, ResetToken};
 use crate::error::Error;
 use crate::id::{GroupId, TenantId, UserId};
-use crate::secret::KeyId;
+use crate::secret::{KeyId, TokenId};
 use crate::time::Timestamp;
 use reader::Readers;
 use writer::{Operation, Writer};
@@ -125,7 +128,7 @@ impl Store for SqliteStore {
 
     async fn users(&self, tenant: &TenantId, list: List) -> Result<Page, Error> {
         let tenant = tenant.clone();
-        self.readers.read_elsewhere(move |connection| users(connection, &tenant, list)).await
+        self.readers.read_elsewhere(move |connection| users::list(connection, &tenant, &list)).await
     }
 
     async fn keep(&self, change: UserChange) -> Result<(), KeepError> {
@@ -136,7 +139,7 @@ impl Store for SqliteStore {
         self.readers.read(|connection| groups::group(connection, tenant, group_id))
     }
 
-    async fn groups(&self, tenant: &TenantId, list: List<GroupSortKey>) -> Result<Page<Group>, Error> {
+    async fn groups(&self, tenant: &TenantId, list: Sorted<GroupSortKey>) -> Result<Page<Group>, Error> {
         let tenant = tenant.clone();
         self.readers.read_elsewhere(move |connection| groups::groups(connection, &tenant, list)).await
     }
@@ -149,7 +152,12 @@ impl Store for SqliteStore {
         self.writer.run(Operation::KeepGroup(Box::new(change))).await.map(|_| ())
     }
 
-    async fn members(&self, tenant: &TenantId, group_id: GroupId, list: List) -> Result<Option<Page>, Error> {
+    async fn members(
+        &self,
+        tenant: &TenantId,
+        group_id: GroupId,
+        list: Sorted,
+    ) -> Result<Option<Page>, Error> {
         let tenant = tenant.clone();
         self.readers
             .read_elsewhere(move |connection| groups::members(connection, &tenant, group_id, list))
@@ -169,7 +177,7 @@ impl Store for SqliteStore {
         &self,
         tenant: &TenantId,
         user_id: UserId,
-        list: List<MembershipSortKey>,
+        list: Sorted<MembershipSortKey>,
     ) -> Result<Page<Membership>, Error> {
         let tenant = tenant.clone();
         self.readers
@@ -181,19 +189,69 @@ impl Store for SqliteStore {
         self.write(Operation::KeepMembership(Box::new(change))).await
     }
 
-    async fn events(&self, tenant: &TenantId, after: i64, limit: u32) -> Result<Vec<(i64, Event)>, Error> {
+    async fn events(&self, tenant: &TenantId, wanted: EventList) -> Result<EventPage, Error> {
         let tenant = tenant.clone();
+        // One transaction, so that a chain of events is followed within one moment.
         self.readers
             .read_elsewhere(move |connection| {
-                connection
-                    .prepare_cached(
-                        "select position, event_id, type, time, user_id, identifier_id, method, key_id, key_name, request_id, personal, group_id \
-                         from events where tenant_id = ?1 and position > ?2 order by position limit ?3",
-                    )?
-                    .query_map(params![tenant.as_str(), after, limit], rows::event)?
-                    .collect()
+                let transaction = connection.unchecked_transaction()?;
+                let page = events::list(&transaction, &tenant, wanted)?;
+                transaction.finish()?;
+                Ok(page)
             })
             .await
+    }
+
+    async fn password(&self, tenant: &TenantId, user_id: UserId) -> Result<Option<PasswordHash>, Error> {
+        self.readers.read(|connection| {
+            connection
+                .prepare_cached("select password_hash from secrets where tenant_id = ?1 and user_id = ?2")?
+                .query_row([tenant.as_str(), user_id.as_str()], |row| {
+                    row.get(0).map(PasswordHash::from_stored)
+                })
+                .optional()
+        })
+    }
+
+    async fn rehash_password(
+        &self,
+        tenant: &TenantId,
+        user_id: UserId,
+        from: PasswordHash,
+        to: PasswordHash,
+    ) -> Result<bool, Error> {
+        self.write(Operation::RehashPassword(Box::new((tenant.clone(), user_id, from, to)))).await
+    }
+
+    async fn count_password_try(
+        &self,
+        tenant: &TenantId,
+        user_id: UserId,
+        attempt: PasswordTry,
+    ) -> Result<Option<Timestamp>, Error> {
+        if self.write(Operation::CountPasswordTry(tenant.clone(), user_id, attempt)).await? {
+            return Ok(None);
+        }
+        let oldest: Option<i64> = self.readers.read(|connection| {
+            connection
+                .prepare_cached(
+                    "select min(tried_at) from password_tries where tenant_id = ?1 and user_id = ?2 and tried_at > ?3",
+                )?
+                .query_row(params![tenant.as_str(), user_id.as_str(), attempt.since.0], |row| row.get(0))
+        })?;
+        // They may have been forgotten in between: then the next try counts.
+        Ok(Some(oldest.map_or(attempt.since, Timestamp)))
+    }
+
+    async fn reset_token(&self, id: TokenId) -> Result<Option<ResetToken>, Error> {
+        self.readers.read(|connection| {
+            connection
+                .prepare_cached(
+                    "select tenant_id, user_id, secret_hash, expires_at from reset_tokens where token_id = ?1",
+                )?
+                .query_row([id.as_str()], |row| rows::reset_token(id, row))
+                .optional()
+        })
     }
 
     async fn create_tenant(&self, tenant: &TenantId, now: Timestamp) -> Result<bool, Error> {
@@ -264,51 +322,6 @@ impl SqliteStore {
             }
         })
     }
-}
-
-/// One page of users: the page's places are found in the sort's index alone, then their documents
-/// are fetched.
-fn users(connection: &Connection, tenant: &TenantId, list: List) -> rusqlite::Result<Page> {
-    let (column, direction) = (column(list.sort), direction(list.descending));
-    let sql = format!(
-        "select document from (select user_row from users where tenant_id = ?1 \
-         order by {column} {direction}, user_id {direction} limit ?2 offset ?3) \
-         join users using (user_row) order by {column} {direction}, user_id {direction}"
-    );
-    // One transaction, so that the page and the total are of one moment.
-    let transaction = connection.unchecked_transaction()?;
-    let total = connection
-        .prepare_cached("select users from tenants where tenant_id = ?1")?
-        .query_row([tenant.as_str()], |row| row.get::<_, i64>(0))?;
-    let documents = connection
-        .prepare_cached(&sql)?
-        .query_map(
-            params![tenant.as_str(), i64::from(list.limit) + 1, list.offset.cast_signed()],
-            rows::document,
-        )?
-        .collect::<rusqlite::Result<Vec<_>>>()?;
-    transaction.finish()?;
-    Ok(page(documents, list.limit, total))
-}
-
-/// The page that these make, of which there may be one more than are wanted.
-fn page<T>(mut documents: Vec<T>, limit: u32, total: i64) -> Page<T> {
-    let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
-    let has_next = documents.len() > wanted;
-    documents.truncate(wanted);
-    Page { documents, total: total.unsigned_abs(), has_next }
-}
-
-/// The column that users are sorted by.
-fn column(sort: SortKey) -> &'static str {
-    match sort {
-        SortKey::CreationTime => "creation_time",
-        SortKey::LastUpdated => "last_updated",
-    }
-}
-
-fn direction(descending: bool) -> &'static str {
-    if descending { "desc" } else { "asc" }
 }
 
 /// The file that a store's URL names.

@@ -11,8 +11,9 @@ use serde_json::{Map, Value};
 use super::super::{Kept, Tenant, Version};
 use crate::directory::api_key::{ApiKey, Scope};
 use crate::directory::event::{Actor, Event, EventType, Method, Personal};
+use crate::directory::password::ResetToken;
 use crate::id::{EventId, GroupId, IdentifierId, RequestId, TenantId, UserId};
-use crate::secret::KeyHash;
+use crate::secret::{KeyHash, TokenId};
 use crate::time::Timestamp;
 
 pub(super) const KEY_COLUMNS: &str =
@@ -83,6 +84,16 @@ pub(super) fn insert_key(connection: &Connection, key: &ApiKey) -> rusqlite::Res
     Ok(added == 1)
 }
 
+pub(super) fn reset_token(id: TokenId, row: &Row<'_>) -> rusqlite::Result<ResetToken> {
+    Ok(ResetToken {
+        id,
+        tenant: parsed(row, 0)?,
+        user_id: parsed(row, 1)?,
+        hash: KeyHash::from_stored(row.get(2)?),
+        expires_at: Timestamp(row.get(3)?),
+    })
+}
+
 pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<(i64, Event)> {
     let event = Event {
         id: EventId::from_bytes(row.get(1)?),
@@ -99,19 +110,30 @@ pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<(i64, Event)> {
     Ok((row.get(0)?, event))
 }
 
-/// Appends an event at the tenant's next position.
+/// The position of a tenant's newest event, 0 if there is none.
+pub(super) fn last_position(connection: &Connection, tenant: &TenantId) -> rusqlite::Result<i64> {
+    connection
+        .prepare_cached("select coalesce(max(position), 0) from events where tenant_id = ?1")?
+        .query_row([tenant.as_str()], |row| row.get(0))
+}
+
+/// Appends an event; `previous` is the position of the event before it of the same user, if it is of
+/// one.
 pub(super) fn insert_event(
     connection: &Connection,
     tenant: &TenantId,
+    position: i64,
+    previous: Option<i64>,
     event: &Event,
 ) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
-            "insert into events (tenant_id, position, event_id, type, time, user_id, identifier_id, method, key_id, key_name, request_id, personal, group_id) \
-             values (?1, (select coalesce(max(position), 0) + 1 from events where tenant_id = ?1), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+            "insert into events (tenant_id, position, event_id, type, time, user_id, identifier_id, method, key_id, key_name, request_id, personal, group_id, previous) \
+             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
         )?
         .execute(params![
             tenant.as_str(),
+            position,
             event.id.as_bytes(),
             event.kind.as_str(),
             event.time.0,
@@ -123,6 +145,7 @@ pub(super) fn insert_event(
             std::str::from_utf8(&event.request_id.to_hex()).expect("hexadecimal digits are ASCII"),
             personal_json(&event.personal),
             event.group_id.as_ref().map(GroupId::as_bytes),
+            previous,
         ])?;
     Ok(())
 }

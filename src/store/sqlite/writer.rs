@@ -4,16 +4,17 @@
 use std::sync::Mutex;
 use std::thread::JoinHandle;
 
-use rusqlite::{Connection, ToSql, ffi, params};
+use rusqlite::{Connection, OptionalExtension, ToSql, ffi, params};
 use tokio::sync::{mpsc, oneshot};
 
 use super::super::{
     DOCUMENT_SHAPE, DocumentChange, GroupChange, Identifier, IdentifierChange, KeepError, MembershipChange,
-    Row, UserChange,
+    PasswordTry, Row, UserChange,
 };
 use super::checkpoint::Checkpoints;
-use super::{failure, groups, rows};
+use super::{failure, groups, rows, secrets};
 use crate::directory::api_key::ApiKey;
+use crate::directory::password::PasswordHash;
 use crate::error::Error;
 use crate::id::{TenantId, UserId};
 use crate::secret::KeyId;
@@ -33,6 +34,8 @@ pub(super) enum Operation {
     CreateKey(Box<ApiKey>),
     RevokeKey(KeyId, Timestamp),
     TouchKey(KeyId, Timestamp),
+    RehashPassword(Box<(TenantId, UserId, PasswordHash, PasswordHash)>),
+    CountPasswordTry(TenantId, UserId, PasswordTry),
     /// Shows that the thread lives and the file can be locked for writing.
     Nothing,
 }
@@ -184,6 +187,10 @@ fn apply(connection: &Connection, operation: &Operation) -> Outcome {
             )
             .and_then(|mut statement| statement.execute(params![id.as_str(), now.0]))
             .map(|changed| changed == 1),
+        Operation::RehashPassword(change) => secrets::rehash(connection, change),
+        Operation::CountPasswordTry(tenant, user_id, attempt) => {
+            secrets::count_try(connection, tenant, *user_id, *attempt)
+        }
         Operation::Nothing => Ok(false),
     };
     done.map_err(|error| failed(&error))
@@ -193,55 +200,68 @@ pub(super) fn failed(error: &rusqlite::Error) -> KeepError {
     KeepError::Failed(failure(error))
 }
 
-/// Applies a change of a user. Nothing is written when what it was decided on has moved on.
+/// What the table has of a user beside the document.
+pub(super) struct UserRow {
+    pub(super) row: i64,
+    version: i64,
+    pub(super) last_event: Option<i64>,
+}
+
+/// Applies a change of a user. Nothing is changed before what it was decided on is known to be still
+/// so.
 fn keep(connection: &Connection, change: &UserChange) -> Outcome {
-    let UserChange { tenant, user_id, .. } = change;
-    let found = match &change.document {
-        DocumentChange::Create(row, joined) => groups::auto_assigned(connection, tenant).and_then(|groups| {
-            let as_decided = groups == *joined;
-            if as_decided {
-                insert_user(connection, tenant, *user_id, row)?;
-                groups::join(connection, tenant, *user_id, joined, row.creation_time)?;
+    let UserChange { tenant, user_id, document, .. } = change;
+    let sql = |error| failed(&error);
+    let kept = match document {
+        DocumentChange::Create(_, joined) => {
+            if groups::auto_assigned(connection, tenant).map_err(sql)? != *joined {
+                return Err(KeepError::Conflict);
             }
-            Ok(as_decided)
-        }),
-        DocumentChange::Replace(version, row) => connection
-            .prepare_cached(
-                "update users set version = version + 1, shape = ?4, document = ?5, last_updated = ?6 \
-                 where tenant_id = ?1 and user_id = ?2 and version = ?3",
-            )
-            .and_then(|mut statement| {
-                statement.execute(params![
-                    tenant.as_str(),
-                    user_id.as_str(),
-                    version.0,
-                    DOCUMENT_SHAPE,
-                    text(&row.document),
-                    row.last_updated.0
-                ])
-            })
-            .map(|changed| changed == 1),
-        DocumentChange::Delete(version) => connection
-            .prepare_cached("delete from users where tenant_id = ?1 and user_id = ?2 and version = ?3")
-            .and_then(|mut statement| {
-                statement.execute(params![tenant.as_str(), user_id.as_str(), version.0])
-            })
-            .and_then(|deleted| {
-                if deleted == 1 {
-                    count_deletion(connection, tenant)?;
-                    groups::leave_all(connection, tenant, *user_id)?;
-                }
-                Ok(deleted == 1)
-            }),
+            None
+        }
+        DocumentChange::Replace(version, _) | DocumentChange::Delete(version) => {
+            let kept = user_row(connection, tenant, *user_id).map_err(sql)?;
+            let kept = kept.filter(|kept| kept.version == version.0);
+            Some(kept.ok_or(KeepError::Conflict)?)
+        }
     };
-    if !found.map_err(|error| failed(&error))? {
-        return Err(KeepError::Conflict);
+    let first_event = rows::last_position(connection, tenant).map_err(sql)? + 1;
+    let last_event = first_event + change.events.len().cast_signed() as i64 - 1;
+    match (document, &kept) {
+        (DocumentChange::Create(row, joined), _) => insert_user(connection, change, row, last_event)
+            .and_then(|()| groups::join(connection, tenant, *user_id, joined, row.creation_time)),
+        (DocumentChange::Replace(_, row), Some(kept)) => update_user(connection, kept, row, last_event),
+        (DocumentChange::Delete(_), Some(kept)) => delete_user(connection, tenant, kept)
+            .and_then(|()| groups::leave_all(connection, tenant, *user_id)),
+        (DocumentChange::Replace(..) | DocumentChange::Delete(_), None) => return Err(KeepError::Conflict),
     }
+    .map_err(sql)?;
     for identifier in &change.identifiers {
         keep_identifier(connection, tenant, *user_id, identifier)?;
     }
-    keep_terms_and_events(connection, change).map_err(|error| failed(&error))?;
+    keep_terms(connection, change).map_err(sql)?;
+    secrets::keep(connection, change).map_err(sql)?;
+    let mut previous = kept.and_then(|kept| kept.last_event);
+    for (position, event) in (first_event..).zip(&change.events) {
+        rows::insert_event(connection, tenant, position, previous, event).map_err(sql)?;
+        previous = Some(position);
+    }
     Ok(true)
+}
+
+pub(super) fn user_row(
+    connection: &Connection,
+    tenant: &TenantId,
+    user_id: UserId,
+) -> rusqlite::Result<Option<UserRow>> {
+    connection
+        .prepare_cached(
+            "select user_row, version, last_event from users where tenant_id = ?1 and user_id = ?2",
+        )?
+        .query_row([tenant.as_str(), user_id.as_str()], |row| {
+            Ok(UserRow { row: row.get(0)?, version: row.get(1)?, last_event: row.get(2)? })
+        })
+        .optional()
 }
 
 fn text(document: &[u8]) -> &str {
@@ -250,30 +270,43 @@ fn text(document: &[u8]) -> &str {
 
 fn insert_user(
     connection: &Connection,
-    tenant: &TenantId,
-    user_id: UserId,
+    change: &UserChange,
     row: &Row,
+    last_event: i64,
 ) -> rusqlite::Result<()> {
+    let tenant = change.tenant.as_str();
     connection
         .prepare_cached(
-            "insert into users (tenant_id, user_id, version, shape, document, creation_time, last_updated) \
-             values (?1, ?2, 1, ?3, ?4, ?5, ?6)",
+            "insert into users (tenant_id, user_id, version, shape, document, creation_time, last_updated, last_event) \
+             values (?1, ?2, 1, ?3, ?4, ?5, ?6, ?7)",
         )?
         .execute(params![
-            tenant.as_str(),
-            user_id.as_str(),
+            tenant,
+            change.user_id.as_str(),
             DOCUMENT_SHAPE,
             text(&row.document),
             row.creation_time.0,
-            row.last_updated.0
+            row.last_updated.0,
+            last_event
         ])?;
     connection
         .prepare_cached("update tenants set users = users + 1 where tenant_id = ?1")?
-        .execute([tenant.as_str()])?;
+        .execute([tenant])?;
     Ok(())
 }
 
-fn count_deletion(connection: &Connection, tenant: &TenantId) -> rusqlite::Result<()> {
+fn update_user(connection: &Connection, kept: &UserRow, row: &Row, last_event: i64) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "update users set version = version + 1, shape = ?2, document = ?3, last_updated = ?4, last_event = ?5 \
+             where user_row = ?1",
+        )?
+        .execute(params![kept.row, DOCUMENT_SHAPE, text(&row.document), row.last_updated.0, last_event])?;
+    Ok(())
+}
+
+fn delete_user(connection: &Connection, tenant: &TenantId, kept: &UserRow) -> rusqlite::Result<()> {
+    connection.prepare_cached("delete from users where user_row = ?1")?.execute([kept.row])?;
     connection
         .prepare_cached("update tenants set users = users - 1 where tenant_id = ?1")?
         .execute([tenant.as_str()])?;
@@ -334,7 +367,7 @@ fn is_taken(error: &rusqlite::Error) -> bool {
     error.sqlite_error().is_some_and(|error| error.extended_code == ffi::SQLITE_CONSTRAINT_PRIMARYKEY)
 }
 
-fn keep_terms_and_events(connection: &Connection, change: &UserChange) -> rusqlite::Result<()> {
+fn keep_terms(connection: &Connection, change: &UserChange) -> rusqlite::Result<()> {
     let (tenant, user_id) = (change.tenant.as_str(), change.user_id);
     for term in &change.removed_terms {
         connection
@@ -349,9 +382,6 @@ fn keep_terms_and_events(connection: &Connection, change: &UserChange) -> rusqli
                 "insert into index_terms (tenant_id, field, value, user_id) values (?1, ?2, ?3, ?4)",
             )?
             .execute([tenant, &term.field, &term.value, user_id.as_str()])?;
-    }
-    for event in &change.events {
-        rows::insert_event(connection, &change.tenant, event)?;
     }
     Ok(())
 }

@@ -1,0 +1,247 @@
+//! `/v1/events` and the history of an address: the project's own surface, by its own names.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRequestParts, State};
+use axum::http::request::Parts;
+use serde::Serialize;
+use utoipa::{IntoParams, ToSchema};
+
+use super::extract::{Caller, EventsRead, IdentifierPath, within};
+use super::users::Document;
+use crate::app::App;
+use crate::directory::event::{Event, EventType};
+use crate::error::Error;
+use crate::id::UserId;
+use crate::store::EventList;
+
+/// The most events that one answer holds.
+const MAX_EVENTS: u32 = 1000;
+/// How many it holds if nothing is said.
+const DEFAULT_EVENTS: u32 = 100;
+
+/// The query parameters of a list of events.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "these fields only describe the parameters")]
+struct EventListParameters {
+    /// Where to go on: `next` of the answer before, or nothing for the beginning.
+    #[param(example = "0")]
+    after: Option<String>,
+    /// How many events to give at most.
+    #[param(minimum = 1, maximum = 1000, default = 100)]
+    limit: Option<u32>,
+    /// Events of this user only, who need not be there any more.
+    #[param(example = "UOtBaOybB6dTpIJNrnkRw")]
+    user_id: Option<String>,
+    /// Events of this type only.
+    #[param(example = "user.email.verified")]
+    r#type: Option<String>,
+}
+
+/// The events that a request wants.
+pub(super) struct WantedEvents(EventList);
+
+impl WantedEvents {
+    fn parse(query: &str) -> Result<Self, Error> {
+        let mut wanted = EventList { after: 0, limit: DEFAULT_EVENTS, user_id: None, kind: None };
+        for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+            match &*name {
+                "after" => {
+                    let position = value.parse().ok().filter(|position| *position >= 0);
+                    let refused =
+                        || Error::BadRequest("after must be `next` of an answer before.".to_owned());
+                    wanted.after = position.ok_or_else(refused)?;
+                }
+                "limit" => wanted.limit = within("limit", &value, MAX_EVENTS)?,
+                // An id of the wrong shape is nobody's, and has no events.
+                "user_id" => wanted.user_id = Some(UserId::from_path(&value)),
+                "type" => {
+                    let refused =
+                        || Error::BadRequest("type must be the name of a type of event.".to_owned());
+                    wanted.kind = Some(EventType::from_name(&value).ok_or_else(refused)?);
+                }
+                _ => {}
+            }
+        }
+        Ok(Self(wanted))
+    }
+}
+
+impl FromRequestParts<Arc<App>> for WantedEvents {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Error> {
+        Self::parse(parts.uri.query().unwrap_or_default())
+    }
+}
+
+impl IntoParams for WantedEvents {
+    fn into_params(
+        place: impl Fn() -> Option<utoipa::openapi::path::ParameterIn>,
+    ) -> Vec<utoipa::openapi::path::Parameter> {
+        EventListParameters::into_params(place)
+    }
+}
+
+/// The key with which something was done.
+#[derive(Serialize, ToSchema)]
+#[schema(as = EventActor)]
+struct Actor {
+    /// The public part of the key.
+    key_id: String,
+    /// The name the key was given.
+    key_name: String,
+}
+
+/// Something that happened. What is personal is `null` where it was not known or has been erased.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Event)]
+pub(super) struct EventAnswer {
+    /// The event's id.
+    id: String,
+    /// Its place in the order of all events.
+    position: i64,
+    /// What happened.
+    #[schema(example = "user.email.verified")]
+    r#type: &'static str,
+    /// When.
+    time: i64,
+    /// To which user, if to one.
+    user_id: Option<String>,
+    /// To which of their identifiers.
+    identifier_id: Option<String>,
+    /// To which group, or with which.
+    group_id: Option<String>,
+    /// By what means.
+    #[schema(example = "admin_api")]
+    method: &'static str,
+    /// By whom.
+    #[schema(inline)]
+    actor: Actor,
+    /// In which request.
+    request_id: String,
+    /// The address or name it is about.
+    address: Option<String>,
+    /// The address the request came from.
+    remote_address: Option<String>,
+    /// What the client called itself.
+    user_agent: Option<String>,
+    /// Why it was done.
+    reason: Option<String>,
+}
+
+impl EventAnswer {
+    pub(super) fn new(position: i64, event: Event) -> Self {
+        Self {
+            id: event.id.to_string(),
+            position,
+            r#type: event.kind.as_str(),
+            time: event.time.0,
+            user_id: event.user_id.map(|id| id.to_string()),
+            identifier_id: event.identifier_id.map(|id| id.to_string()),
+            group_id: event.group_id.map(|id| id.to_string()),
+            method: event.method.as_str(),
+            actor: Actor { key_id: event.actor.key_id.to_string(), key_name: event.actor.key_name },
+            request_id: event.request_id.to_string(),
+            address: event.personal.address,
+            remote_address: event.personal.remote_address.map(|address| address.to_string()),
+            user_agent: event.personal.user_agent,
+            reason: event.personal.reason,
+        }
+    }
+}
+
+/// Some events, oldest first.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Events {
+    /// The events.
+    events: Vec<EventAnswer>,
+    /// What to give as `after` for those that follow; `null` when there are none yet.
+    next: Option<String>,
+}
+
+/// List events
+///
+/// Everything that has happened, oldest first. To follow along, ask again after the position of the
+/// last event seen. With `type`, an answer may hold few events or none and still have a `next`.
+#[utoipa::path(
+    get,
+    path = "/v1/events",
+    operation_id = "listEvents",
+    tag = "events",
+    params(WantedEvents),
+    responses((status = OK, description = "Some events", body = Events))
+)]
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    caller: Caller<EventsRead>,
+    WantedEvents(wanted): WantedEvents,
+) -> Result<Document, Error> {
+    let page = app.store.events(&caller.origin.tenant, wanted).await?;
+    let events = page.events.into_iter().map(|(position, event)| EventAnswer::new(position, event)).collect();
+    Document::of(&Events { events, next: page.next.map(|position| position.to_string()) })
+}
+
+/// How an address came to be trusted or not, oldest first.
+#[derive(Serialize, ToSchema)]
+pub(super) struct History {
+    /// Each change of its trust.
+    history: Vec<TrustChange>,
+}
+
+/// One change of an address's trust.
+#[derive(Serialize, ToSchema)]
+pub(super) struct TrustChange {
+    /// When.
+    time: i64,
+    /// Whether it became verified, or is no longer.
+    verified: bool,
+    /// By what means.
+    #[schema(example = "admin_api")]
+    method: &'static str,
+    /// By whom.
+    #[schema(inline)]
+    actor: Actor,
+    /// In which request.
+    request_id: String,
+    /// Why.
+    reason: Option<String>,
+    /// The event's id.
+    event_id: String,
+}
+
+impl TrustChange {
+    fn new(event: Event) -> Self {
+        Self {
+            time: event.time.0,
+            verified: event.kind == EventType::EmailVerified,
+            method: event.method.as_str(),
+            actor: Actor { key_id: event.actor.key_id.to_string(), key_name: event.actor.key_name },
+            request_id: event.request_id.to_string(),
+            reason: event.personal.reason,
+            event_id: event.id.to_string(),
+        }
+    }
+}
+
+/// The history of an email
+///
+/// Each change of the email's trust: when, verified or not, by what means, by whom, and why. It
+/// outlives the email and the user.
+#[utoipa::path(
+    get,
+    path = "/v1/users/{user_id}/emails/{identifier_id}/history",
+    operation_id = "emailHistory",
+    tag = "events",
+    params(IdentifierPath),
+    responses((status = OK, description = "The history", body = History))
+)]
+pub(super) async fn history(
+    State(app): State<Arc<App>>,
+    caller: Caller<EventsRead>,
+    path: IdentifierPath,
+) -> Result<Document, Error> {
+    let events = app.email_history(&caller.origin.tenant, path.user_id, path.identifier_id).await?;
+    Document::of(&History { history: events.into_iter().map(TrustChange::new).collect() })
+}

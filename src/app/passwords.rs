@@ -1,0 +1,175 @@
+//! Hashing and checking passwords beside everything else, changing one, and links to reset one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::Semaphore;
+
+use super::App;
+use crate::directory::event::Origin;
+use crate::directory::password::{MAX_TRIES, Password, PasswordHash, TRIES_WITHIN, Wanted};
+use crate::directory::user::NewUser;
+use crate::error::{Error, Missing, Refusal};
+use crate::id::{TenantId, UserId};
+use crate::secret::PlainToken;
+use crate::store::PasswordTry;
+use crate::time::Timestamp;
+
+/// How often a password is checked anew because its hash was replaced meanwhile.
+const MAX_CHECKS: usize = 3;
+
+/// Hashing takes a processor for tens of milliseconds, so it is done on threads where nobody waits,
+/// and at most half the processors do it at once.
+pub(super) struct Hashers(Arc<Semaphore>);
+
+impl Default for Hashers {
+    fn default() -> Self {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        Self(Arc::new(Semaphore::new((processors / 2).max(1))))
+    }
+}
+
+impl Hashers {
+    /// Does work of this kind when it is its turn.
+    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+        let turn = self.0.clone().acquire_owned().await.expect("the semaphore is never closed");
+        // The turn ends with the work, also when whoever asked for it has gone away.
+        let working = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            work()
+        });
+        working.await.map_err(|error| Error::Internal(format!("a hashing thread failed: {error}")))
+    }
+}
+
+/// A link by which a user can set another password, once.
+pub struct ResetLink {
+    /// The link; it is a secret.
+    pub link: String,
+    /// Until when it works.
+    pub expires_at: Timestamp,
+}
+
+impl App {
+    /// The hash to keep for a password that is wanted.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when the hashing itself fails.
+    pub async fn hash_password(&self, wanted: Wanted) -> Result<PasswordHash, Error> {
+        match wanted {
+            Wanted::Hash(hash) => Ok(hash),
+            Wanted::Plain(password) => self.hash(password).await,
+        }
+    }
+
+    async fn hash(&self, password: Password) -> Result<PasswordHash, Error> {
+        let mut salt = [0; 16];
+        self.random.fill(&mut salt);
+        self.hashers.run(move || password.hash(salt)).await
+    }
+
+    /// Whether a user can be made from this by this caller, without making one.
+    ///
+    /// # Errors
+    /// As [`App::create`], but for what only the store can say.
+    pub fn check_new(&self, origin: &Origin, new: &NewUser) -> Result<(), Error> {
+        new.check(&self.context(origin, self.clock.now()))
+    }
+
+    /// The hash of the user's password if `password` is it. An outdated hash is replaced by a new
+    /// one of the same password at this occasion. How often this may be asked is not bounded here.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] and [`Error::Internal`].
+    pub async fn check_password(
+        &self,
+        tenant: &TenantId,
+        user_id: UserId,
+        password: &Password,
+    ) -> Result<Option<PasswordHash>, Error> {
+        let Some(kept) = self.store.password(tenant, user_id).await? else { return Ok(None) };
+        let (tried, compared) = (password.clone(), kept.clone());
+        if !self.hashers.run(move || compared.matches(&tried)).await?? {
+            return Ok(None);
+        }
+        if !kept.is_outdated() {
+            return Ok(Some(kept));
+        }
+        let new = self.hash(password.clone()).await?;
+        let replaced = self.store.rehash_password(tenant, user_id, kept.clone(), new.clone()).await?;
+        Ok(Some(if replaced { new } else { kept }))
+    }
+
+    /// Gives the user who knows the old password another one, and gives the document.
+    ///
+    /// # Errors
+    /// [`Missing::User`], [`Refusal::PasswordMismatch`], and [`Error::TooManyRequests`] for more than
+    /// ten wrong ones within an hour.
+    pub async fn change_password(
+        &self,
+        origin: &Origin,
+        user_id: UserId,
+        old: &Password,
+        new: Wanted,
+    ) -> Result<Bytes, Error> {
+        let tenant = &origin.tenant;
+        self.count_try(tenant, user_id).await?;
+        let mut hash = None;
+        for _ in 0..MAX_CHECKS {
+            let Some(checked) = self.check_password(tenant, user_id, old).await? else {
+                return Err(Refusal::PasswordMismatch.into());
+            };
+            let new = match hash {
+                Some(hash) => hash,
+                None => self.hash_password(new.clone()).await?,
+            };
+            let changed = self
+                .change_while(origin, user_id, Some(&checked), |user, ctx| {
+                    Ok(user.change_password(new.clone(), ctx))
+                })
+                .await?;
+            if let Some(document) = changed {
+                return Ok(document);
+            }
+            hash = Some(new);
+        }
+        Err(Error::Unavailable("the password keeps being set by others".to_owned()))
+    }
+
+    /// Counts a try before it is made, so that many at once are bounded, too. The change that a right
+    /// one leads to forgets all tries.
+    async fn count_try(&self, tenant: &TenantId, user_id: UserId) -> Result<(), Error> {
+        let now = self.clock.now();
+        let within = TRIES_WITHIN.as_secs().cast_signed();
+        let attempt = PasswordTry { now, since: Timestamp(now.0 - within), most: MAX_TRIES };
+        match self.store.count_password_try(tenant, user_id, attempt).await? {
+            None => Ok(()),
+            // Nothing is counted for a user who has just been deleted.
+            Some(_) if self.store.user(tenant, user_id).await?.is_none() => {
+                Err(Error::NotFound(Missing::User))
+            }
+            Some(oldest) => {
+                let again = oldest.after(TRIES_WITHIN).0 - now.0;
+                Err(Error::TooManyRequests { retry_after: again.max(1).unsigned_abs() })
+            }
+        }
+    }
+
+    /// Makes a link by which the user can set another password; earlier ones end.
+    ///
+    /// # Errors
+    /// [`Missing::User`].
+    pub async fn start_password_reset(
+        &self,
+        origin: &Origin,
+        user_id: UserId,
+        expiry: Duration,
+    ) -> Result<ResetLink, Error> {
+        let token = PlainToken::new(&*self.random);
+        let expires_at = self.clock.now().after(expiry);
+        self.change(origin, user_id, |user, ctx| Ok(user.start_password_reset(&token, expires_at, ctx)))
+            .await?;
+        Ok(ResetLink { link: format!("{}/reset/{}", self.public_url, token.reveal()), expires_at })
+    }
+}

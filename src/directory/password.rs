@@ -1,0 +1,595 @@
+//! Passwords: what one must be like, how it is hashed and checked, and what setting, changing and
+//! removing it does to its user (semantics section 5).
+//!
+//! Users and stores are only ever given a [`PasswordHash`]. Hashing and checking take long: whoever
+//! calls [`Password::hash`] and [`PasswordHash::matches`] sees to it that nobody waits meanwhile.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::time::Duration;
+
+use argon2::password_hash::phc;
+use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
+use super::event::{Context, Event, EventType};
+use super::text::nfkc;
+use super::user::User;
+use crate::error::{Error, InvalidFields, Refusal};
+use crate::id::{TenantId, UserId};
+use crate::secret::{KeyHash, PlainToken, TokenId};
+use crate::time::Timestamp;
+
+/// The longest password that is taken, in characters.
+pub const MAX_LENGTH: usize = 1_024;
+/// How often an old password may be tried within [`TRIES_WITHIN`], for one user.
+pub const MAX_TRIES: u32 = 10;
+/// The span of time in which tries are counted.
+pub const TRIES_WITHIN: Duration = Duration::from_secs(3_600);
+/// How long a link to reset a password works if nothing is said.
+pub const DEFAULT_RESET_EXPIRY: Duration = Duration::from_secs(3_600);
+
+/// Argon2id's work, as OWASP advises it at least: memory in KiB, passes, lanes.
+const ARGON2_COST: (u32, u32, u32) = (19_456, 2, 1);
+/// Which costs a bcrypt hash may have that is brought along: the lower ones do not exist, and each
+/// check of a higher one would take seconds.
+const BCRYPT_COSTS: std::ops::RangeInclusive<u32> = 4..=15;
+/// For how long a link to reset a password may work, in seconds: a minute to seven days.
+const RESET_EXPIRIES: std::ops::RangeInclusive<u64> = 60..=7 * 86_400;
+
+/// A password as its owner types it. It cannot be serialised, its `Debug` shows nothing, and its
+/// memory is overwritten when it is dropped.
+#[derive(Clone, Deserialize)]
+#[serde(transparent)]
+pub struct Password(Zeroizing<String>);
+
+impl Password {
+    /// The password that this text is.
+    pub fn new(text: &str) -> Self {
+        Self(Zeroizing::new(text.to_owned()))
+    }
+
+    /// The Argon2id hash of the password, in its form NFKC: a character is the same one whichever
+    /// keyboard it comes from.
+    pub fn hash(&self, salt: [u8; 16]) -> PasswordHash {
+        let (memory, passes, lanes) = ARGON2_COST;
+        let params = Params::new(memory, passes, lanes, None).expect("the costs are within Argon2's bounds");
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        let hash: phc::PasswordHash = argon2
+            .hash_password_with_salt(self.normal().as_bytes(), &salt)
+            .expect("a password and a salt of these lengths can be hashed");
+        PasswordHash(hash.to_string())
+    }
+
+    fn normal(&self) -> Zeroizing<String> {
+        Zeroizing::new(nfkc(&self.0).into_owned())
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password(hidden)")
+    }
+}
+
+/// What is kept of a password: an Argon2id hash in its PHC form, or a bcrypt hash that was brought
+/// along. It cannot be serialised, and its `Debug` shows nothing.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PasswordHash(String);
+
+/// A text that is not a bcrypt hash that can be taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "A bcrypt hash begins with $2a$, $2b$ or $2y$, a cost of 04 to 15 and $, and ends with 53 letters, digits, dots and slashes."
+)]
+pub struct InvalidHash;
+
+impl PasswordHash {
+    /// Reads a bcrypt hash.
+    ///
+    /// # Errors
+    /// [`InvalidHash`] for any other text, and for a cost that is out of bounds.
+    pub fn parse_bcrypt(text: &str) -> Result<Self, InvalidHash> {
+        let known = ["$2a$", "$2b$", "$2y$"].iter().any(|prefix| text.starts_with(prefix));
+        let parts: bcrypt::HashParts = text.parse().map_err(|_| InvalidHash)?;
+        // The library reads `+4` as a cost, too.
+        let digits = text.as_bytes()[4..6].iter().all(u8::is_ascii_digit);
+        if known && digits && BCRYPT_COSTS.contains(&parts.get_cost()) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidHash)
+        }
+    }
+
+    /// The hash that [`PasswordHash::to_stored`] gave.
+    pub fn from_stored(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The text a store keeps.
+    pub fn to_stored(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether this is the hash of `password`.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when the hash is of no known kind.
+    pub fn matches(&self, password: &Password) -> Result<bool, Error> {
+        use argon2::password_hash::Error as Failure;
+        let unreadable = || Error::Internal("a stored password hash cannot be read".to_owned());
+        if self.is_outdated() {
+            // As it came: those who made the hash did not normalise.
+            return bcrypt::verify(password.0.as_bytes(), &self.0).map_err(|_| unreadable());
+        }
+        match Argon2::default().verify_password(password.normal().as_bytes(), self.0.as_str()) {
+            Ok(()) => Ok(true),
+            Err(Failure::PasswordInvalid) => Ok(false),
+            Err(_) => Err(unreadable()),
+        }
+    }
+
+    /// Whether the hash is to be replaced by an Argon2id one when its password is next seen.
+    pub fn is_outdated(&self) -> bool {
+        self.0.starts_with("$2")
+    }
+}
+
+impl fmt::Debug for PasswordHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PasswordHash(hidden)")
+    }
+}
+
+/// What a password must be like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// The fewest characters.
+    pub min_length: usize,
+    /// Whether one of them must be neither a letter nor a digit.
+    pub needs_non_alphanumeric: bool,
+    /// Whether one must be a digit.
+    pub needs_digit: bool,
+    /// Whether one must be a lower-case letter.
+    pub needs_lower: bool,
+    /// Whether one must be an upper-case letter.
+    pub needs_upper: bool,
+    /// The fewest different characters.
+    pub min_unique: usize,
+}
+
+impl Policy {
+    /// Eight characters, whatever they are.
+    pub const DEFAULT: Self = Self {
+        min_length: 8,
+        needs_non_alphanumeric: false,
+        needs_digit: false,
+        needs_lower: false,
+        needs_upper: false,
+        min_unique: 0,
+    };
+
+    /// Any password at all.
+    pub const NONE: Self = Self { min_length: 1, ..Self::DEFAULT };
+
+    /// All that the password is not and must be.
+    pub fn refusals(&self, password: &Password) -> Vec<Refusal> {
+        let text = password.0.as_str();
+        let has = |wanted: fn(char) -> bool| text.chars().any(wanted);
+        let unique = text.chars().collect::<HashSet<_>>().len();
+        [
+            (text.chars().count() < self.min_length, Refusal::PasswordTooShort),
+            (
+                self.needs_non_alphanumeric && !has(|character| !character.is_alphanumeric()),
+                Refusal::PasswordRequiresNonAlphanumeric,
+            ),
+            (self.needs_digit && !has(char::is_numeric), Refusal::PasswordRequiresDigit),
+            (self.needs_lower && !has(char::is_lowercase), Refusal::PasswordRequiresLower),
+            (self.needs_upper && !has(char::is_uppercase), Refusal::PasswordRequiresUpper),
+            (unique < self.min_unique, Refusal::PasswordRequiresUniqueChars),
+        ]
+        .into_iter()
+        .filter_map(|(refused, refusal)| refused.then_some(refusal))
+        .collect()
+    }
+}
+
+/// A password that is to be a user's: itself, or a hash of it from elsewhere.
+#[derive(Clone, Debug)]
+pub enum Wanted {
+    /// The password, to be hashed.
+    Plain(Password),
+    /// Its hash, to be kept as it is.
+    Hash(PasswordHash),
+}
+
+/// The three fields of a request that bring a password: their names begin with `prefix`.
+#[derive(Clone, Copy, Debug)]
+pub struct Given<'a> {
+    /// Empty, or `new_`.
+    pub prefix: &'static str,
+    /// The password.
+    pub password: Option<&'a Password>,
+    /// Or a hash of it.
+    pub hash: Option<&'a Password>,
+    /// And how that was made; bcrypt if nothing is said.
+    pub algorithm: Option<&'a str>,
+}
+
+impl Given<'_> {
+    /// Whether there is a password or a hash.
+    pub fn is_any(&self) -> bool {
+        self.password.is_some() || self.hash.is_some()
+    }
+
+    /// The password that these fields bring, if any.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for both a password and a hash, and for what is not a hash, an algorithm
+    /// or a password that could be one; [`Error::Refused`] with all that the policy refuses.
+    pub fn wanted(&self, policy: &Policy) -> Result<Option<Wanted>, Error> {
+        let prefix = self.prefix;
+        let mut invalid = Vec::new();
+        let mut note = |field: &str, message: String| invalid.push((format!("{prefix}{field}"), message));
+        if self.algorithm.is_some_and(|name| !matches!(name, "bcrypt" | "b_crypt")) {
+            note(
+                "password_hash_algorithm",
+                "The one algorithm of hashes that is known is bcrypt.".to_owned(),
+            );
+        }
+        let hash = self.hash.and_then(|text| {
+            PasswordHash::parse_bcrypt(&text.0).map_err(|error| note("password_hash", error.to_string())).ok()
+        });
+        if self.password.is_some() && self.hash.is_some() {
+            note("password_hash", "Give a password or a hash of it, not both.".to_owned());
+        }
+        if let Some(message) = self.password.and_then(unusable) {
+            note("password", message);
+        }
+        if !invalid.is_empty() {
+            return Err(InvalidFields(invalid).into());
+        }
+        let Some(password) = self.password else { return Ok(hash.map(Wanted::Hash)) };
+        let refusals = policy.refusals(password);
+        if refusals.is_empty() {
+            Ok(Some(Wanted::Plain(password.clone())))
+        } else {
+            Err(Error::Refused(refusals))
+        }
+    }
+
+    /// The password that these fields bring; there must be one.
+    ///
+    /// # Errors
+    /// As [`Given::wanted`], and [`Error::Invalid`] when there is none.
+    pub fn needed(&self, policy: &Policy) -> Result<Wanted, Error> {
+        self.wanted(policy)?.ok_or_else(|| {
+            let prefix = self.prefix;
+            let message = format!("This field is needed, or {prefix}password_hash.");
+            InvalidFields::one(&format!("{prefix}password"), message).into()
+        })
+    }
+}
+
+/// What keeps a text from being anybody's password, whatever the policy.
+fn unusable(password: &Password) -> Option<String> {
+    (password.0.chars().count() > MAX_LENGTH)
+        .then(|| format!("A password has at most {MAX_LENGTH} characters."))
+}
+
+/// The password that is to be compared with the one that is kept.
+///
+/// # Errors
+/// [`InvalidFields`] when there is none, or it is longer than any that is kept.
+pub fn old_password(given: Option<&Password>) -> Result<&Password, InvalidFields> {
+    const FIELD: &str = "old_password";
+    let password = given.ok_or_else(|| InvalidFields::one(FIELD, "This field is needed."))?;
+    unusable(password).map_or(Ok(password), |message| Err(InvalidFields::one(FIELD, message)))
+}
+
+/// For how long a link to reset a password is to work.
+///
+/// # Errors
+/// [`InvalidFields`] for less than a minute or more than seven days.
+pub fn reset_expiry(seconds: Option<i64>) -> Result<Duration, InvalidFields> {
+    let Some(seconds) = seconds else { return Ok(DEFAULT_RESET_EXPIRY) };
+    match u64::try_from(seconds) {
+        Ok(seconds) if RESET_EXPIRIES.contains(&seconds) => Ok(Duration::from_secs(seconds)),
+        _ => {
+            let (least, most) = RESET_EXPIRIES.into_inner();
+            Err(InvalidFields::one("expiry", format!("This is a number of seconds from {least} to {most}.")))
+        }
+    }
+}
+
+/// The password of a new user.
+#[derive(Clone, Debug)]
+pub struct NewPassword {
+    /// Its hash.
+    pub hash: PasswordHash,
+    /// Whether another must be set at the next sign-in.
+    pub is_temporary: bool,
+}
+
+/// A token to reset a password as it is kept: everything but its secret.
+#[derive(Clone, Debug)]
+pub struct ResetToken {
+    /// Its public part.
+    pub id: TokenId,
+    /// The tenant of its user.
+    pub tenant: TenantId,
+    /// Whose password it resets.
+    pub user_id: UserId,
+    /// The hash of its secret.
+    pub hash: KeyHash,
+    /// From when on it is refused.
+    pub expires_at: Timestamp,
+}
+
+/// What becomes of a user's secrets with a change. All but [`SecretChange::Keep`] end the links that
+/// were made for the user before.
+#[derive(Clone, Debug, Default)]
+pub enum SecretChange {
+    /// They stay as they are.
+    #[default]
+    Keep,
+    /// This is the hash of the user's password from now on.
+    Set(PasswordHash),
+    /// The user has none any more.
+    Remove,
+    /// The password stays, and can be reset with this token.
+    StartReset(ResetToken),
+}
+
+/// What a rule has decided: what happened, and what becomes of the user's secrets. A rule that has
+/// nothing to do with secrets gives the events alone.
+#[derive(Clone, Debug, Default)]
+pub struct Decision {
+    /// What happened.
+    pub events: Vec<Event>,
+    /// What becomes of the secrets.
+    pub secret: SecretChange,
+}
+
+impl From<Vec<Event>> for Decision {
+    fn from(events: Vec<Event>) -> Self {
+        Self { events, secret: SecretChange::Keep }
+    }
+}
+
+impl User {
+    /// Gives the user a password, in place of any other. A temporary one must be changed at the next
+    /// sign-in.
+    pub fn set_password(&mut self, hash: PasswordHash, is_temporary: bool, ctx: &Context) -> Decision {
+        self.keep_password(hash, is_temporary, EventType::PasswordSet, ctx)
+    }
+
+    /// Gives the user who has shown the old password another one, which is not temporary.
+    pub fn change_password(&mut self, hash: PasswordHash, ctx: &Context) -> Decision {
+        self.keep_password(hash, false, EventType::PasswordChanged, ctx)
+    }
+
+    fn keep_password(
+        &mut self,
+        hash: PasswordHash,
+        is_temporary: bool,
+        kind: EventType,
+        ctx: &Context,
+    ) -> Decision {
+        self.has_password = true;
+        self.password_updated_at = Some(ctx.now);
+        self.force_password_reset = is_temporary;
+        Decision { secret: SecretChange::Set(hash), ..self.password_event(kind, ctx) }
+    }
+
+    /// Takes the password from the user, and with it the need to set another. No events: there is
+    /// none.
+    pub fn remove_password(&mut self, ctx: &Context) -> Decision {
+        if !self.has_password {
+            return Decision::default();
+        }
+        self.has_password = false;
+        self.password_updated_at = None;
+        self.force_password_reset = false;
+        Decision { secret: SecretChange::Remove, ..self.password_event(EventType::PasswordRemoved, ctx) }
+    }
+
+    /// Says whether another password must be set at the next sign-in. No events: it was so already.
+    pub fn set_password_reset_required(&mut self, required: bool, ctx: &Context) -> Decision {
+        if self.force_password_reset == required {
+            return Decision::default();
+        }
+        self.force_password_reset = required;
+        let kind =
+            if required { EventType::PasswordResetRequired } else { EventType::PasswordResetNotRequired };
+        self.password_event(kind, ctx)
+    }
+
+    /// Makes it possible to reset the password with this token until it expires, and with no earlier
+    /// one.
+    pub fn start_password_reset(&self, token: &PlainToken, expires_at: Timestamp, ctx: &Context) -> Decision {
+        let token = ResetToken {
+            id: token.id(),
+            tenant: ctx.origin.tenant.clone(),
+            user_id: self.user_id,
+            hash: token.hash(),
+            expires_at,
+        };
+        Decision {
+            secret: SecretChange::StartReset(token),
+            ..self.password_event(EventType::PasswordResetStarted, ctx)
+        }
+    }
+
+    fn password_event(&self, kind: EventType, ctx: &Context) -> Decision {
+        vec![ctx.event(kind, self.user_id, None, None)].into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// "correct horse" by another implementation of bcrypt, at cost 4.
+    const BCRYPT: &str = "$2b$04$abcdefghijklmnopqrstuujydOTSfIH/d5oUHpsygqV5X9xJLQc6e";
+
+    fn strict() -> Policy {
+        Policy {
+            min_length: 6,
+            needs_non_alphanumeric: true,
+            needs_digit: true,
+            needs_lower: true,
+            needs_upper: true,
+            min_unique: 3,
+        }
+    }
+
+    #[test]
+    fn a_password_matches_its_own_hash_only() {
+        let hash = Password::new("correct horse").hash([1; 16]);
+        assert!(hash.to_stored().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
+        assert!(hash.matches(&Password::new("correct horse")).unwrap());
+        assert!(!hash.matches(&Password::new("Correct horse")).unwrap());
+        assert_ne!(hash, Password::new("correct horse").hash([2; 16]));
+        assert!(!hash.is_outdated());
+    }
+
+    #[test]
+    fn a_password_is_the_same_one_in_each_form_of_unicode() {
+        let hash = Password::new("caf\u{e9} au lait").hash([1; 16]);
+        assert!(hash.matches(&Password::new("cafe\u{301} au lait")).unwrap());
+    }
+
+    #[test]
+    fn a_bcrypt_hash_is_taken_in_all_three_spellings_and_found_outdated() {
+        for prefix in ["$2a$", "$2b$", "$2y$"] {
+            let hash = PasswordHash::parse_bcrypt(&BCRYPT.replacen("$2b$", prefix, 1)).unwrap();
+            assert!(hash.is_outdated());
+            assert!(hash.matches(&Password::new("correct horse")).unwrap());
+            assert!(!hash.matches(&Password::new("wrong horse")).unwrap());
+        }
+    }
+
+    #[test]
+    fn what_is_no_bcrypt_hash_is_refused() {
+        for wrong in [
+            "",
+            "secret",
+            &BCRYPT[1..],
+            &BCRYPT[..59],
+            &format!("{BCRYPT}x"),
+            &BCRYPT.replacen("$2b$", "$2x$", 1),
+            &BCRYPT.replacen("$2b$", "$2c$", 1),
+            &BCRYPT.replacen("$04$", "$03$", 1),
+            &BCRYPT.replacen("$04$", "$16$", 1),
+            &BCRYPT.replacen("$04$", "$31$", 1),
+            &BCRYPT.replacen("$04$", "$+4$", 1),
+            &format!("{}!", &BCRYPT[..59]),
+            &format!("{}ä", &BCRYPT[..58]),
+            Password::new("x").hash([0; 16]).to_stored(),
+        ] {
+            assert_eq!(PasswordHash::parse_bcrypt(wrong), Err(InvalidHash), "{wrong}");
+        }
+        assert!(PasswordHash::parse_bcrypt(&BCRYPT.replacen("$04$", "$15$", 1)).is_ok());
+    }
+
+    #[test]
+    fn a_hash_of_no_known_kind_is_a_fault_and_not_a_mismatch() {
+        for kept in ["", "plain", "$1$abc$def", "$argon2id$broken", "$2b$04$short"] {
+            let hash = PasswordHash::from_stored(kept.to_owned());
+            assert!(matches!(hash.matches(&Password::new("plain")), Err(Error::Internal(_))), "{kept}");
+        }
+    }
+
+    #[test]
+    fn the_default_policy_wants_eight_characters_and_nothing_else() {
+        let refused = |text: &str| Policy::DEFAULT.refusals(&Password::new(text));
+        assert_eq!(refused("seven77"), [Refusal::PasswordTooShort]);
+        assert_eq!(refused(""), [Refusal::PasswordTooShort]);
+        for good in ["eight888", "ßßßßßßßß", "        ", "12345678"] {
+            assert_eq!(refused(good), [], "{good}");
+        }
+        let described = Refusal::PasswordTooShort.description();
+        assert!(described.contains(&Policy::DEFAULT.min_length.to_string()), "{described}");
+    }
+
+    #[test]
+    fn all_that_a_policy_refuses_is_told_at_once() {
+        let refused = |text: &str| strict().refusals(&Password::new(text));
+        assert_eq!(
+            refused(""),
+            [
+                Refusal::PasswordTooShort,
+                Refusal::PasswordRequiresNonAlphanumeric,
+                Refusal::PasswordRequiresDigit,
+                Refusal::PasswordRequiresLower,
+                Refusal::PasswordRequiresUpper,
+                Refusal::PasswordRequiresUniqueChars,
+            ]
+        );
+        assert_eq!(
+            refused("aaAAaaAA"),
+            [
+                Refusal::PasswordRequiresNonAlphanumeric,
+                Refusal::PasswordRequiresDigit,
+                Refusal::PasswordRequiresUniqueChars
+            ]
+        );
+        assert_eq!(refused("aB1-aB1-"), []);
+        assert_eq!(refused("яБ1 яБ"), []);
+    }
+
+    #[test]
+    fn a_password_has_at_most_1024_characters() {
+        let wanted = |length: usize| {
+            let password = Password::new(&"ä".repeat(length));
+            let given = Given { prefix: "new_", password: Some(&password), hash: None, algorithm: None };
+            given.needed(&Policy::DEFAULT)
+        };
+        assert!(wanted(1_024).is_ok());
+        let Err(Error::Invalid(InvalidFields(fields))) = wanted(1_025) else { panic!("it was taken") };
+        assert_eq!(fields[0].0, "new_password");
+        assert!(old_password(Some(&Password::new(&"x".repeat(1_025)))).is_err());
+    }
+
+    #[test]
+    fn a_link_works_for_a_minute_to_seven_days() {
+        assert_eq!(reset_expiry(None).unwrap(), Duration::from_secs(3_600));
+        for good in [60, 604_800] {
+            assert_eq!(reset_expiry(Some(good)).unwrap().as_secs(), good.unsigned_abs());
+        }
+        for wrong in [59, 604_801, 0, -60, i64::MIN, i64::MAX] {
+            assert!(reset_expiry(Some(wrong)).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn no_debug_print_shows_a_password_or_a_hash() {
+        let password = Password::new("correct horse");
+        let hash = password.hash([1; 16]);
+        let kept = hash.to_stored().to_owned();
+        let wanted = [Wanted::Plain(password.clone()), Wanted::Hash(hash.clone())];
+        let given = Given { prefix: "", password: Some(&password), hash: Some(&password), algorithm: None };
+        let new = NewPassword { hash: hash.clone(), is_temporary: true };
+        let shown = format!(
+            "{password:?} {hash:?} {wanted:?} {given:?} {new:?} {:?}",
+            SecretChange::Set(hash.clone())
+        );
+        assert!(!shown.contains("horse") && !shown.contains("argon2"), "{shown}");
+        assert!(!shown.contains(&kept), "{shown}");
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_breaks_the_reader_of_hashes(text in "\\PC{0,70}", tail in "[./A-Za-z0-9]{53}") {
+            let _ = PasswordHash::parse_bcrypt(&text);
+            // Whatever is taken can be checked.
+            if let Ok(hash) = PasswordHash::parse_bcrypt(&format!("$2b$04${tail}")) {
+                prop_assert!(hash.matches(&Password::new("x")).is_ok());
+            }
+        }
+    }
+}
