@@ -1,6 +1,7 @@
 //! What every face of the server is given: the store, the clock, the randomness, and the few ways
 //! in which they come together. [`App::change`] is the one way to change a user.
 
+mod groups;
 mod history;
 mod keys;
 mod passwords;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::directory::event::{Context, EventType, Origin};
+use crate::directory::group;
 use crate::directory::password::{Decision, PasswordHash, SecretChange};
 use crate::directory::user::{NewUser, User};
 use crate::error::{Error, Missing, Refusal};
@@ -21,7 +23,7 @@ use keys::Keys;
 use passwords::Hashers;
 use turns::Turns;
 
-/// How often a change is decided anew because another process changed the user first.
+/// How often a change is decided anew because something else was changed first.
 const MAX_ATTEMPTS: usize = 20;
 
 /// The directory at work.
@@ -82,15 +84,22 @@ impl App {
     /// What [`User::create`] refuses, and [`Error::Refused`] where an identifier is another user's.
     pub async fn create(&self, origin: &Origin, new: NewUser) -> Result<(UserId, Bytes), Error> {
         let secret = new.password.as_ref().map(|password| SecretChange::Set(password.hash.clone()));
-        let (mut user, events) = User::create(new, &self.context(origin, self.clock.now()))?;
-        let decision = Decision { events, secret: secret.unwrap_or_default() };
-        let change = UserChange::create(&origin.tenant, &mut user, decision);
-        let document = change.document();
-        if self.keep(change).await? {
-            Ok((user.user_id, document))
-        } else {
-            Err(Error::Internal("a new user conflicts with another".to_owned()))
+        let ctx = self.context(origin, self.clock.now());
+        let (mut user, created) = User::create(new, &ctx)?;
+        for _ in 0..MAX_ATTEMPTS {
+            let groups = self.store.auto_assigned(&origin.tenant).await?;
+            let joined = group::joined(user.user_id, &groups, &ctx);
+            let decision = Decision {
+                events: created.iter().cloned().chain(joined).collect(),
+                secret: secret.clone().unwrap_or_default(),
+            };
+            let change = UserChange::create(&origin.tenant, &mut user, groups, decision);
+            let document = change.document();
+            if self.keep(change).await? {
+                return Ok((user.user_id, document));
+            }
         }
+        Err(Error::Unavailable("the groups that take every new user keep changing".to_owned()))
     }
 
     /// Changes a user by a rule, and gives the document as it is afterwards. A rule that names no
@@ -177,13 +186,12 @@ impl App {
         Err(Error::Unavailable("other processes keep changing this user".to_owned()))
     }
 
-    /// Keeps a change; false if the user has another version by now.
+    /// Keeps a change; false if what it was decided on is another by now.
     async fn keep(&self, change: UserChange) -> Result<bool, Error> {
         match self.store.keep(change).await {
             Ok(()) => Ok(true),
             Err(KeepError::Conflict) => Ok(false),
-            Err(KeepError::Taken(kind)) => Err(taken(kind)),
-            Err(KeepError::Failed(error)) => Err(error),
+            Err(error) => Err(refused(error)),
         }
     }
 
@@ -196,12 +204,15 @@ impl App {
     }
 }
 
-/// What it means for a client that an identifier of this kind is another user's.
-fn taken(kind: IdentifierKind) -> Error {
-    let refusal = match kind {
-        IdentifierKind::Email => Refusal::DuplicateEmail,
-        IdentifierKind::Phone => Refusal::DuplicatePhoneNumber,
-        IdentifierKind::Username => Refusal::DuplicateUserName,
+/// What it means for a client that a change was not kept.
+fn refused(error: KeepError) -> Error {
+    let refusal = match error {
+        KeepError::Taken(IdentifierKind::Email) => Refusal::DuplicateEmail,
+        KeepError::Taken(IdentifierKind::Phone) => Refusal::DuplicatePhoneNumber,
+        KeepError::Taken(IdentifierKind::Username) => Refusal::DuplicateUserName,
+        KeepError::NameTaken => Refusal::DuplicateGroupName,
+        KeepError::Conflict => return Error::Internal("what is new conflicts with another".to_owned()),
+        KeepError::Failed(error) => return error,
     };
     refusal.into()
 }

@@ -95,6 +95,10 @@ pub enum Missing {
     Email,
     /// The phone number of the path; its user is there.
     Phone,
+    /// The group of the path.
+    Group,
+    /// The user and the group of the path are there, and the one is not in the other.
+    Membership,
 }
 
 impl fmt::Display for Missing {
@@ -103,6 +107,8 @@ impl fmt::Display for Missing {
             Self::User => "user",
             Self::Email => "email",
             Self::Phone => "phone number",
+            Self::Group => "group",
+            Self::Membership => "membership",
         })
     }
 }
@@ -154,6 +160,8 @@ pub enum Refusal {
     PasswordRequiresUniqueChars,
     /// The password is not the one that the user has.
     PasswordMismatch,
+    /// Another group has this name, whatever its case.
+    DuplicateGroupName,
 }
 
 impl Refusal {
@@ -178,6 +186,7 @@ impl Refusal {
             Self::PasswordRequiresUpper => "A password needs an upper-case letter.",
             Self::PasswordRequiresUniqueChars => "A password needs more characters that differ.",
             Self::PasswordMismatch => "The old password is not the user's password.",
+            Self::DuplicateGroupName => "Another group has this name already.",
         }
     }
 }

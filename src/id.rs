@@ -198,6 +198,11 @@ uuid_id! {
     EventId
 }
 
+uuid_id! {
+    /// The id of a group.
+    GroupId
+}
+
 /// The id of a request: 128 random bits, written as 32 hexadecimal digits. It is in every log line
 /// about the request, in the header `x-request-id` and in a problem's `traceId`.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -107,10 +107,12 @@ pub(super) struct EventAnswer {
     r#type: &'static str,
     /// When.
     time: i64,
-    /// To which user.
-    user_id: String,
+    /// To which user, if to one.
+    user_id: Option<String>,
     /// To which of their identifiers.
     identifier_id: Option<String>,
+    /// To which group, or with which.
+    group_id: Option<String>,
     /// By what means.
     #[schema(example = "admin_api")]
     method: &'static str,
@@ -136,8 +138,9 @@ impl EventAnswer {
             position,
             r#type: event.kind.as_str(),
             time: event.time.0,
-            user_id: event.user_id.to_string(),
+            user_id: event.user_id.map(|id| id.to_string()),
             identifier_id: event.identifier_id.map(|id| id.to_string()),
+            group_id: event.group_id.map(|id| id.to_string()),
             method: event.method.as_str(),
             actor: Actor { key_id: event.actor.key_id.to_string(), key_name: event.actor.key_name },
             request_id: event.request_id.to_string(),

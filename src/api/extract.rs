@@ -20,10 +20,10 @@ use crate::app::App;
 use crate::directory::api_key::{ApiKey, Scope};
 use crate::directory::event::{Actor, Origin};
 use crate::error::{Error, InvalidFields};
-use crate::id::{IdentifierId, RequestId, UserId};
+use crate::id::{GroupId, IdentifierId, RequestId, UserId};
 use crate::secret::PlainKey;
 use crate::store::search::{self, Search};
-use crate::store::{List, Place, SortKey};
+use crate::store::{GroupSortKey, List, MembershipSortKey, Place, SortKey, Sorted};
 
 /// The most that a body may have, in bytes.
 pub(super) const MAX_BODY_BYTES: usize = 1024 * 1024;
@@ -53,7 +53,7 @@ macro_rules! permission {
         )+
     };
 }
-permission! { UsersRead UsersWrite EmailsVerify EventsRead PasswordsWrite }
+permission! { UsersRead UsersWrite EmailsVerify EventsRead PasswordsWrite GroupsRead GroupsWrite }
 
 /// Who calls: a request whose key was checked and holds the permission.
 pub(super) struct Caller<P> {
@@ -146,6 +146,27 @@ pub(super) struct IdentifierPath {
     pub(super) identifier_id: IdentifierId,
 }
 
+/// The path parameter of a group.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(super) struct GroupPath {
+    /// The id of the group.
+    #[param(value_type = uuid::Uuid, example = "8c8ee7ee-6c6f-4f3c-9b1c-0a3f5a3f2d11")]
+    pub(super) group_id: GroupId,
+}
+
+/// The path parameters of a user and a group.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(super) struct UserGroupPath {
+    /// The id of the user.
+    #[param(value_type = String, example = "UOtBaOybB6dTpIJNrnkRw")]
+    pub(super) user_id: UserId,
+    /// The id of the group.
+    #[param(value_type = uuid::Uuid, example = "8c8ee7ee-6c6f-4f3c-9b1c-0a3f5a3f2d11")]
+    pub(super) group_id: GroupId,
+}
+
 /// The segment of the path that stands where the route has `{name}`. Bytes that are not UTF-8 become
 /// a character that no id has.
 fn path_parameter<'a>(parts: &'a Parts, name: &str) -> Cow<'a, str> {
@@ -173,6 +194,25 @@ impl FromRequestParts<Arc<App>> for IdentifierPath {
         Ok(Self {
             user_id: UserId::from_path(&path_parameter(parts, "user_id")),
             identifier_id: IdentifierId::from_path(&path_parameter(parts, "identifier_id")),
+        })
+    }
+}
+
+impl FromRequestParts<Arc<App>> for GroupPath {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Error> {
+        Ok(Self { group_id: GroupId::from_path(&path_parameter(parts, "group_id")) })
+    }
+}
+
+impl FromRequestParts<Arc<App>> for UserGroupPath {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Error> {
+        Ok(Self {
+            user_id: UserId::from_path(&path_parameter(parts, "user_id")),
+            group_id: GroupId::from_path(&path_parameter(parts, "group_id")),
         })
     }
 }
@@ -308,43 +348,175 @@ struct UserListParameters {
     filter: Option<String>,
 }
 
-/// The page of users that a request wants.
+/// The query parameters of a list of groups.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "these fields only describe the parameters")]
+pub(super) struct GroupListParameters {
+    /// The number of the page, from 1.
+    #[param(minimum = 1, default = 1, example = 1)]
+    page: Option<u32>,
+    /// How many groups a page has.
+    #[param(minimum = 1, maximum = 1000, default = 10, example = 10)]
+    size: Option<u32>,
+    /// `key:1` for ascending or `key:-1` for descending order, by `name`, `type`,
+    /// `clients_assigned`, `users_assigned`, `last_assigned`, `creation_time` or `last_updated`.
+    #[param(default = "creation_time:-1", example = "name:1")]
+    sort: Option<String>,
+    /// Reserved: this list takes no filter yet, and any value is refused.
+    filter: Option<String>,
+}
+
+/// The query parameters of a list of the users in a group.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "these fields only describe the parameters")]
+pub(super) struct MemberListParameters {
+    /// The number of the page, from 1.
+    #[param(minimum = 1, default = 1, example = 1)]
+    page: Option<u32>,
+    /// How many users a page has.
+    #[param(minimum = 1, maximum = 1000, default = 10, example = 10)]
+    size: Option<u32>,
+    /// `key:1` for ascending or `key:-1` for descending order, by `creation_time` or `last_updated`.
+    #[param(default = "creation_time:-1", example = "last_updated:-1")]
+    sort: Option<String>,
+    /// Reserved: this list takes no filter yet, and any value is refused.
+    filter: Option<String>,
+}
+
+/// The query parameters of a list of the groups that a user is in.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "these fields only describe the parameters")]
+pub(super) struct MembershipListParameters {
+    /// The number of the page, from 1.
+    #[param(minimum = 1, default = 1, example = 1)]
+    page: Option<u32>,
+    /// How many groups a page has.
+    #[param(minimum = 1, maximum = 1000, default = 10, example = 10)]
+    size: Option<u32>,
+    /// `creation_time:1` for ascending or `creation_time:-1` for descending order.
+    #[param(default = "creation_time:-1", example = "creation_time:1")]
+    sort: Option<String>,
+}
+
+/// What a list can be sorted by.
+pub(super) trait Sort: Copy + 'static {
+    /// The query parameters of the list, to be documented.
+    type Parameters: IntoParams;
+    /// All keys there are.
+    const ALL: &'static [Self];
+    /// The key by which the newest come first.
+    const AGE: Self;
+    /// The key as it is written.
+    fn name(self) -> &'static str;
+}
+
+/// Says for the keys of a list with which parameters it is asked for.
+macro_rules! sorts {
+    ($($key:ident by $parameters:ident,)+) => {
+        $(impl Sort for $key {
+            type Parameters = $parameters;
+            const ALL: &'static [Self] = Self::ALL;
+            const AGE: Self = Self::CreationTime;
+            fn name(self) -> &'static str {
+                self.as_str()
+            }
+        })+
+    };
+}
+sorts! {
+    SortKey by MemberListParameters,
+    GroupSortKey by GroupListParameters,
+    MembershipSortKey by MembershipListParameters,
+}
+
+/// The page of groups that a request wants.
+pub(super) type GroupList = Listed<GroupSortKey>;
+/// The page of the groups of a user that a request wants.
+pub(super) type MembershipList = Listed<MembershipSortKey>;
+/// The page of the users in a group that a request wants.
+pub(super) type MemberList = Listed<SortKey>;
+
+/// The page of a list that a request wants.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct UserList {
+pub(super) struct Listed<Key> {
     /// The number of the page, from 1.
     pub(super) page: u32,
-    /// How many users it has.
+    /// How many rows it has.
     pub(super) size: u32,
-    filter: Option<Search>,
-    sort: SortKey,
+    sort: Key,
     descending: bool,
 }
 
-impl UserList {
+impl<Key: Sort> Listed<Key> {
     /// The same for the store.
-    pub(super) fn list(&self) -> List {
+    pub(super) fn sorted(&self) -> Sorted<Key> {
         let offset = u64::from(self.page - 1) * u64::from(self.size);
-        List {
-            filter: self.filter.clone(),
-            place: Place::Sorted { sort: self.sort, descending: self.descending, offset },
-            limit: self.size,
-        }
+        Sorted { sort: self.sort, descending: self.descending, offset, limit: self.size }
     }
 
-    fn parse(query: &str) -> Result<Self, Error> {
-        let mut list =
-            Self { page: 1, size: 10, filter: None, sort: SortKey::CreationTime, descending: true };
+    /// Reads the page, and hands a filter to `filter`.
+    fn parse(query: &str, mut filter: impl FnMut(&str) -> Result<(), Error>) -> Result<Self, Error> {
+        let mut list = Self { page: 1, size: 10, sort: Key::AGE, descending: true };
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
             match &*name {
                 "page" => list.page = within("page", &value, u32::MAX)?,
                 "size" => list.size = within("size", &value, 1000)?,
                 "sort" => (list.sort, list.descending) = sort(&value)?,
-                "filter" => list.filter = filter(&value)?,
+                "filter" => filter(&value)?,
                 _ => {}
             }
         }
         Ok(list)
     }
+}
+
+/// The page of users that a request wants, of all or of those that a filter finds.
+#[derive(Debug)]
+pub(super) struct UserList {
+    /// The page.
+    pub(super) page: Listed<SortKey>,
+    filter: Option<Search>,
+}
+
+impl UserList {
+    /// The same for the store.
+    pub(super) fn list(&self) -> List {
+        let Sorted { sort, descending, offset, limit } = self.page.sorted();
+        List { filter: self.filter.clone(), place: Place::Sorted { sort, descending, offset }, limit }
+    }
+
+    fn parse(query: &str) -> Result<Self, Error> {
+        let mut found = None;
+        let page = Listed::parse(query, |text| {
+            found = filter(text)?;
+            Ok(())
+        })?;
+        Ok(Self { page, filter: found })
+    }
+}
+
+impl FromRequestParts<Arc<App>> for UserList {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Error> {
+        Self::parse(parts.uri.query().unwrap_or_default())
+    }
+}
+
+impl IntoParams for UserList {
+    fn into_params(
+        place: impl Fn() -> Option<utoipa::openapi::path::ParameterIn>,
+    ) -> Vec<utoipa::openapi::path::Parameter> {
+        UserListParameters::into_params(place)
+    }
+}
+
+/// Refuses a filter, unless it is empty.
+fn no_filter(text: &str) -> Result<(), Error> {
+    if text.is_empty() { Ok(()) } else { Err(Error::BadRequest("This list takes no filter.".to_owned())) }
 }
 
 /// Reads a filter.
@@ -413,17 +585,17 @@ pub(super) fn within(name: &str, value: &str, most: u32) -> Result<u32, Error> {
     }
 }
 
-fn sort(value: &str) -> Result<(SortKey, bool), Error> {
+fn sort<Key: Sort>(value: &str) -> Result<(Key, bool), Error> {
     let parsed = value.split_once(':').and_then(|(key, direction)| {
         let descending = match direction {
             "1" => false,
             "-1" => true,
             _ => return None,
         };
-        Some((SortKey::from_name(key)?, descending))
+        Some((Key::ALL.iter().copied().find(|known| known.name() == key)?, descending))
     });
     parsed.ok_or_else(|| {
-        let keys: Vec<&str> = SortKey::ALL.iter().map(|key| key.as_str()).collect();
+        let keys: Vec<&str> = Key::ALL.iter().map(|key| key.name()).collect();
         Error::BadRequest(format!(
             "sort must be a key and a direction, like creation_time:-1; the keys are {}.",
             keys.join(", ")
@@ -431,19 +603,19 @@ fn sort(value: &str) -> Result<(SortKey, bool), Error> {
     })
 }
 
-impl FromRequestParts<Arc<App>> for UserList {
+impl<Key: Sort> FromRequestParts<Arc<App>> for Listed<Key> {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Error> {
-        Self::parse(parts.uri.query().unwrap_or_default())
+        Self::parse(parts.uri.query().unwrap_or_default(), no_filter)
     }
 }
 
-impl IntoParams for UserList {
+impl<Key: Sort> IntoParams for Listed<Key> {
     fn into_params(
         place: impl Fn() -> Option<utoipa::openapi::path::ParameterIn>,
     ) -> Vec<utoipa::openapi::path::Parameter> {
-        UserListParameters::into_params(place)
+        Key::Parameters::into_params(place)
     }
 }
 

@@ -5,8 +5,10 @@ mod data;
 mod emails;
 mod events;
 mod extract;
+mod groups;
 mod health;
 mod openapi;
+mod page;
 mod passwords;
 mod phones;
 mod problem;
@@ -85,6 +87,16 @@ fn operations() -> OpenApiRouter<Arc<App>> {
         .routes(guarded!(passwords::require_no_reset))
         .routes(guarded!(passwords::change))
         .routes(guarded!(passwords::start_reset))
+        .routes(guarded!(groups::list))
+        .routes(guarded!(groups::create))
+        .routes(guarded!(groups::find))
+        .routes(guarded!(groups::patch))
+        .routes(guarded!(groups::delete))
+        .routes(guarded!(groups::list_of_user))
+        .routes(guarded!(groups::find_of_user))
+        .routes(guarded!(groups::assign))
+        .routes(guarded!(groups::remove))
+        .routes(guarded!(groups::list_users))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
         .routes(routes!(openapi::serve))

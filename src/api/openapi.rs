@@ -18,6 +18,7 @@ use super::passwords::ResetPasswordResponse;
 use super::problem::{CONTENT_TYPE_PROBLEM, Problem};
 use crate::directory::api_key::Scope;
 use crate::directory::event::{Actor, Context, Origin};
+use crate::directory::group::{Group, Membership, NewGroup};
 use crate::directory::password::{DEFAULT_RESET_EXPIRY, PasswordHash};
 use crate::directory::user::{NewUser, User};
 use crate::error::{Error, InvalidFields, Missing, Refusal};
@@ -64,6 +65,7 @@ fn complete(generated: utoipa::openapi::OpenApi) -> Value {
     });
     document["tags"] = json!([
         {"name": "users", "description": "Users and their addresses."},
+        {"name": "groups", "description": "Groups of users."},
         {"name": "events", "description": "What happened: the project's own surface."},
         {"name": "server", "description": "The server itself; no key needed."},
     ]);
@@ -135,7 +137,7 @@ fn complete_operation(path: &str, operation: &mut Value, examples: &Examples) {
     }
     let request_id = json!({"description": "The id of the request, as in the server's log.", "schema": {"type": "string", "pattern": "^[0-9a-f]{32}$"}});
     if let Some(location) = operation.pointer_mut("/responses/201/headers/location") {
-        location["example"] = json!(examples.path);
+        location["example"] = json!(if id == "createGroup" { &examples.group_path } else { &examples.path });
     }
     let Some(responses) = operation["responses"].as_object_mut() else { return };
     for (_, response) in responses.iter_mut() {
@@ -156,8 +158,10 @@ fn complete_operation(path: &str, operation: &mut Value, examples: &Examples) {
                     },
                 });
             }
-            if id == "getAllUsers" {
+            if content["schema"]["items"]["$ref"] == "#/components/schemas/User" {
                 content["schema"]["items"] = json!({"$ref": "#/components/schemas/UserSummary"});
+            }
+            if response["headers"].get("x-pagination").is_some() {
                 response["headers"]["x-pagination"]["example"] = json!(
                     "{\"page_size\":10,\"current_page\":1,\"total_count\":1,\"has_previous\":false,\"has_next\":false}"
                 );
@@ -177,9 +181,13 @@ struct Examples {
     with_password: Value,
     reset: Value,
     summary: Value,
+    group: Value,
+    membership: Value,
     event: Value,
     /// The path of the user.
     path: String,
+    /// The path of the group.
+    group_path: String,
     request_id: RequestId,
 }
 
@@ -223,9 +231,36 @@ impl Examples {
             email_sent: false,
         };
         let reset = serde_json::to_value(reset).expect("texts and numbers are JSON");
+        let new = NewGroup {
+            name: Some("Administrators".to_owned()),
+            description: Some("Those who may change everything".to_owned()),
+            is_auto_assigned: false,
+        };
+        let (group, _) = Group::create(new, &ctx).expect("the example's fields are well-formed");
+        let membership = Membership {
+            group_id: group.group_id,
+            user_id: user.user_id,
+            creation_time: ctx.now,
+            group_name: group.name.clone(),
+        };
+        let group_path = format!("/api/groups/{}", group.group_id);
+        let group = serde_json::to_value(group).expect("a group is JSON");
+        let membership = serde_json::to_value(membership).expect("a membership is JSON");
         let path = format!("/api/users/{}", user.user_id);
         let summary = serde_json::to_value(user.to_summary()).expect("a user is JSON");
-        Self { created, verified, with_password, reset, summary, event, path, request_id }
+        Self {
+            created,
+            verified,
+            with_password,
+            reset,
+            summary,
+            group,
+            membership,
+            event,
+            path,
+            group_path,
+            request_id,
+        }
     }
 
     /// The answer of an operation.
@@ -236,7 +271,11 @@ impl Examples {
             user
         };
         Some(match operation {
-            "getAllUsers" => json!([self.summary]),
+            "getAllUsers" | "getAllGroupAssignedUsers" => json!([self.summary]),
+            "getAllGroups" => json!([self.group]),
+            "createGroup" | "findGroupById" | "patchGroup" => self.group.clone(),
+            "getAllUserGroups" => json!([self.membership]),
+            "findUserGroup" | "assignUserToGroup" => self.membership.clone(),
             "createUser" | "setEmailUnverified" | "addEmail" | "setPhoneUnverified" | "addPhone" => {
                 self.created.clone()
             }

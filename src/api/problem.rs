@@ -81,6 +81,10 @@ fn detail(error: &Error) -> String {
         Error::NotFound(Missing::Phone) => {
             "The phone number was not found: the user has none with this id.".into()
         }
+        Error::NotFound(Missing::Group) => "The group was not found.".into(),
+        Error::NotFound(Missing::Membership) => {
+            "The membership was not found: the user is not in this group.".into()
+        }
         Error::Invalid(_) => "Some fields are missing or of the wrong form; errors names them.".into(),
         Error::Refused(refusals) => {
             refusals.iter().map(|refusal| refusal.description()).collect::<Vec<_>>().join(" ")

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::header::{CONTENT_TYPE, LOCATION};
-use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -12,15 +12,13 @@ use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
 use super::extract::{Body, Caller, OptionalBody, UserList, UserPath, UserWalk, UsersRead, UsersWrite};
+use super::page;
 use super::passwords::{PasswordAlgorithms, policy};
 use crate::app::App;
 use crate::directory::api_key::Scope;
 use crate::directory::password::{Given, NewPassword, Password};
 use crate::directory::user::{NewUser, Summary, User};
 use crate::error::Error;
-
-/// The header that tells where in the list a page is.
-pub(super) const PAGINATION_HEADER: HeaderName = HeaderName::from_static("x-pagination");
 
 /// A user's document as an answer.
 pub(super) struct Document(pub(super) Bytes);
@@ -57,28 +55,11 @@ pub(super) async fn list(
     wanted: UserList,
 ) -> Result<Response, Error> {
     let page = app.users(&caller.origin.tenant, wanted.list()).await?;
-    let documents = page.documents;
-    // Elsewhere: a thousand users of many kilobytes would hold up all that this thread serves.
-    let rows = tokio::task::spawn_blocking(move || Document::of(&summaries(&documents)?))
-        .await
-        .map_err(|error| Error::Internal(error.to_string()))??;
-    let mut pagination = json!({
-        "page_size": wanted.size,
-        "current_page": wanted.page,
-        "total_count": page.total,
-        "has_previous": wanted.page > 1,
-        "has_next": page.has_next,
-    });
-    if page.total_is_estimate {
-        pagination["total_count_is_estimate"] = json!(true);
-    }
-    let pagination =
-        HeaderValue::try_from(pagination.to_string()).map_err(|error| Error::Internal(error.to_string()))?;
-    Ok(([(PAGINATION_HEADER, pagination)], rows).into_response())
+    page::answer(&wanted.page, page, |documents| summaries(&documents)).await
 }
 
-/// The rows of a list.
-fn summaries(documents: &[Bytes]) -> Result<Vec<Summary>, Error> {
+/// The rows of a list of users.
+pub(super) fn summaries(documents: &[Bytes]) -> Result<Vec<Summary>, Error> {
     documents.iter().map(|document| Ok(User::from_document(document)?.to_summary())).collect()
 }
 

@@ -21,8 +21,8 @@ pub(super) enum Command {
         /// What the key is for, as it will stand beside everything that is done with it
         #[arg(long, env = "BONAFIDE_KEY_NAME", value_parser = NonEmptyStringValueParser::new())]
         name: String,
-        /// What it may do, with commas between: users:read, users:write, emails:verify, passwords:write,
-        /// events:read, admin
+        /// What it may do, with commas between: users:read, users:write, emails:verify, events:read,
+        /// passwords:write, groups:read, groups:write, admin
         #[arg(long, env = "BONAFIDE_KEY_SCOPES", value_name = "LIST", value_delimiter = ',', required = true, value_parser = scope)]
         scopes: Vec<Scope>,
         /// The tenant whose directory it opens

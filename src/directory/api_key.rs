@@ -18,6 +18,10 @@ names! {
         EventsRead = "events:read",
         /// Set, change, reset and remove passwords.
         PasswordsWrite = "passwords:write",
+        /// Read groups, and which a user is in.
+        GroupsRead = "groups:read",
+        /// Create, change and delete groups, and say who is in them.
+        GroupsWrite = "groups:write",
         /// Everything.
         Admin = "admin",
     }

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use crate::id::{EventId, IdentifierId, Random, RequestId, TenantId, UserId};
+use crate::id::{EventId, GroupId, IdentifierId, Random, RequestId, TenantId, UserId};
 use crate::secret::KeyId;
 use crate::time::Timestamp;
 
@@ -94,6 +94,16 @@ names! {
         PasswordResetNotRequired = "user.password.reset_not_required",
         /// A link to reset a password was made.
         PasswordResetStarted = "user.password.reset_started",
+        /// A user became a member of a group.
+        GroupUserAdded = "user.group.added",
+        /// A user is no longer a member of a group.
+        GroupUserRemoved = "user.group.removed",
+        /// A group came to be.
+        GroupCreated = "group.created",
+        /// A group was given another name or description, or takes every new user, or no longer.
+        GroupUpdated = "group.updated",
+        /// A group was removed, with its memberships.
+        GroupDeleted = "group.deleted",
     }
 }
 
@@ -157,17 +167,31 @@ impl Context<'_> {
         identifier_id: Option<IdentifierId>,
         address: Option<&str>,
     ) -> Event {
+        let mut event = self.happened(kind);
+        event.user_id = Some(user_id);
+        event.identifier_id = identifier_id;
+        event.personal.address = address.map(str::to_owned);
+        event
+    }
+
+    /// The event that `kind` happened to a group, and to which user by that.
+    pub fn group_event(&self, kind: EventType, group_id: GroupId, user_id: Option<UserId>) -> Event {
+        Event { user_id, group_id: Some(group_id), ..self.happened(kind) }
+    }
+
+    fn happened(&self, kind: EventType) -> Event {
         Event {
             id: EventId::new(self.random),
             kind,
             time: self.now,
-            user_id,
-            identifier_id,
+            user_id: None,
+            identifier_id: None,
+            group_id: None,
             method: Method::AdminApi,
             actor: self.origin.actor.clone(),
             request_id: self.origin.request_id,
             personal: Personal {
-                address: address.map(str::to_owned),
+                address: None,
                 remote_address: self.origin.remote_address,
                 user_agent: self.origin.user_agent.clone(),
                 reason: self.origin.reason.clone(),
@@ -176,7 +200,7 @@ impl Context<'_> {
     }
 }
 
-/// One thing that happened. It names users and addresses by id; what is personal is in
+/// One thing that happened. It names users, addresses and groups by id; what is personal is in
 /// [`Event::personal`], so that it can be erased and the record stay whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
@@ -186,10 +210,12 @@ pub struct Event {
     pub kind: EventType,
     /// When.
     pub time: Timestamp,
-    /// To whom.
-    pub user_id: UserId,
+    /// To whom, if to a user.
+    pub user_id: Option<UserId>,
     /// To which of their identifiers.
     pub identifier_id: Option<IdentifierId>,
+    /// To which group, or with which.
+    pub group_id: Option<GroupId>,
     /// By what means.
     pub method: Method,
     /// By whom.

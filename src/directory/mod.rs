@@ -8,6 +8,7 @@ pub mod data;
 pub mod email;
 pub mod event;
 pub mod filter;
+pub mod group;
 pub mod password;
 pub mod phone;
 pub mod text;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::index::{Term, terms};
 use super::*;
 use crate::directory::event::{Actor, Context, EventType, Origin};
+use crate::directory::group::{GroupPatch, NewGroup, Wanted};
 use crate::directory::user::{NewUser, User};
 use crate::id::{RequestId, SeededRandom};
 use crate::secret::{PlainKey, PlainToken};
@@ -27,6 +28,17 @@ macro_rules! contract {
             the_total_counts_creations_and_deletions
             events_come_back_whole_in_the_order_they_were_kept
             a_users_events_are_found_among_all_even_when_the_user_is_gone
+            memberships_are_among_a_users_events
+            a_group_is_read_as_it_was_kept
+            a_change_of_a_group_on_an_old_version_conflicts
+            a_name_belongs_to_one_group_of_a_tenant
+            members_are_counted_as_they_come_and_go
+            a_membership_needs_its_user_and_its_group
+            a_new_user_joins_the_groups_that_take_every_new_user_or_is_not_kept
+            what_is_deleted_leaves_no_memberships
+            pages_of_groups_follow_each_sort
+            pages_of_members_and_memberships_follow_the_sort
+            groups_of_tenants_do_not_see_or_block_each_other
             a_key_is_found_by_its_id_until_it_is_revoked
             a_key_needs_its_tenant
             a_tenant_is_made_once
@@ -78,7 +90,7 @@ impl Maker {
 
     fn user(&self, new: NewUser) -> (User, UserChange) {
         let (mut user, events) = User::create(new, &self.context()).unwrap();
-        let change = UserChange::create(&self.origin.tenant, &mut user, events.into());
+        let change = UserChange::create(&self.origin.tenant, &mut user, Vec::new(), events.into());
         (user, change)
     }
 
@@ -97,6 +109,31 @@ impl Maker {
         let events = rule(user, &self.context());
         user.last_updated = self.now;
         UserChange::replace(&self.origin.tenant, Version(version), &before, user, events.into())
+    }
+
+    fn group(&self, name: &str, is_auto_assigned: bool) -> (Group, GroupChange) {
+        let new = NewGroup { name: Some(name.to_owned()), is_auto_assigned, ..NewGroup::default() };
+        let (group, events) = Group::create(new, &self.context()).unwrap();
+        (group.clone(), self.group_change(group.group_id, GroupKept::Create(group), events))
+    }
+
+    fn group_change(&self, group_id: GroupId, kept: GroupKept, events: Vec<Event>) -> GroupChange {
+        GroupChange { tenant: self.origin.tenant.clone(), group_id, kept, events }
+    }
+
+    /// The change that gives a group, decided on as it was at `version`, another name.
+    fn rename(&self, group: &Group, version: i64, name: &str) -> GroupChange {
+        let mut group = group.clone();
+        let patch = GroupPatch { name: Wanted::Set(name.to_owned()), ..GroupPatch::default() };
+        let events = group.patch(&patch, &self.context()).unwrap();
+        group.last_updated = self.now;
+        self.group_change(group.group_id, GroupKept::Replace(Version(version), group), events)
+    }
+
+    fn membership(&self, user_id: UserId, group_id: GroupId, joins: bool) -> MembershipChange {
+        let kind = if joins { EventType::GroupUserAdded } else { EventType::GroupUserRemoved };
+        let event = self.context().group_event(kind, group_id, Some(user_id));
+        MembershipChange { tenant: self.origin.tenant.clone(), user_id, group_id, joins, event }
     }
 
     fn delete(&self, user: &User, version: i64) -> UserChange {
@@ -348,7 +385,7 @@ pub(crate) async fn a_users_events_are_found_among_all_even_when_the_user_is_gon
     let of_user = EventList { user_id: Some(user.user_id), ..EVERYTHING };
     let expected = || async {
         let all = events(store, EVERYTHING).await;
-        all.into_iter().filter(|(_, event)| event.user_id == user.user_id).collect::<Vec<_>>()
+        all.into_iter().filter(|(_, event)| event.user_id == Some(user.user_id)).collect::<Vec<_>>()
     };
     assert_eq!(events(store, of_user).await, expected().await);
     store.keep(maker.delete(&user, 6)).await.unwrap();
@@ -370,6 +407,325 @@ pub(crate) async fn a_users_events_are_found_among_all_even_when_the_user_is_gon
     assert_eq!(events(store, verified).await.len(), 3);
     let nobody = EventList { user_id: Some(crate::id::UserId::new(&SeededRandom::new(99))), ..EVERYTHING };
     assert_eq!(events(store, nobody).await, []);
+}
+
+pub(crate) async fn memberships_are_among_a_users_events(store: &dyn Store) {
+    let maker = Maker::new(&default());
+    let (group, change) = maker.group("a", true);
+    store.keep_group(change).await.unwrap();
+    let (mut user, mut change) = maker.with_email("a@example.com", false);
+    let joined = maker.membership(user.user_id, group.group_id, true);
+    change.events.push(joined.event.clone());
+    let DocumentChange::Create(_, groups) = &mut change.document else { unreachable!() };
+    groups.push(group.group_id);
+    store.keep(change).await.unwrap();
+    // Changes of the user are decided beside those of memberships: none is in the way of another.
+    for (version, rule) in [(1, verify as fn(&mut User, &Context) -> Vec<Event>), (2, unverify)] {
+        for joins in [false, true] {
+            let change = maker.membership(user.user_id, group.group_id, joins);
+            assert!(store.keep_membership(change).await.unwrap());
+        }
+        // Nothing happens, and nothing is recorded.
+        assert!(!store.keep_membership(joined.clone()).await.unwrap());
+        store.keep(maker.change(&mut user, version, rule)).await.unwrap();
+    }
+    store.keep_group(maker.rename(&group, 1, "b")).await.unwrap();
+    let of_user = EventList { user_id: Some(user.user_id), ..EVERYTHING };
+    let told = async || {
+        let all = events(store, EVERYTHING).await;
+        let expected: Vec<_> =
+            all.into_iter().filter(|(_, event)| event.user_id == Some(user.user_id)).collect();
+        assert_eq!(events(store, of_user).await, expected);
+        expected.len()
+    };
+    assert_eq!(told().await, 3 + 2 * 3);
+    store.keep(maker.delete(&user, 3)).await.unwrap();
+    assert_eq!(told().await, 3 + 2 * 3 + 1);
+    assert!(!store.keep_membership(joined).await.unwrap());
+}
+
+async fn group(store: &dyn Store, group: &Group) -> Option<(Version, Group)> {
+    store.group(&default(), group.group_id).await.unwrap()
+}
+
+async fn users_assigned(store: &dyn Store, of: &Group) -> u64 {
+    group(store, of).await.unwrap().1.users_assigned
+}
+
+pub(crate) async fn a_group_is_read_as_it_was_kept(store: &dyn Store) {
+    let maker = Maker::new(&default());
+    let (made, change) = maker.group("Käthes Gruppe", true);
+    assert_eq!(group(store, &made).await, None);
+    let expected = change.events.clone();
+    store.keep_group(change).await.unwrap();
+    assert_eq!(group(store, &made).await, Some((Version(1), made)));
+    let kept = events(store, EVERYTHING).await.into_iter().map(|(_, event)| event);
+    assert_eq!(kept.collect::<Vec<_>>(), expected);
+}
+
+pub(crate) async fn a_change_of_a_group_on_an_old_version_conflicts(store: &dyn Store) {
+    let maker = Maker::new(&default());
+    let (made, change) = maker.group("a", false);
+    let gone = maker.group_change(made.group_id, GroupKept::Delete, Vec::new());
+    assert!(matches!(store.keep_group(gone.clone()).await, Err(KeepError::Conflict)));
+    store.keep_group(change).await.unwrap();
+    store.keep_group(maker.rename(&made, 1, "b")).await.unwrap();
+    let kept = group(store, &made).await;
+    let events = count_events(store).await;
+    let late = store.keep_group(maker.rename(&made, 1, "c")).await;
+    assert!(matches!(late, Err(KeepError::Conflict)), "{late:?}");
+    assert_eq!(group(store, &made).await, kept);
+    assert_eq!(count_events(store).await, events);
+    store.keep_group(gone).await.unwrap();
+    assert_eq!(group(store, &made).await, None);
+    assert!(matches!(store.keep_group(maker.rename(&made, 2, "c")).await, Err(KeepError::Conflict)));
+}
+
+pub(crate) async fn a_name_belongs_to_one_group_of_a_tenant(store: &dyn Store) {
+    let maker = Maker::new(&default());
+    let (first, change) = maker.group("Straße", false);
+    store.keep_group(change).await.unwrap();
+    let taken = store.keep_group(maker.group("STRASSE", false).1).await;
+    assert!(matches!(taken, Err(KeepError::NameTaken)), "{taken:?}");
+    let (other, change) = maker.group("b", false);
+    store.keep_group(change).await.unwrap();
+    let events = count_events(store).await;
+    let taken = store.keep_group(maker.rename(&other, 1, "strasse")).await;
+    assert!(matches!(taken, Err(KeepError::NameTaken)), "{taken:?}");
+    assert_eq!(count_events(store).await, events);
+    store.keep_group(maker.rename(&first, 1, "STRASSE")).await.unwrap();
+    store.keep_group(maker.rename(&first, 2, "c")).await.unwrap();
+    store.keep_group(maker.rename(&other, 1, "Straße")).await.unwrap();
+}
+
+pub(crate) async fn members_are_counted_as_they_come_and_go(store: &dyn Store) {
+    let mut maker = Maker::new(&default());
+    let (made, change) = maker.group("a", false);
+    store.keep_group(change).await.unwrap();
+    let mut users = Vec::new();
+    for number in 0..20 {
+        let (user, change) = maker.with_email(&format!("u{number}@example.com"), false);
+        store.keep(change).await.unwrap();
+        users.push(user.user_id);
+    }
+    maker.now = Timestamp(2_000);
+    let twice = users.iter().chain(&users).map(|user| maker.membership(*user, made.group_id, true));
+    let kept = futures_util::future::join_all(twice.map(|change| store.keep_membership(change))).await;
+    assert_eq!(kept.into_iter().filter(|kept| *kept.as_ref().unwrap()).count(), 20);
+    let (version, now) = group(store, &made).await.unwrap();
+    assert_eq!((version, now.users_assigned, now.last_assigned), (Version(1), 20, Timestamp(2_000)));
+    assert_eq!(now.last_updated, made.last_updated);
+    maker.now = Timestamp(3_000);
+    for expected in [true, false] {
+        let change = maker.membership(users[0], made.group_id, false);
+        assert_eq!(store.keep_membership(change).await.unwrap(), expected);
+    }
+    let now = group(store, &made).await.unwrap().1;
+    assert_eq!((now.users_assigned, now.last_assigned), (19, Timestamp(2_000)));
+    // A change of the group leaves what is counted.
+    store.keep_group(maker.rename(&made, 1, "b")).await.unwrap();
+    assert_eq!(users_assigned(store, &made).await, 19);
+    assert_eq!(count_events(store).await, 1 + 40 + 20 + 1 + 1);
+}
+
+pub(crate) async fn a_membership_needs_its_user_and_its_group(store: &dyn Store) {
+    let maker = Maker::new(&default());
+    let (made, change) = maker.group("a", false);
+    let (user, user_change) = maker.with_email("a@example.com", false);
+    let joins = maker.membership(user.user_id, made.group_id, true);
+    assert!(!store.keep_membership(joins.clone()).await.unwrap());
+    store.keep_group(change).await.unwrap();
+    assert!(!store.keep_membership(joins.clone()).await.unwrap());
+    let recorded = count_events(store).await;
+    assert_eq!(users_assigned(store, &made).await, 0);
+    store.keep(user_change).await.unwrap();
+    assert!(store.keep_membership(joins).await.unwrap());
+    let found = store.membership(&default(), user.user_id, made.group_id).await.unwrap().unwrap();
+    assert_eq!((found.creation_time, found.group_name), (maker.now, made.name.clone()));
+    let all = events(store, EVERYTHING).await;
+    assert_eq!(all.len(), recorded + 3);
+    let event = &all.last().unwrap().1;
+    assert_eq!((event.user_id, event.group_id), (Some(user.user_id), Some(made.group_id)));
+}
+
+pub(crate) async fn a_new_user_joins_the_groups_that_take_every_new_user_or_is_not_kept(store: &dyn Store) {
+    let maker = Maker::new(&default());
+    store.keep_group(maker.group("other", false).1).await.unwrap();
+    let mut expected = Vec::new();
+    for name in ["a", "b"] {
+        let (group, change) = maker.group(name, true);
+        store.keep_group(change).await.unwrap();
+        expected.push(group);
+    }
+    expected.sort_unstable_by_key(|group| group.group_id);
+    let joined = store.auto_assigned(&default()).await.unwrap();
+    assert_eq!(joined, expected.iter().map(|group| group.group_id).collect::<Vec<_>>());
+    let (mut user, change) = maker.with_email("a@example.com", true);
+    let mut joining =
+        |joined| UserChange::create(&default(), &mut user, joined, change.events.clone().into());
+    for wrong in [Vec::new(), joined[..1].to_vec()] {
+        assert!(matches!(store.keep(joining(wrong)).await, Err(KeepError::Conflict)));
+        assert_eq!(store.user(&default(), change.user_id).await.unwrap(), None);
+    }
+    store.keep(joining(joined)).await.unwrap();
+    for group in &expected {
+        assert_eq!(users_assigned(store, group).await, 1);
+    }
+}
+
+pub(crate) async fn what_is_deleted_leaves_no_memberships(store: &dyn Store) {
+    let maker = Maker::new(&default());
+    let (kept, change) = maker.group("kept", false);
+    store.keep_group(change).await.unwrap();
+    let (deleted, change) = maker.group("deleted", false);
+    store.keep_group(change).await.unwrap();
+    let mut users = Vec::new();
+    for number in 0..3 {
+        let (user, change) = maker.with_email(&format!("u{number}@example.com"), false);
+        store.keep(change).await.unwrap();
+        for group in [&kept, &deleted] {
+            assert!(
+                store.keep_membership(maker.membership(user.user_id, group.group_id, true)).await.unwrap()
+            );
+        }
+        users.push(user);
+    }
+    store.keep(maker.delete(&users[0], 1)).await.unwrap();
+    assert_eq!((users_assigned(store, &kept).await, users_assigned(store, &deleted).await), (2, 2));
+    let gone = maker.group_change(deleted.group_id, GroupKept::Delete, Vec::new());
+    store.keep_group(gone).await.unwrap();
+    let all = Sorted { sort: MembershipSortKey::CreationTime, descending: true, offset: 0, limit: 10 };
+    for (user, groups) in users.iter().zip([0, 1, 1]) {
+        let page = store.memberships(&default(), user.user_id, all).await.unwrap();
+        assert_eq!((page.total, page.documents.len() as u64), (groups, groups));
+    }
+    let all = Sorted { sort: SortKey::CreationTime, descending: true, offset: 0, limit: 10 };
+    assert!(store.members(&default(), deleted.group_id, all).await.unwrap().is_none());
+    let members = store.members(&default(), kept.group_id, all).await.unwrap().unwrap();
+    assert_eq!((members.total, members.documents.len()), (2, 2));
+}
+
+pub(crate) async fn pages_of_groups_follow_each_sort(store: &dyn Store) {
+    let mut maker = Maker::new(&default());
+    let (user, change) = maker.with_email("a@example.com", false);
+    store.keep(change).await.unwrap();
+    let mut groups = Vec::new();
+    for (number, name) in ["b", "D", "a", "C", "é", "e"].into_iter().enumerate() {
+        maker.now = Timestamp(1_000 + number.cast_signed() as i64 / 2);
+        let (group, change) = maker.group(name, false);
+        store.keep_group(change).await.unwrap();
+        if number % 3 == 0 {
+            assert!(
+                store.keep_membership(maker.membership(user.user_id, group.group_id, true)).await.unwrap()
+            );
+        }
+        groups.push(group.group_id);
+    }
+    let mut kept = Vec::new();
+    for id in groups {
+        kept.push(store.group(&default(), id).await.unwrap().unwrap().1);
+    }
+    for key in GroupSortKey::ALL {
+        let place = |group: &Group| match key {
+            GroupSortKey::Name => (group.name.canonical(), 0),
+            GroupSortKey::UsersAssigned => (String::new(), group.users_assigned.cast_signed()),
+            GroupSortKey::LastAssigned => (String::new(), group.last_assigned.0),
+            GroupSortKey::CreationTime => (String::new(), group.creation_time.0),
+            GroupSortKey::LastUpdated => (String::new(), group.last_updated.0),
+            GroupSortKey::Type | GroupSortKey::ClientsAssigned => (String::new(), 0),
+        };
+        kept.sort_by_key(|group| (place(group), group.group_id));
+        for descending in [false, true] {
+            let mut listed = Vec::new();
+            for page in 0..2 {
+                let list = Sorted { sort: *key, descending, offset: page * 4, limit: 4 };
+                let page = store.groups(&default(), list).await.unwrap();
+                listed.extend(page.documents);
+                assert_eq!((page.total, page.has_next), (6, listed.len() < 6), "{key}");
+            }
+            if descending {
+                listed.reverse();
+            }
+            assert_eq!(listed, kept, "{key}");
+        }
+    }
+}
+
+pub(crate) async fn pages_of_members_and_memberships_follow_the_sort(store: &dyn Store) {
+    let mut maker = Maker::new(&default());
+    let (many, change) = maker.group("many", false);
+    store.keep_group(change).await.unwrap();
+    let (few, change) = maker.group("few", false);
+    store.keep_group(change).await.unwrap();
+    let mut made = Vec::new();
+    for number in 0..60 {
+        maker.now = Timestamp(1_000 + number / 4);
+        let (user, change) = maker.with_email(&format!("u{number}@example.com"), false);
+        store.keep(change).await.unwrap();
+        made.push((user.creation_time, user.user_id));
+    }
+    // Joined in another order than made; so few and so many that either is found in its own way.
+    for (number, (_, user)) in made.iter().enumerate().rev() {
+        maker.now = Timestamp(5_000 - number.cast_signed() as i64);
+        assert!(store.keep_membership(maker.membership(*user, many.group_id, true)).await.unwrap());
+        if number % 10 == 0 {
+            assert!(store.keep_membership(maker.membership(*user, few.group_id, true)).await.unwrap());
+        }
+    }
+    let some: Vec<_> = made.iter().copied().step_by(10).collect();
+    for (group, mut expected) in [(&many, made.clone()), (&few, some)] {
+        expected.sort_unstable();
+        for descending in [false, true] {
+            let mut listed = Vec::new();
+            while listed.len() < expected.len() {
+                let list =
+                    Sorted { sort: SortKey::CreationTime, descending, offset: listed.len() as u64, limit: 5 };
+                let page = store.members(&default(), group.group_id, list).await.unwrap().unwrap();
+                listed.extend(page.documents.iter().map(|user| User::from_document(user).unwrap().user_id));
+                assert_eq!(
+                    (page.total, page.has_next),
+                    (expected.len() as u64, listed.len() < expected.len())
+                );
+            }
+            if descending {
+                listed.reverse();
+            }
+            assert_eq!(listed, expected.iter().map(|(_, id)| *id).collect::<Vec<_>>());
+        }
+    }
+    for descending in [false, true] {
+        let list = Sorted { sort: MembershipSortKey::CreationTime, descending, offset: 0, limit: 1 };
+        let page = store.memberships(&default(), made[0].1, list).await.unwrap();
+        let later = many.group_id.max(few.group_id);
+        assert_eq!((page.total, page.has_next), (2, true));
+        assert_eq!(page.documents[0].group_id == later, descending);
+    }
+}
+
+pub(crate) async fn groups_of_tenants_do_not_see_or_block_each_other(store: &dyn Store) {
+    let acme: TenantId = "acme".parse().unwrap();
+    assert!(store.create_tenant(&acme, Timestamp(1)).await.unwrap());
+    let (ours, theirs) = (Maker::new(&default()), Maker::new(&acme));
+    let (group, change) = ours.group("a", true);
+    store.keep_group(change).await.unwrap();
+    let (same, change) = theirs.group("A", false);
+    // The same seed gave both the same id: even then they are two groups.
+    assert_eq!(same.group_id, group.group_id);
+    store.keep_group(change).await.unwrap();
+    assert_eq!(store.auto_assigned(&acme).await.unwrap(), []);
+    let (user, change) = theirs.with_email("a@example.com", false);
+    store.keep(change).await.unwrap();
+    // Their user is not ours, whatever the group.
+    assert!(!store.keep_membership(ours.membership(user.user_id, group.group_id, true)).await.unwrap());
+    assert!(store.keep_membership(theirs.membership(user.user_id, group.group_id, true)).await.unwrap());
+    assert_eq!(users_assigned(store, &group).await, 0);
+    assert_eq!(store.membership(&default(), user.user_id, group.group_id).await.unwrap(), None);
+    let gone = ours.group_change(group.group_id, GroupKept::Delete, Vec::new());
+    store.keep_group(gone).await.unwrap();
+    assert!(store.membership(&acme, user.user_id, group.group_id).await.unwrap().is_some());
+    let all = Sorted { sort: GroupSortKey::Name, descending: false, offset: 0, limit: 10 };
+    assert_eq!(store.groups(&default(), all).await.unwrap().total, 0);
+    assert_eq!(store.groups(&acme, all).await.unwrap().total, 1);
 }
 
 fn key(tenant: &str, seed: u64) -> ApiKey {

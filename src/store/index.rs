@@ -14,7 +14,7 @@ use crate::directory::phone::PhoneNumber;
 use crate::directory::text::fold;
 use crate::directory::user::User;
 use crate::directory::username::UserName;
-use crate::id::{IdentifierId, TenantId};
+use crate::id::{GroupId, IdentifierId, TenantId};
 
 /// Longer values are not searchable, in characters.
 const MAX_VALUE_LENGTH: usize = 256;
@@ -247,15 +247,15 @@ pub fn identifier_changes(before: Option<&User>, after: Option<&User>) -> Vec<Id
 }
 
 impl UserChange {
-    /// A new user.
-    pub fn create(tenant: &TenantId, user: &mut User, decision: Decision) -> Self {
+    /// A new user, who joins these groups: all that take every new user.
+    pub fn create(tenant: &TenantId, user: &mut User, joined: Vec<GroupId>, decision: Decision) -> Self {
         Self {
             tenant: tenant.clone(),
             user_id: user.user_id,
             identifiers: identifier_changes(None, Some(user)),
             removed_terms: Vec::new(),
             added_terms: terms(user),
-            document: DocumentChange::Create(row(user)),
+            document: DocumentChange::Create(row(user), joined),
             secret: decision.secret,
             events: decision.events,
         }

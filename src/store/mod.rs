@@ -1,5 +1,5 @@
-//! What keeps the directory: documents, identifiers, index terms, events and keys. A store knows
-//! no rule beyond who owns a verified address, which only it can decide.
+//! What keeps the directory: documents, identifiers, index terms, groups, events and keys. A store
+//! knows no rule beyond who owns a verified address or a name, which only it can decide.
 //!
 //! There is one trait and one contract of tests (`contract.rs`) that every implementation passes.
 
@@ -16,9 +16,10 @@ use bytes::Bytes;
 
 use crate::directory::api_key::ApiKey;
 use crate::directory::event::{Event, EventType, names};
+use crate::directory::group::{Group, Membership};
 use crate::directory::password::{PasswordHash, ResetToken, SecretChange};
 use crate::error::Error;
-use crate::id::{IdentifierId, TenantId, UserId};
+use crate::id::{GroupId, IdentifierId, TenantId, UserId};
 use crate::secret::{KeyId, TokenId};
 use crate::time::Timestamp;
 use index::Term;
@@ -39,6 +40,46 @@ pub trait Store: Send + Sync {
 
     /// Keeps a change whole: document, identifiers, terms, secrets and events, or nothing.
     async fn keep(&self, change: UserChange) -> Result<(), KeepError>;
+
+    /// The group and its version.
+    async fn group(&self, tenant: &TenantId, group_id: GroupId) -> Result<Option<(Version, Group)>, Error>;
+
+    /// One page of the tenant's groups.
+    async fn groups(&self, tenant: &TenantId, list: Sorted<GroupSortKey>) -> Result<Page<Group>, Error>;
+
+    /// The groups that take every new user, by id.
+    async fn auto_assigned(&self, tenant: &TenantId) -> Result<Vec<GroupId>, Error>;
+
+    /// Keeps a change of a group whole.
+    async fn keep_group(&self, change: GroupChange) -> Result<(), KeepError>;
+
+    /// One page of the users in a group, if there is such a group.
+    async fn members(
+        &self,
+        tenant: &TenantId,
+        group_id: GroupId,
+        list: Sorted,
+    ) -> Result<Option<Page>, Error>;
+
+    /// The membership of a user in a group.
+    async fn membership(
+        &self,
+        tenant: &TenantId,
+        user_id: UserId,
+        group_id: GroupId,
+    ) -> Result<Option<Membership>, Error>;
+
+    /// One page of the memberships of a user.
+    async fn memberships(
+        &self,
+        tenant: &TenantId,
+        user_id: UserId,
+        list: Sorted<MembershipSortKey>,
+    ) -> Result<Page<Membership>, Error>;
+
+    /// Keeps that a user joins or leaves a group, with its event; false if nothing is different
+    /// then, because it was so already, or the user or the group is not there.
+    async fn keep_membership(&self, change: MembershipChange) -> Result<bool, Error>;
 
     /// Events of the tenant, oldest first.
     async fn events(&self, tenant: &TenantId, wanted: EventList) -> Result<EventPage, Error>;
@@ -141,7 +182,7 @@ impl UserChange {
     /// The document as it is after the change; empty where the user is removed.
     pub fn document(&self) -> Bytes {
         match &self.document {
-            DocumentChange::Create(row) | DocumentChange::Replace(_, row) => row.document.clone(),
+            DocumentChange::Create(row, _) | DocumentChange::Replace(_, row) => row.document.clone(),
             DocumentChange::Delete(_) => Bytes::new(),
         }
     }
@@ -150,8 +191,8 @@ impl UserChange {
 /// What becomes of a user's document.
 #[derive(Clone, Debug)]
 pub enum DocumentChange {
-    /// The user is new.
-    Create(Row),
+    /// The user is new, and joins these groups, which must be all that take every new user.
+    Create(Row, Vec<GroupId>),
     /// The user is changed, if it still has the version on which that was decided.
     Replace(Version, Row),
     /// The user is removed, likewise.
@@ -236,10 +277,12 @@ pub struct PasswordTry {
 /// Why a change was not kept. Nothing of it was.
 #[derive(Debug)]
 pub enum KeepError {
-    /// The user has another version by now, or is gone: load it and decide again.
+    /// What the change was decided on is another by now, or gone: load it and decide again.
     Conflict,
     /// Another user has a verified address, or a username, that this change claims.
     Taken(IdentifierKind),
+    /// Another group has the name that this change claims.
+    NameTaken,
     /// The store could not.
     Failed(Error),
 }
@@ -274,6 +317,19 @@ pub enum Place {
     },
 }
 
+/// Which page of a list without a filter, in which order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sorted<Key = SortKey> {
+    /// What it is sorted by; what is equal in this is sorted by id, in the same direction.
+    pub sort: Key,
+    /// Whether the largest come first.
+    pub descending: bool,
+    /// How many to pass over.
+    pub offset: u64,
+    /// How many to give at most.
+    pub limit: u32,
+}
+
 /// Which events, oldest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EventList {
@@ -306,20 +362,88 @@ names! {
     }
 }
 
-/// A page of users.
+names! {
+    /// What groups can be sorted by.
+    GroupSortKey {
+        /// What they are called, whatever the case.
+        Name = "name",
+        /// Where they come from.
+        Type = "type",
+        /// How many applications they are assigned to.
+        ClientsAssigned = "clients_assigned",
+        /// How many members they have.
+        UsersAssigned = "users_assigned",
+        /// When they last got a member.
+        LastAssigned = "last_assigned",
+        /// When they came to be.
+        CreationTime = "creation_time",
+        /// When they were last changed.
+        LastUpdated = "last_updated",
+    }
+}
+
+names! {
+    /// What the memberships of a user can be sorted by.
+    MembershipSortKey {
+        /// When they came to be.
+        CreationTime = "creation_time",
+    }
+}
+
+/// A change of one group, decided and ready to be kept.
+#[derive(Clone, Debug)]
+pub struct GroupChange {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// The group.
+    pub group_id: GroupId,
+    /// What becomes of it.
+    pub kept: GroupKept,
+    /// What happened.
+    pub events: Vec<Event>,
+}
+
+/// What becomes of a group.
+#[derive(Clone, Debug)]
+pub enum GroupKept {
+    /// It is new, and has no members.
+    Create(Group),
+    /// It is changed, if it still has the version on which that was decided; its members stay, and
+    /// what is counted of them.
+    Replace(Version, Group),
+    /// It is removed, with its memberships.
+    Delete,
+}
+
+/// That a user joins or leaves a group.
+#[derive(Clone, Debug)]
+pub struct MembershipChange {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// The user.
+    pub user_id: UserId,
+    /// The group.
+    pub group_id: GroupId,
+    /// Whether the user joins, or else leaves.
+    pub joins: bool,
+    /// What happened, and when.
+    pub event: Event,
+}
+
+/// A page of a list.
 #[derive(Clone)]
-pub struct Page {
-    /// Their documents.
-    pub documents: Vec<Bytes>,
-    /// How many users there are on all pages.
+pub struct Page<T = Bytes> {
+    /// What is on it: of users the JSON, of others the whole.
+    pub documents: Vec<T>,
+    /// How many there are on all pages.
     pub total: u64,
     /// Whether that is only about right, because there are too many to count.
     pub total_is_estimate: bool,
-    /// Whether there are users after these.
+    /// Whether there are any after these.
     pub has_next: bool,
 }
 
-impl fmt::Debug for Page {
+impl<T> fmt::Debug for Page<T> {
     /// What is known of a person is personal: nothing that prints for debugging shows it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Page({} of {})", self.documents.len(), self.total)

@@ -65,7 +65,7 @@ async fn each_change_is_one_event_that_says_who_what_when_and_why() {
     assert_eq!(event.kind, EventType::EmailVerified);
     assert_eq!(event.method, Means::AdminApi);
     assert_eq!(event.time.0, START.0 + 7);
-    assert_eq!(event.user_id.as_str(), user["user_id"]);
+    assert_eq!(event.user_id.unwrap().as_str(), user["user_id"]);
     assert_eq!(event.identifier_id.unwrap().to_string(), user["emails"][0]["id"].as_str().unwrap());
     assert_eq!(event.actor.key_name, "test");
     assert!(api.admin.contains(event.actor.key_id.as_str()));

@@ -19,6 +19,10 @@ fn types(answer: &Value) -> Vec<&str> {
     answer["events"].as_array().unwrap().iter().map(|event| event["type"].as_str().unwrap()).collect()
 }
 
+fn types_and_groups(events: &[Value]) -> Vec<(&str, &Value)> {
+    events.iter().map(|event| (event["type"].as_str().unwrap(), &event["group_id"])).collect()
+}
+
 #[tokio::test]
 async fn everything_that_happened_is_told_oldest_first_and_by_pages() {
     let api = Api::new().await;
@@ -51,6 +55,52 @@ async fn events_are_told_of_one_user_and_of_one_type() {
     api.delete(&format!("/api/users/{}", user["user_id"].as_str().unwrap())).await;
     assert_eq!(types(&api.get(&of_user).await.json()).last(), Some(&"user.deleted"));
     assert_eq!(api.get("/v1/events?user_id=nobody").await.json()["events"], json!([]));
+}
+
+#[tokio::test]
+async fn memberships_are_told_among_a_users_events_even_when_the_user_is_gone() {
+    let api = Api::new().await;
+    let group = async |fields| api.post("/api/groups", fields).await.json_of(StatusCode::CREATED);
+    let auto = group(json!({"name": "auto", "is_auto_assigned": true})).await;
+    let other = group(json!({"name": "other"})).await;
+    let user = api.user(json!({"email": "user@example.com"})).await;
+    let someone = api.user(json!({"email": "someone@example.com"})).await;
+    let place = |user: &Value, group: &Value| {
+        format!(
+            "/api/users/{}/groups/{}",
+            user["user_id"].as_str().unwrap(),
+            group["group_id"].as_str().unwrap()
+        )
+    };
+    api.post(&place(&user, &other), Value::Null).await.json();
+    api.post(&place(&someone, &other), Value::Null).await.json();
+    api.post(&format!("/api/{}/verify", email_path(&user)), json!({})).await.json();
+    api.delete(&place(&user, &auto)).await;
+    api.delete(&format!("/api/groups/{}", other["group_id"].as_str().unwrap())).await;
+    api.post(&format!("/api/{}/unverify", email_path(&user)), json!({})).await.json();
+
+    let of_user = format!("/v1/events?user_id={}", user["user_id"].as_str().unwrap());
+    let mut expected = vec![
+        ("user.created", &Value::Null),
+        ("user.email.added", &Value::Null),
+        ("user.group.added", &auto["group_id"]),
+        ("user.group.added", &other["group_id"]),
+        ("user.email.verified", &Value::Null),
+        ("user.group.removed", &auto["group_id"]),
+        ("user.email.unverified", &Value::Null),
+    ];
+    let told = async || api.get(&of_user).await.json()["events"].as_array().unwrap().clone();
+    let events = told().await;
+    assert_eq!(types_and_groups(&events), expected);
+    assert!(events.iter().all(|event| event["user_id"] == user["user_id"]));
+    assert!(events.is_sorted_by_key(|event| event["position"].as_i64()));
+    api.delete(&format!("/api/users/{}", user["user_id"].as_str().unwrap())).await;
+    expected.push(("user.deleted", &Value::Null));
+    assert_eq!(types_and_groups(&told().await), expected);
+
+    // What happens to a group alone has no user.
+    let of_group = api.get("/v1/events?type=group.deleted").await.json()["events"][0].clone();
+    assert_eq!((&of_group["user_id"], &of_group["group_id"]), (&Value::Null, &other["group_id"]));
 }
 
 #[tokio::test]

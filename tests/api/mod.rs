@@ -4,6 +4,7 @@ mod data;
 mod documents;
 mod emails;
 mod events;
+mod groups;
 mod harness;
 mod invariants;
 mod keys;

@@ -36,7 +36,8 @@ impl Operation {
         let path = self
             .path
             .replace("{user_id}", "UOtBaOybB6dTpIJNrnkRw")
-            .replace("{identifier_id}", "6cec8047-6149-4d9b-8d99-91c83c22a9dc");
+            .replace("{identifier_id}", "6cec8047-6149-4d9b-8d99-91c83c22a9dc")
+            .replace("{group_id}", "8c8ee7ee-6c6f-4f3c-9b1c-0a3f5a3f2d11");
         let mut request =
             Request::builder().method(&self.method).uri(path).header("content-type", "application/json");
         if let Some(key) = key {
@@ -126,4 +127,10 @@ async fn the_examples_have_the_fields_of_real_answers() {
     assert_eq!(keys(&example("/api/users", "post", "201")), keys(&user));
     let row = api.get("/api/users").await.json()[0].clone();
     assert_eq!(keys(&example("/api/users", "get", "200")[0]), keys(&row));
+    let group = api.post("/api/groups", json!({"name": "group"})).await.json_of(StatusCode::CREATED);
+    assert_eq!(keys(&example("/api/groups", "post", "201")), keys(&group));
+    let [user, group] = [&user["user_id"], &group["group_id"]].map(|id| id.as_str().unwrap());
+    let membership = api.post(&format!("/api/users/{user}/groups/{group}"), Value::Null).await.json();
+    let path = "/api/users/{user_id}/groups/{group_id}";
+    assert_eq!(keys(&example(path, "post", "200")), keys(&membership));
 }

@@ -9,6 +9,7 @@ use crate::time::Timestamp;
 /// The steps, in order. One that has shipped is never edited.
 const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/sqlite/0001_directory.sql"),
+    include_str!("../../../migrations/sqlite/0002_groups.sql"),
     include_str!("../../../migrations/sqlite/0003_secrets.sql"),
 ];
 
@@ -92,14 +93,41 @@ mod tests {
         assert!(error.contains("notes.txt"), "{error}");
     }
 
+    fn store_of_the_first_schema(path: &std::path::Path) -> Connection {
+        let connection = Connection::open(path).unwrap();
+        connection.execute_batch(MIGRATIONS[0]).unwrap();
+        connection.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+        connection.pragma_update(None, "user_version", 1).unwrap();
+        connection
+    }
+
+    #[tokio::test]
+    async fn a_store_from_before_there_were_groups_keeps_its_events() {
+        use crate::store::{EventList, Store as _};
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("older.db");
+        let connection = store_of_the_first_schema(&path);
+        connection
+            .execute(
+                "insert into events (tenant_id, position, event_id, type, time, user_id, method, key_id, key_name, request_id) \
+                 values ('default', 1, zeroblob(16), 'user.deleted', 5, 'UOtBaOybB6dTpIJNrnkRw', 'admin_api', \
+                 '0123456789ab', 'a', '0123456789abcdef0123456789abcdef')",
+                [],
+            )
+            .unwrap();
+        drop(connection);
+        let store = SqliteStore::open(&path, Timestamp(0)).unwrap();
+        let all = EventList { after: 0, limit: 10, user_id: None, kind: None };
+        let events = store.events(&TenantId::default_tenant(), all).await.unwrap().events;
+        assert_eq!(events[0].1.user_id.unwrap().as_str(), "UOtBaOybB6dTpIJNrnkRw");
+        assert_eq!(events[0].1.group_id, None);
+    }
+
     #[test]
     fn a_store_of_the_first_schema_gets_the_missing_steps_and_keeps_what_it_has() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("older.db");
-        let connection = Connection::open(&path).unwrap();
-        connection.execute_batch(MIGRATIONS[0]).unwrap();
-        connection.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
-        connection.pragma_update(None, "user_version", 1).unwrap();
+        let connection = store_of_the_first_schema(&path);
         connection.execute("insert into tenants (tenant_id, created_at) values ('acme', 5)", []).unwrap();
         let error = format!("{:#}", SqliteStore::open_existing(&path).err().unwrap());
         assert!(error.contains("older.db") && error.contains("version 1"), "{error}");

@@ -2,6 +2,7 @@
 
 mod checkpoint;
 mod events;
+mod groups;
 mod migrate;
 mod reader;
 mod rows;
@@ -16,11 +17,15 @@ use async_trait::async_trait;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
 
-use super::{EventList, EventPage, KeepError, Kept, List, Page, PasswordTry, Store, Tenant, UserChange};
+use super::{
+    EventList, EventPage, GroupChange, GroupSortKey, KeepError, Kept, List, MembershipChange,
+    MembershipSortKey, Page, PasswordTry, Sorted, Store, Tenant, UserChange, Version,
+};
 use crate::directory::api_key::ApiKey;
+use crate::directory::group::{Group, Membership};
 use crate::directory::password::{PasswordHash, ResetToken};
 use crate::error::Error;
-use crate::id::{TenantId, UserId};
+use crate::id::{GroupId, TenantId, UserId};
 use crate::secret::{KeyId, TokenId};
 use crate::time::Timestamp;
 use checkpoint::{Checkpoints, Limits};
@@ -167,6 +172,60 @@ impl Store for SqliteStore {
         self.writer.run(Operation::Keep(Box::new(change))).await.map(|_| ())
     }
 
+    async fn group(&self, tenant: &TenantId, group_id: GroupId) -> Result<Option<(Version, Group)>, Error> {
+        self.readers.read(|connection| groups::group(connection, tenant, group_id))
+    }
+
+    async fn groups(&self, tenant: &TenantId, list: Sorted<GroupSortKey>) -> Result<Page<Group>, Error> {
+        let tenant = tenant.clone();
+        self.readers.read_elsewhere(move |connection| groups::groups(connection, &tenant, list)).await
+    }
+
+    async fn auto_assigned(&self, tenant: &TenantId) -> Result<Vec<GroupId>, Error> {
+        self.readers.read(|connection| groups::auto_assigned(connection, tenant))
+    }
+
+    async fn keep_group(&self, change: GroupChange) -> Result<(), KeepError> {
+        self.writer.run(Operation::KeepGroup(Box::new(change))).await.map(|_| ())
+    }
+
+    async fn members(
+        &self,
+        tenant: &TenantId,
+        group_id: GroupId,
+        list: Sorted,
+    ) -> Result<Option<Page>, Error> {
+        let tenant = tenant.clone();
+        self.readers
+            .read_elsewhere(move |connection| groups::members(connection, &tenant, group_id, list))
+            .await
+    }
+
+    async fn membership(
+        &self,
+        tenant: &TenantId,
+        user_id: UserId,
+        group_id: GroupId,
+    ) -> Result<Option<Membership>, Error> {
+        self.readers.read(|connection| groups::membership(connection, tenant, user_id, group_id))
+    }
+
+    async fn memberships(
+        &self,
+        tenant: &TenantId,
+        user_id: UserId,
+        list: Sorted<MembershipSortKey>,
+    ) -> Result<Page<Membership>, Error> {
+        let tenant = tenant.clone();
+        self.readers
+            .read_elsewhere(move |connection| groups::memberships(connection, &tenant, user_id, list))
+            .await
+    }
+
+    async fn keep_membership(&self, change: MembershipChange) -> Result<bool, Error> {
+        self.write(Operation::KeepMembership(Box::new(change))).await
+    }
+
     async fn events(&self, tenant: &TenantId, wanted: EventList) -> Result<EventPage, Error> {
         let tenant = tenant.clone();
         // One transaction, so that a chain of events is followed within one moment.
@@ -291,12 +350,12 @@ impl Store for SqliteStore {
 }
 
 impl SqliteStore {
-    /// Runs an operation that no other user can stand in the way of.
+    /// Runs an operation that nothing can stand in the way of.
     async fn write(&self, operation: Operation) -> Result<bool, Error> {
         self.writer.run(operation).await.map_err(|error| match error {
             KeepError::Failed(error) => error,
-            KeepError::Conflict | KeepError::Taken(_) => {
-                Error::Internal("an operation without a user ran into one".to_owned())
+            KeepError::Conflict | KeepError::Taken(_) | KeepError::NameTaken => {
+                Error::Internal("an operation that nothing can stand in the way of was refused".to_owned())
             }
         })
     }

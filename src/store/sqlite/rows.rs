@@ -12,7 +12,7 @@ use super::super::{Kept, Tenant, Version};
 use crate::directory::api_key::{ApiKey, Scope};
 use crate::directory::event::{Actor, Event, EventType, Method, Personal};
 use crate::directory::password::ResetToken;
-use crate::id::{EventId, IdentifierId, RequestId, TenantId};
+use crate::id::{EventId, GroupId, IdentifierId, RequestId, TenantId, UserId};
 use crate::secret::{KeyHash, TokenId};
 use crate::time::Timestamp;
 
@@ -20,7 +20,7 @@ pub(super) const KEY_COLUMNS: &str =
     "key_id, tenant_id, name, secret_hash, scopes, created_at, expires_at, revoked_at, last_used_at";
 
 /// The text of a column as a type that reads itself from text.
-fn parsed<T: FromStr>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+pub(super) fn parsed<T: FromStr>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
     let text = row.get_ref(column)?.as_str()?;
     text.parse().map_err(|_| unknown(column))
 }
@@ -99,8 +99,9 @@ pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<(i64, Event)> {
         id: EventId::from_bytes(row.get(1)?),
         kind: EventType::from_name(row.get_ref(2)?.as_str()?).ok_or_else(|| unknown(2))?,
         time: Timestamp(row.get(3)?),
-        user_id: parsed(row, 4)?,
+        user_id: if row.get_ref(4)?.as_str()?.is_empty() { None } else { Some(parsed(row, 4)?) },
         identifier_id: row.get::<_, Option<[u8; 16]>>(5)?.map(IdentifierId::from_bytes),
+        group_id: row.get::<_, Option<[u8; 16]>>(11)?.map(GroupId::from_bytes),
         method: Method::from_name(row.get_ref(6)?.as_str()?).ok_or_else(|| unknown(6))?,
         actor: Actor { key_id: parsed(row, 7)?, key_name: row.get(8)? },
         request_id: RequestId::from_hex(row.get_ref(9)?.as_str()?).ok_or_else(|| unknown(9))?,
@@ -116,7 +117,8 @@ pub(super) fn last_position(connection: &Connection, tenant: &TenantId) -> rusql
         .query_row([tenant.as_str()], |row| row.get(0))
 }
 
-/// Appends an event; `previous` is the position of the user's event before it.
+/// Appends an event; `previous` is the position of the event before it of the same user, if it is of
+/// one.
 pub(super) fn insert_event(
     connection: &Connection,
     tenant: &TenantId,
@@ -126,8 +128,8 @@ pub(super) fn insert_event(
 ) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
-            "insert into events (tenant_id, position, event_id, type, time, user_id, identifier_id, method, key_id, key_name, request_id, personal, previous) \
-             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+            "insert into events (tenant_id, position, event_id, type, time, user_id, identifier_id, method, key_id, key_name, request_id, personal, group_id, previous) \
+             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
         )?
         .execute(params![
             tenant.as_str(),
@@ -135,13 +137,14 @@ pub(super) fn insert_event(
             event.id.as_bytes(),
             event.kind.as_str(),
             event.time.0,
-            event.user_id.as_str(),
+            event.user_id.as_ref().map_or("", UserId::as_str),
             event.identifier_id.as_ref().map(IdentifierId::as_bytes),
             event.method.as_str(),
             event.actor.key_id.as_str(),
             event.actor.key_name,
             std::str::from_utf8(&event.request_id.to_hex()).expect("hexadecimal digits are ASCII"),
             personal_json(&event.personal),
+            event.group_id.as_ref().map(GroupId::as_bytes),
             previous,
         ])?;
     Ok(())

@@ -8,10 +8,11 @@ use rusqlite::{Connection, OptionalExtension, ToSql, ffi, params};
 use tokio::sync::{mpsc, oneshot};
 
 use super::super::{
-    DOCUMENT_SHAPE, DocumentChange, Identifier, IdentifierChange, KeepError, PasswordTry, Row, UserChange,
+    DOCUMENT_SHAPE, DocumentChange, GroupChange, Identifier, IdentifierChange, KeepError, MembershipChange,
+    PasswordTry, Row, UserChange,
 };
 use super::checkpoint::Checkpoints;
-use super::{failure, rows, secrets};
+use super::{failure, groups, rows, secrets};
 use crate::directory::api_key::ApiKey;
 use crate::directory::password::PasswordHash;
 use crate::error::Error;
@@ -27,6 +28,8 @@ const BATCH: usize = 256;
 /// Something to be written.
 pub(super) enum Operation {
     Keep(Box<UserChange>),
+    KeepGroup(Box<GroupChange>),
+    KeepMembership(Box<MembershipChange>),
     CreateTenant(TenantId, Timestamp),
     CreateKey(Box<ApiKey>),
     RevokeKey(KeyId, Timestamp),
@@ -106,8 +109,10 @@ fn commit(connection: &Connection, operations: &[Operation]) -> Vec<Outcome> {
     transaction(connection, || {
         let outcomes: Vec<Outcome> =
             operations.iter().map(|operation| apply(connection, operation)).collect();
-        let failed =
-            outcomes.iter().any(|outcome| matches!(outcome, Err(KeepError::Taken(_) | KeepError::Failed(_))));
+        // A conflict is found before anything is written.
+        let failed = outcomes
+            .iter()
+            .any(|outcome| outcome.as_ref().is_err_and(|error| !matches!(error, KeepError::Conflict)));
         if failed { Ok(None) } else { Ok(Some(outcomes)) }
     })
     .and_then(|outcomes| match outcomes {
@@ -160,6 +165,8 @@ fn apply_alone(connection: &Connection, operation: &Operation) -> rusqlite::Resu
 fn apply(connection: &Connection, operation: &Operation) -> Outcome {
     let done = match operation {
         Operation::Keep(change) => return keep(connection, change),
+        Operation::KeepGroup(change) => return groups::keep(connection, change),
+        Operation::KeepMembership(change) => groups::keep_membership(connection, change),
         Operation::CreateTenant(tenant, now) => connection
             .execute(
                 "insert into tenants (tenant_id, created_at) values (?1, ?2) on conflict do nothing",
@@ -188,23 +195,29 @@ fn apply(connection: &Connection, operation: &Operation) -> Outcome {
     done.map_err(|error| failed(&error))
 }
 
-fn failed(error: &rusqlite::Error) -> KeepError {
+pub(super) fn failed(error: &rusqlite::Error) -> KeepError {
     KeepError::Failed(failure(error))
 }
 
 /// What the table has of a user beside the document.
-struct UserRow {
-    row: i64,
+pub(super) struct UserRow {
+    pub(super) row: i64,
     version: i64,
-    last_event: Option<i64>,
+    pub(super) last_event: Option<i64>,
 }
 
-/// Applies a change of a user. Nothing is changed before the version is known to be the right one.
+/// Applies a change of a user. Nothing is changed before what it was decided on is known to be still
+/// so.
 fn keep(connection: &Connection, change: &UserChange) -> Outcome {
     let UserChange { tenant, user_id, document, .. } = change;
     let sql = |error| failed(&error);
     let kept = match document {
-        DocumentChange::Create(_) => None,
+        DocumentChange::Create(_, joined) => {
+            if groups::auto_assigned(connection, tenant).map_err(sql)? != *joined {
+                return Err(KeepError::Conflict);
+            }
+            None
+        }
         DocumentChange::Replace(version, _) | DocumentChange::Delete(version) => {
             let kept = user_row(connection, tenant, *user_id).map_err(sql)?;
             let kept = kept.filter(|kept| kept.version == version.0);
@@ -214,9 +227,11 @@ fn keep(connection: &Connection, change: &UserChange) -> Outcome {
     let first_event = rows::last_position(connection, tenant).map_err(sql)? + 1;
     let last_event = first_event + change.events.len().cast_signed() as i64 - 1;
     match (document, &kept) {
-        (DocumentChange::Create(row), _) => insert_user(connection, change, row, last_event),
+        (DocumentChange::Create(row, joined), _) => insert_user(connection, change, row, last_event)
+            .and_then(|()| groups::join(connection, tenant, *user_id, joined, row.creation_time)),
         (DocumentChange::Replace(_, row), Some(kept)) => update_user(connection, kept, row, last_event),
-        (DocumentChange::Delete(_), Some(kept)) => delete_user(connection, tenant, kept),
+        (DocumentChange::Delete(_), Some(kept)) => delete_user(connection, tenant, kept)
+            .and_then(|()| groups::leave_all(connection, tenant, *user_id)),
         (DocumentChange::Replace(..) | DocumentChange::Delete(_), None) => return Err(KeepError::Conflict),
     }
     .map_err(sql)?;
@@ -233,7 +248,7 @@ fn keep(connection: &Connection, change: &UserChange) -> Outcome {
     Ok(true)
 }
 
-fn user_row(
+pub(super) fn user_row(
     connection: &Connection,
     tenant: &TenantId,
     user_id: UserId,

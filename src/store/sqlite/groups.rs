@@ -1,0 +1,379 @@
+//! Groups and memberships: what reads them, and what the writing thread does to them. Whatever adds
+//! or removes memberships counts them in the same transaction.
+
+use rusqlite::{Connection, OptionalExtension, Row, ffi, params};
+
+use super::super::{
+    GroupChange, GroupKept, GroupSortKey, KeepError, MembershipChange, MembershipSortKey, Page, SortKey,
+    Sorted, Version,
+};
+use super::rows;
+use super::writer::{failed, user_row};
+use crate::directory::group::{Group, GroupName, GroupType, Membership};
+use crate::id::{GroupId, TenantId, UserId};
+use crate::time::Timestamp;
+
+const GROUP_COLUMNS: &str = "group_id, name, description, is_auto_assigned, users_assigned, creation_time, last_updated, last_assigned, version";
+
+fn group_of(row: &Row<'_>) -> rusqlite::Result<Group> {
+    Ok(Group {
+        group_id: GroupId::from_bytes(row.get(0)?),
+        r#type: GroupType::Custom,
+        name: GroupName::from_stored(row.get(1)?),
+        description: row.get(2)?,
+        is_auto_assigned: row.get(3)?,
+        users_assigned: row.get::<_, i64>(4)?.unsigned_abs(),
+        clients_assigned: 0,
+        creation_time: Timestamp(row.get(5)?),
+        last_updated: Timestamp(row.get(6)?),
+        last_assigned: Timestamp(row.get(7)?),
+    })
+}
+
+fn membership_of(row: &Row<'_>) -> rusqlite::Result<Membership> {
+    Ok(Membership {
+        group_id: GroupId::from_bytes(row.get(0)?),
+        user_id: rows::parsed(row, 1)?,
+        creation_time: Timestamp(row.get(2)?),
+        group_name: GroupName::from_stored(row.get(3)?),
+    })
+}
+
+fn direction(descending: bool) -> &'static str {
+    if descending { "desc" } else { "asc" }
+}
+
+/// The page that these make, of which there may be one more than are wanted.
+fn page<T>(mut documents: Vec<T>, limit: u32, total: i64) -> Page<T> {
+    let has_next = documents.len() > limit as usize;
+    documents.truncate(limit as usize);
+    Page { documents, total: total.unsigned_abs(), total_is_estimate: false, has_next }
+}
+
+pub(super) fn group(
+    connection: &Connection,
+    tenant: &TenantId,
+    group_id: GroupId,
+) -> rusqlite::Result<Option<(Version, Group)>> {
+    connection
+        .prepare_cached(&format!(
+            "select {GROUP_COLUMNS} from groups where tenant_id = ?1 and group_id = ?2"
+        ))?
+        .query_row(params![tenant.as_str(), group_id.as_bytes()], |row| {
+            Ok((Version(row.get(8)?), group_of(row)?))
+        })
+        .optional()
+}
+
+/// One page of groups. They are counted each time: a tenant has few, beside its users.
+pub(super) fn groups(
+    connection: &Connection,
+    tenant: &TenantId,
+    list: Sorted<GroupSortKey>,
+) -> rusqlite::Result<Page<Group>> {
+    let direction = direction(list.descending);
+    let column = match list.sort {
+        GroupSortKey::Name => "canonical",
+        GroupSortKey::UsersAssigned => "users_assigned",
+        GroupSortKey::LastAssigned => "last_assigned",
+        GroupSortKey::CreationTime => "creation_time",
+        GroupSortKey::LastUpdated => "last_updated",
+        // All groups are equal in these.
+        GroupSortKey::Type | GroupSortKey::ClientsAssigned => "tenant_id",
+    };
+    let sql = format!(
+        "select {GROUP_COLUMNS} from groups where tenant_id = ?1 \
+         order by {column} {direction}, group_id {direction} limit ?2 offset ?3"
+    );
+    let transaction = connection.unchecked_transaction()?;
+    let total = connection
+        .prepare_cached("select count(*) from groups where tenant_id = ?1")?
+        .query_row([tenant.as_str()], |row| row.get(0))?;
+    let groups = connection
+        .prepare_cached(&sql)?
+        .query_map(params![tenant.as_str(), i64::from(list.limit) + 1, list.offset.cast_signed()], group_of)?
+        .collect::<rusqlite::Result<_>>()?;
+    transaction.finish()?;
+    Ok(page(groups, list.limit, total))
+}
+
+pub(super) fn auto_assigned(connection: &Connection, tenant: &TenantId) -> rusqlite::Result<Vec<GroupId>> {
+    connection
+        .prepare_cached(
+            // The planner would rather pass over all groups in their own order.
+            "select group_id from groups indexed by groups_auto_assigned \
+             where tenant_id = ?1 and is_auto_assigned = 1 order by group_id",
+        )?
+        .query_map([tenant.as_str()], |row| row.get(0).map(GroupId::from_bytes))?
+        .collect()
+}
+
+/// One page of the users in a group. Where a good part of all users is in it, the sort's index is
+/// walked until the page is full; else the members are fetched and sorted. `cross join` keeps the
+/// order of the two as it is written.
+pub(super) fn members(
+    connection: &Connection,
+    tenant: &TenantId,
+    group_id: GroupId,
+    list: Sorted,
+) -> rusqlite::Result<Option<Page>> {
+    let direction = direction(list.descending);
+    let column = match list.sort {
+        SortKey::CreationTime => "creation_time",
+        SortKey::LastUpdated => "last_updated",
+    };
+    let key = params![tenant.as_str(), group_id.as_bytes()];
+    let transaction = connection.unchecked_transaction()?;
+    let counts = connection
+        .prepare_cached(
+            "select users_assigned, users from groups join tenants using (tenant_id) \
+             where tenant_id = ?1 and group_id = ?2",
+        )?
+        .query_row(key, |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))
+        .optional()?;
+    let Some((total, users)) = counts else { return Ok(None) };
+    let wanted = list.offset.saturating_add(u64::from(list.limit)).saturating_add(1);
+    let walked = wanted.saturating_mul(users.unsigned_abs()) / total.unsigned_abs().max(1);
+    let tables = if walked < total.unsigned_abs() {
+        "users cross join memberships"
+    } else {
+        "memberships cross join users"
+    };
+    let sql = format!(
+        "select document from (select user_row from {tables} using (tenant_id, user_id) \
+         where tenant_id = ?1 and group_id = ?2 \
+         order by users.{column} {direction}, users.user_id {direction} limit ?3 offset ?4) \
+         join users using (user_row) order by users.{column} {direction}, users.user_id {direction}"
+    );
+    let documents = connection
+        .prepare_cached(&sql)?
+        .query_map(
+            params![
+                tenant.as_str(),
+                group_id.as_bytes(),
+                i64::from(list.limit) + 1,
+                list.offset.cast_signed()
+            ],
+            rows::document,
+        )?
+        .collect::<rusqlite::Result<_>>()?;
+    transaction.finish()?;
+    Ok(Some(page(documents, list.limit, total)))
+}
+
+pub(super) fn membership(
+    connection: &Connection,
+    tenant: &TenantId,
+    user_id: UserId,
+    group_id: GroupId,
+) -> rusqlite::Result<Option<Membership>> {
+    connection
+        .prepare_cached(
+            "select group_id, user_id, memberships.creation_time, name \
+             from memberships join groups using (tenant_id, group_id) \
+             where tenant_id = ?1 and group_id = ?2 and user_id = ?3",
+        )?
+        .query_row(params![tenant.as_str(), group_id.as_bytes(), user_id.as_str()], membership_of)
+        .optional()
+}
+
+pub(super) fn memberships(
+    connection: &Connection,
+    tenant: &TenantId,
+    user_id: UserId,
+    list: Sorted<MembershipSortKey>,
+) -> rusqlite::Result<Page<Membership>> {
+    let MembershipSortKey::CreationTime = list.sort;
+    let direction = direction(list.descending);
+    let transaction = connection.unchecked_transaction()?;
+    let total = connection
+        .prepare_cached("select count(*) from memberships where tenant_id = ?1 and user_id = ?2")?
+        .query_row([tenant.as_str(), user_id.as_str()], |row| row.get(0))?;
+    let memberships = connection
+        .prepare_cached(&format!(
+            "select group_id, user_id, memberships.creation_time, name \
+             from memberships cross join groups using (tenant_id, group_id) \
+             where tenant_id = ?1 and user_id = ?2 \
+             order by memberships.creation_time {direction}, group_id {direction} limit ?3 offset ?4"
+        ))?
+        .query_map(
+            params![tenant.as_str(), user_id.as_str(), i64::from(list.limit) + 1, list.offset.cast_signed()],
+            membership_of,
+        )?
+        .collect::<rusqlite::Result<_>>()?;
+    transaction.finish()?;
+    Ok(page(memberships, list.limit, total))
+}
+
+/// Applies a change of a group. Nothing is written when what it was decided on has moved on.
+pub(super) fn keep(connection: &Connection, change: &GroupChange) -> Result<bool, KeepError> {
+    match keep_row(connection, change) {
+        Ok(true) => {}
+        Ok(false) => return Err(KeepError::Conflict),
+        Err(error) if is_name_taken(&error) => return Err(KeepError::NameTaken),
+        Err(error) => return Err(failed(&error)),
+    }
+    append_events(connection, change).map_err(|error| failed(&error))?;
+    Ok(true)
+}
+
+/// The events of a group are in the record alone, and in no user's chain.
+fn append_events(connection: &Connection, change: &GroupChange) -> rusqlite::Result<()> {
+    let first = rows::last_position(connection, &change.tenant)? + 1;
+    for (position, event) in (first..).zip(&change.events) {
+        rows::insert_event(connection, &change.tenant, position, None, event)?;
+    }
+    Ok(())
+}
+
+/// Whether the index on names has refused: another group has this one.
+fn is_name_taken(error: &rusqlite::Error) -> bool {
+    error.sqlite_error().is_some_and(|error| error.extended_code == ffi::SQLITE_CONSTRAINT_UNIQUE)
+}
+
+/// Whether what the change was decided on was there.
+fn keep_row(connection: &Connection, change: &GroupChange) -> rusqlite::Result<bool> {
+    let tenant = change.tenant.as_str();
+    let id = change.group_id.as_bytes();
+    match &change.kept {
+        GroupKept::Create(group) => connection
+            .prepare_cached(
+                "insert into groups (tenant_id, group_id, version, name, canonical, description, is_auto_assigned, \
+                 creation_time, last_updated, last_assigned) values (?1, ?2, 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            )?
+            .execute(params![
+                tenant,
+                id,
+                group.name.as_str(),
+                group.name.canonical(),
+                group.description,
+                group.is_auto_assigned,
+                group.creation_time.0,
+                group.last_updated.0,
+                group.last_assigned.0
+            ]),
+        GroupKept::Replace(version, group) => connection
+            .prepare_cached(
+                "update groups set version = version + 1, name = ?4, canonical = ?5, description = ?6, \
+                 is_auto_assigned = ?7, last_updated = ?8 \
+                 where tenant_id = ?1 and group_id = ?2 and version = ?3",
+            )?
+            .execute(params![
+                tenant,
+                id,
+                version.0,
+                group.name.as_str(),
+                group.name.canonical(),
+                group.description,
+                group.is_auto_assigned,
+                group.last_updated.0
+            ]),
+        GroupKept::Delete => {
+            connection
+                .prepare_cached("delete from memberships where tenant_id = ?1 and group_id = ?2")?
+                .execute(params![tenant, id])?;
+            connection
+                .prepare_cached("delete from groups where tenant_id = ?1 and group_id = ?2")?
+                .execute(params![tenant, id])
+        }
+    }
+    .map(|changed| changed == 1)
+}
+
+/// Makes a user join or leave a group, with the event of it, which becomes the newest of the user's;
+/// false if nothing was to do. The user's version stays: no document is decided on memberships.
+pub(super) fn keep_membership(connection: &Connection, change: &MembershipChange) -> rusqlite::Result<bool> {
+    let MembershipChange { tenant, user_id, group_id, joins, event } = change;
+    let Some(user) = user_row(connection, tenant, *user_id)? else { return Ok(false) };
+    let changed = if *joins {
+        is_there(connection, tenant, *group_id)?
+            && insert(connection, tenant, *user_id, *group_id, event.time)?
+    } else {
+        remove(connection, tenant, *user_id, *group_id)?
+    };
+    if changed {
+        let position = rows::last_position(connection, tenant)? + 1;
+        rows::insert_event(connection, tenant, position, user.last_event, event)?;
+        connection
+            .prepare_cached("update users set last_event = ?2 where user_row = ?1")?
+            .execute([user.row, position])?;
+    }
+    Ok(changed)
+}
+
+fn is_there(connection: &Connection, tenant: &TenantId, group_id: GroupId) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached("select 1 from groups where tenant_id = ?1 and group_id = ?2")?
+        .exists(params![tenant.as_str(), group_id.as_bytes()])
+}
+
+/// Makes a new user join groups.
+pub(super) fn join(
+    connection: &Connection,
+    tenant: &TenantId,
+    user_id: UserId,
+    groups: &[GroupId],
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    for group_id in groups {
+        insert(connection, tenant, user_id, *group_id, now)?;
+    }
+    Ok(())
+}
+
+/// Makes a user who is removed leave all groups.
+pub(super) fn leave_all(connection: &Connection, tenant: &TenantId, user_id: UserId) -> rusqlite::Result<()> {
+    let groups: Vec<GroupId> = connection
+        .prepare_cached("select group_id from memberships where tenant_id = ?1 and user_id = ?2")?
+        .query_map([tenant.as_str(), user_id.as_str()], |row| row.get(0).map(GroupId::from_bytes))?
+        .collect::<rusqlite::Result<_>>()?;
+    for group_id in groups {
+        remove(connection, tenant, user_id, group_id)?;
+    }
+    Ok(())
+}
+
+/// Adds a membership and counts it; false if it is there. The user and the group must be.
+fn insert(
+    connection: &Connection,
+    tenant: &TenantId,
+    user_id: UserId,
+    group_id: GroupId,
+    now: Timestamp,
+) -> rusqlite::Result<bool> {
+    let added = connection
+        .prepare_cached(
+            "insert into memberships (tenant_id, group_id, user_id, creation_time) values (?1, ?2, ?3, ?4) \
+             on conflict do nothing",
+        )?
+        .execute(params![tenant.as_str(), group_id.as_bytes(), user_id.as_str(), now.0])?;
+    if added == 1 {
+        connection
+            .prepare_cached(
+                "update groups set users_assigned = users_assigned + 1, last_assigned = max(last_assigned, ?3) \
+                 where tenant_id = ?1 and group_id = ?2",
+            )?
+            .execute(params![tenant.as_str(), group_id.as_bytes(), now.0])?;
+    }
+    Ok(added == 1)
+}
+
+/// Removes a membership and counts that; false if there is none.
+fn remove(
+    connection: &Connection,
+    tenant: &TenantId,
+    user_id: UserId,
+    group_id: GroupId,
+) -> rusqlite::Result<bool> {
+    let removed = connection
+        .prepare_cached("delete from memberships where tenant_id = ?1 and group_id = ?2 and user_id = ?3")?
+        .execute(params![tenant.as_str(), group_id.as_bytes(), user_id.as_str()])?;
+    if removed == 1 {
+        connection
+            .prepare_cached(
+                "update groups set users_assigned = users_assigned - 1 where tenant_id = ?1 and group_id = ?2",
+            )?
+            .execute(params![tenant.as_str(), group_id.as_bytes()])?;
+    }
+    Ok(removed == 1)
+}
