@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use super::document::Document;
 use super::extract::{Body, Caller, UserPath, UsersRead, UsersWrite};
-use super::users::Document;
 use crate::app::App;
 use crate::directory::claims::Checks;
 use crate::directory::user::User;

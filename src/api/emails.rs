@@ -6,8 +6,8 @@ use axum::extract::State;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use super::document::Document;
 use super::extract::{Body, Caller, EmailsVerify, IdentifierPath, OptionalBody, UserPath, UsersWrite};
-use super::users::Document;
 use crate::app::App;
 use crate::directory::email::EmailAddress;
 use crate::directory::event::{Context, Event, Origin};

@@ -7,8 +7,9 @@ use axum::http::request::Parts;
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
-use super::extract::{Caller, EventsRead, IdentifierPath, within};
-use super::users::Document;
+use super::document::Document;
+use super::extract::{Caller, EventsRead, IdentifierPath};
+use super::lists::within;
 use crate::app::App;
 use crate::directory::event::{Event, EventType};
 use crate::error::Error;

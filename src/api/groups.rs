@@ -9,12 +9,11 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::extract::{
-    Body, Caller, GroupList, GroupPath, GroupsRead, GroupsWrite, MemberList, MembershipList, UserGroupPath,
-    UserPath, UsersRead,
-};
+use super::document::Document;
+use super::extract::{Body, Caller, GroupPath, GroupsRead, GroupsWrite, UserGroupPath, UserPath, UsersRead};
+use super::lists::{GroupList, MemberList, MembershipList};
 use super::page;
-use super::users::{Document, summaries};
+use super::users::summaries;
 use crate::app::App;
 use crate::directory::group::{Group, GroupPatch, Membership, NewGroup, Wanted};
 use crate::directory::user::User;

@@ -6,7 +6,7 @@ use axum::extract::State;
 use bytes::Bytes;
 use utoipa::ToSchema;
 
-use super::users::Document;
+use super::document::Document;
 use crate::app::App;
 use crate::error::Error;
 

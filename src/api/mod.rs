@@ -2,11 +2,13 @@
 
 mod answer;
 mod data;
+mod document;
 mod emails;
 mod events;
 mod extract;
 mod groups;
 mod health;
+mod lists;
 mod openapi;
 mod page;
 mod passwords;

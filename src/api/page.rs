@@ -5,8 +5,8 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::json;
 
-use super::extract::Listed;
-use super::users::Document;
+use super::document::Document;
+use super::lists::Listed;
 use crate::error::Error;
 use crate::store::Page;
 

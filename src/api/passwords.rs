@@ -8,8 +8,8 @@ use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::document::Document;
 use super::extract::{Body, Caller, OptionalBody, PasswordsWrite, UserPath};
-use super::users::Document;
 use crate::app::App;
 use crate::directory::password::{self, Given, Password, Policy};
 use crate::directory::user::User;

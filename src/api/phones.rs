@@ -6,8 +6,8 @@ use axum::extract::State;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use super::document::Document;
 use super::extract::{Body, Caller, IdentifierPath, UserPath, UsersWrite};
-use super::users::Document;
 use crate::app::App;
 use crate::directory::phone::PhoneNumber;
 use crate::directory::user::User;

@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::header::{CONTENT_TYPE, LOCATION};
+use axum::http::header::LOCATION;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
-use super::extract::{Body, Caller, OptionalBody, UserList, UserPath, UserWalk, UsersRead, UsersWrite};
+use super::document::Document;
+use super::extract::{Body, Caller, OptionalBody, UserPath, UsersRead, UsersWrite};
+use super::lists::{UserList, UserWalk};
 use super::page;
 use super::passwords::{PasswordAlgorithms, policy};
 use crate::app::App;
@@ -19,23 +21,6 @@ use crate::directory::api_key::Scope;
 use crate::directory::password::{Given, NewPassword, Password};
 use crate::directory::user::{NewUser, Summary, User};
 use crate::error::Error;
-
-/// A user's document as an answer.
-pub(super) struct Document(pub(super) Bytes);
-
-impl Document {
-    /// The document of a value that was made for an answer.
-    pub(super) fn of(value: &impl Serialize) -> Result<Self, Error> {
-        let json = serde_json::to_vec(value).map_err(|error| Error::Internal(error.to_string()))?;
-        Ok(Self(json.into()))
-    }
-}
-
-impl IntoResponse for Document {
-    fn into_response(self) -> Response {
-        ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], self.0).into_response()
-    }
-}
 
 /// List users
 ///
