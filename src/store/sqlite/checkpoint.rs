@@ -18,7 +18,8 @@ pub(super) struct Limits {
 }
 
 impl Default for Limits {
-    /// Those of a running server. 32,768 pages are 128 MiB.
+    /// Those of a running server. A page that changes often is copied once in so many changes; and
+    /// the log is long, 128 MiB, because its end holds up the writing thread.
     fn default() -> Self {
         Self { changes: 2_048, long_log: 32_768 }
     }
