@@ -95,12 +95,14 @@ fn flags(user: &User) -> Vec<Term> {
 
 /// Whether the texts of two users, all that terms are made from but flags, are the same.
 fn have_same_texts(one: &User, other: &User) -> bool {
-    let emails = |user: &User| user.emails.iter().map(|email| email.email.clone()).collect::<Vec<_>>();
-    let phones = |user: &User| user.phone_numbers.iter().map(|phone| phone.phone.clone()).collect::<Vec<_>>();
-    let name = |user: &User| user.username.as_ref().map(|username| username.username.clone());
-    emails(one) == emails(other)
-        && phones(one) == phones(other)
-        && name(one) == name(other)
+    one.emails.iter().map(|email| &email.email).eq(other.emails.iter().map(|email| &email.email))
+        && one
+            .phone_numbers
+            .iter()
+            .map(|phone| &phone.phone)
+            .eq(other.phone_numbers.iter().map(|phone| &phone.phone))
+        && one.username.as_ref().map(|held| &held.username)
+            == other.username.as_ref().map(|held| &held.username)
         && one.claims == other.claims
         && one.public_data == other.public_data
         && one.private_data == other.private_data

@@ -3,16 +3,13 @@
 
 use rusqlite::{Connection, params};
 
-use super::super::{DocumentChange, PasswordTry, UserChange};
+use super::super::{PasswordTry, UserChange};
 use crate::directory::password::{PasswordHash, ResetToken, SecretChange};
 use crate::id::{TenantId, UserId};
 
 /// Keeps what a change makes of a user's secrets: for most changes that is nothing at all.
 pub(super) fn keep(connection: &Connection, change: &UserChange) -> rusqlite::Result<()> {
     let of = (&change.tenant, change.user_id);
-    if let DocumentChange::Delete(_) = change.document {
-        return remove(connection, of);
-    }
     match &change.secret {
         SecretChange::Keep => Ok(()),
         SecretChange::Set(hash) => set(connection, of, hash),

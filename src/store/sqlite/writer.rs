@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::super::{
     DOCUMENT_SHAPE, DocumentChange, GroupChange, Identifier, IdentifierChange, KeepError, MembershipChange,
-    PasswordTry, Row, UserChange,
+    PasswordTry, Row, UserChange, Version,
 };
 use super::checkpoint::Checkpoints;
 use super::{failure, groups, rows, secrets};
@@ -211,41 +211,45 @@ pub(super) struct UserRow {
 fn keep(connection: &Connection, change: &UserChange) -> Outcome {
     let UserChange { tenant, user_id, document, .. } = change;
     let sql = |error| failed(&error);
-    let kept = match document {
-        DocumentChange::Create(_, joined) => {
+    let first_event = rows::last_position(connection, tenant).map_err(sql)? + 1;
+    let last_event = first_event + change.events.len().cast_signed() as i64 - 1;
+    let mut previous = match document {
+        DocumentChange::Create(row, joined) => {
             if groups::auto_assigned(connection, tenant).map_err(sql)? != *joined {
                 return Err(KeepError::Conflict);
             }
+            insert_user(connection, change, row, last_event).map_err(sql)?;
+            groups::join(connection, tenant, *user_id, joined, row.creation_time).map_err(sql)?;
             None
         }
-        DocumentChange::Replace(version, _) | DocumentChange::Delete(version) => {
-            let kept = user_row(connection, tenant, *user_id).map_err(sql)?;
-            let kept = kept.filter(|kept| kept.version == version.0);
-            Some(kept.ok_or(KeepError::Conflict)?)
+        DocumentChange::Replace(version, row) => {
+            let kept = decided_on(connection, change, *version)?;
+            update_user(connection, &kept, row, last_event).map_err(sql)?;
+            kept.last_event
+        }
+        DocumentChange::Delete(version) => {
+            let kept = decided_on(connection, change, *version)?;
+            delete_user(connection, tenant, &kept).map_err(sql)?;
+            groups::leave_all(connection, tenant, *user_id).map_err(sql)?;
+            kept.last_event
         }
     };
-    let first_event = rows::last_position(connection, tenant).map_err(sql)? + 1;
-    let last_event = first_event + change.events.len().cast_signed() as i64 - 1;
-    match (document, &kept) {
-        (DocumentChange::Create(row, joined), _) => insert_user(connection, change, row, last_event)
-            .and_then(|()| groups::join(connection, tenant, *user_id, joined, row.creation_time)),
-        (DocumentChange::Replace(_, row), Some(kept)) => update_user(connection, kept, row, last_event),
-        (DocumentChange::Delete(_), Some(kept)) => delete_user(connection, tenant, kept)
-            .and_then(|()| groups::leave_all(connection, tenant, *user_id)),
-        (DocumentChange::Replace(..) | DocumentChange::Delete(_), None) => return Err(KeepError::Conflict),
-    }
-    .map_err(sql)?;
     for identifier in &change.identifiers {
         keep_identifier(connection, tenant, *user_id, identifier)?;
     }
     keep_terms(connection, change).map_err(sql)?;
     secrets::keep(connection, change).map_err(sql)?;
-    let mut previous = kept.and_then(|kept| kept.last_event);
     for (position, event) in (first_event..).zip(&change.events) {
         rows::insert_event(connection, tenant, position, previous, event).map_err(sql)?;
         previous = Some(position);
     }
     Ok(true)
+}
+
+/// The row of the user, if it still has the version that a change was decided on.
+fn decided_on(connection: &Connection, change: &UserChange, version: Version) -> Result<UserRow, KeepError> {
+    let kept = user_row(connection, &change.tenant, change.user_id).map_err(|error| failed(&error))?;
+    kept.filter(|kept| kept.version == version.0).ok_or(KeepError::Conflict)
 }
 
 pub(super) fn user_row(
