@@ -1,7 +1,7 @@
 //! What keeps the directory: documents, identifiers, index terms, groups, events and keys. A store
 //! knows no rule beyond who owns a verified address or a name, which only it can decide.
 //!
-//! There is one trait and one contract of tests (`contract.rs`) that every implementation passes.
+//! There is one trait and one contract of tests (`contract/`) that every implementation passes.
 
 #[cfg(test)]
 mod contract;
