@@ -105,7 +105,7 @@ impl App {
     }
 
     /// Changes a user by a rule, and gives the document as it is afterwards. A rule that names no
-    /// events changes nothing: then nothing is written.
+    /// events changes nothing of the user: then no more is kept than what it says of secrets.
     ///
     /// The rule is decided on a document read without a lock, and kept only if nobody has changed
     /// the user in between; else it is decided anew.
@@ -135,7 +135,8 @@ impl App {
             let mut after = before.clone();
             let decision = rule(&mut after, ctx)?.into();
             if decision.events.is_empty() {
-                return Ok((None, kept.document.clone()));
+                let change = UserChange::of_secrets(&origin.tenant, kept.version, user_id, decision.secret);
+                return Ok((change, kept.document.clone()));
             }
             after.last_updated = ctx.now;
             let change = UserChange::replace(&origin.tenant, kept.version, before, &mut after, decision);

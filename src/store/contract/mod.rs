@@ -74,6 +74,7 @@ macro_rules! contract {
                 a_hash_gives_way_to_another_only_while_it_is_the_one_kept
                 tries_of_a_password_count_for_a_while_and_until_it_is_set
                 a_reset_token_is_found_by_its_id_until_another_one_or_a_password_ends_it
+                secrets_alone_are_kept_on_the_version_they_were_decided_on
                 the_secrets_of_a_deleted_user_are_gone
             }
         }

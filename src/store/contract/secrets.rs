@@ -114,6 +114,32 @@ pub(crate) async fn a_reset_token_is_found_by_its_id_until_another_one_or_a_pass
     assert!(!is_kept(&tokens[2]).await);
 }
 
+pub(crate) async fn secrets_alone_are_kept_on_the_version_they_were_decided_on(store: &dyn Store) {
+    let maker = Maker::new(&default());
+    let (mut user, change) = maker.with_email("a@example.com", false);
+    let id = user.user_id;
+    store.keep(change).await.unwrap();
+    let token = PlainToken::new(&maker.random);
+    store.keep(with_token(&maker, 1, &mut user, &token)).await.unwrap();
+    let kept = store.user(&default(), id).await.unwrap();
+    let events = count_events(store).await;
+    let removal =
+        |version| UserChange::of_secrets(&default(), Version(version), id, SecretChange::Remove).unwrap();
+    assert!(matches!(store.keep(removal(1)).await, Err(KeepError::Conflict)));
+    assert!(store.reset_token(token.id()).await.unwrap().is_some());
+    store.keep(removal(2)).await.unwrap();
+    assert!(store.reset_token(token.id()).await.unwrap().is_none());
+    assert_eq!(store.user(&default(), id).await.unwrap(), kept);
+    assert_eq!(count_events(store).await, events);
+    assert!(UserChange::of_secrets(&default(), Version(2), id, SecretChange::Keep).is_none());
+    // What comes after still finds the user's events by the newest of them.
+    store.keep(maker.change(&mut user, 2, verify)).await.unwrap();
+    let of_user = EventList { user_id: Some(id), ..EVERYTHING };
+    assert_eq!(super::events(store, of_user).await.len(), events + 1);
+    store.keep(maker.delete(&user, 3)).await.unwrap();
+    assert!(matches!(store.keep(removal(3)).await, Err(KeepError::Conflict)));
+}
+
 pub(crate) async fn the_secrets_of_a_deleted_user_are_gone(store: &dyn Store) {
     let maker = Maker::new(&default());
     let (mut user, change) = maker.with_email("a@example.com", false);
