@@ -1,5 +1,6 @@
 //! The API through the real router, over a real store, at a fixed time and with foreseeable ids.
 
+mod bodies;
 mod data;
 mod documents;
 mod emails;
