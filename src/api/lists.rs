@@ -8,7 +8,7 @@ use utoipa::IntoParams;
 
 use crate::app::App;
 use crate::error::Error;
-use crate::store::search::{self, Search};
+use crate::store::search::users::{self, UserSearch};
 use crate::store::{GroupSortKey, List, MembershipSortKey, Place, SortKey, Sorted};
 
 /// The query parameters of a list of users.
@@ -160,7 +160,7 @@ impl<Key: Sort> Listed<Key> {
 pub(super) struct UserList {
     /// The page.
     pub(super) page: Listed<SortKey>,
-    filter: Option<Search>,
+    filter: Option<UserSearch>,
 }
 
 impl UserList {
@@ -202,8 +202,8 @@ fn no_filter(text: &str) -> Result<(), Error> {
 }
 
 /// Reads a filter.
-fn filter(text: &str) -> Result<Option<Search>, Error> {
-    search::parse(text).map_err(|error| Error::BadRequest(error.to_string()))
+fn filter(text: &str) -> Result<Option<UserSearch>, Error> {
+    users::parse(text).map_err(|error| Error::BadRequest(error.to_string()))
 }
 
 /// The query parameters of a walk over users.

@@ -23,7 +23,7 @@ use crate::id::{GroupId, IdentifierId, TenantId, UserId};
 use crate::secret::{KeyId, TokenId};
 use crate::time::Timestamp;
 use index::Term;
-use search::Search;
+use search::users::UserSearch;
 
 /// The shape of the documents that this version of the program writes.
 pub const DOCUMENT_SHAPE: i64 = 1;
@@ -291,7 +291,7 @@ pub enum KeepError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct List {
     /// What they must match; all if there is nothing.
-    pub filter: Option<Search>,
+    pub filter: Option<UserSearch>,
     /// Which of them.
     pub place: Place,
     /// How many to give at most.

@@ -8,6 +8,7 @@ mod migrate;
 mod reader;
 mod rows;
 mod secrets;
+mod sql;
 mod users;
 mod writer;
 
