@@ -2,9 +2,10 @@
 //! its own that says which fields there are and how their values compare.
 
 pub mod field;
+pub mod logs;
 pub mod users;
 
-use std::ops::Bound;
+use std::ops::{Bound, RangeBounds};
 
 use crate::directory::filter::{self, Clause, Expression, FilterError};
 
@@ -67,7 +68,7 @@ pub struct Range {
 }
 
 /// What a column or a term is compared with.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Operand {
     /// A text.
     Text(String),
@@ -96,6 +97,11 @@ impl Range {
         // No character comes after the last one, so no text that begins so does.
         let end = format!("{prefix}{}", char::MAX);
         Self { lower: Bound::Included(Operand::Text(prefix)), upper: Bound::Included(Operand::Text(end)) }
+    }
+
+    /// Whether a text is within the range.
+    pub fn holds(&self, text: &str) -> bool {
+        (self.lower.as_ref(), self.upper.as_ref()).contains(&Operand::Text(text.to_owned()))
     }
 
     /// The one value of the range, if it is of one only.

@@ -2,8 +2,10 @@
 
 mod backup;
 mod checkpoint;
+mod drivers;
 mod events;
 mod groups;
+mod logs;
 mod migrate;
 mod reader;
 mod rows;
@@ -20,11 +22,13 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
 
 use super::{
-    EventList, EventPage, GroupChange, GroupSortKey, KeepError, Kept, List, MembershipChange,
+    EventList, EventPage, GroupChange, GroupSortKey, KeepError, Kept, List, LogList, MembershipChange,
     MembershipSortKey, Page, PasswordTry, Sorted, Store, Tenant, UserChange, Version,
 };
 use crate::directory::api_key::ApiKey;
+use crate::directory::event::Event;
 use crate::directory::group::{Group, Membership};
+use crate::directory::log::LogId;
 use crate::directory::password::{PasswordHash, ResetToken};
 use crate::error::Error;
 use crate::id::{GroupId, TenantId, UserId};
@@ -252,6 +256,15 @@ impl Store for SqliteStore {
                 Ok(page)
             })
             .await
+    }
+
+    async fn logs(&self, tenant: &TenantId, list: LogList) -> Result<Page<(LogId, Event)>, Error> {
+        let tenant = tenant.clone();
+        self.readers.read_elsewhere(move |connection| logs::list(connection, &tenant, &list)).await
+    }
+
+    async fn log(&self, tenant: &TenantId, id: LogId) -> Result<Option<Event>, Error> {
+        self.readers.read(|connection| events::at(connection, tenant, id.position()))
     }
 
     async fn password(&self, tenant: &TenantId, user_id: UserId) -> Result<Option<PasswordHash>, Error> {

@@ -10,14 +10,13 @@ use rusqlite::Connection;
 use super::super::search::Search;
 use super::super::search::users::{Column, Lookup, UserLeaf, UserSearch};
 use super::super::{List, Page, Place, SortKey};
+use super::drivers::{FEW, drivers};
 use super::rows;
 use super::sql::Sql;
 use crate::id::TenantId;
 
-/// Up to how many users are fetched and sorted; beyond, the sort's index is walked.
-const FEW: i64 = 5_000;
 /// Up to how many matches are counted one by one.
-const COUNTED: i64 = 10_000;
+pub(super) const COUNTED: i64 = 10_000;
 
 /// Writes which rows `t` of `index_terms` a lookup finds.
 fn push_lookup(sql: &mut Sql, lookup: &Lookup) {
@@ -53,43 +52,21 @@ fn push_leaf(sql: &mut Sql, leaf: &UserLeaf) {
     }
 }
 
-/// Lookups that find every user who can match, and how many terms they find, if they are few.
-fn drivers<'a>(
+/// Lookups that find every user who can match, if those are few.
+fn lookups<'a>(
     connection: &Connection,
     tenant: &TenantId,
     search: &'a UserSearch,
-) -> rusqlite::Result<Option<(i64, Vec<&'a Lookup>)>> {
-    match search {
-        Search::Is(UserLeaf::Term(lookup)) => {
-            let mut sql = Sql::new(tenant);
-            sql.push("select count(*) from (select 1 from index_terms t where ");
-            push_lookup(&mut sql, lookup);
-            sql.push(&format!(" limit {})", FEW + 1));
-            let found: i64 = sql.value(connection)?;
-            Ok((found <= FEW).then(|| (found, vec![lookup])))
-        }
-        Search::And(parts) => {
-            let mut best: Option<(i64, Vec<&Lookup>)> = None;
-            for part in parts {
-                if let Some((found, lookups)) = drivers(connection, tenant, part)?
-                    && best.as_ref().is_none_or(|(least, _)| found < *least)
-                {
-                    best = Some((found, lookups));
-                }
-            }
-            Ok(best)
-        }
-        Search::Or(parts) => {
-            let mut all = (0, Vec::new());
-            for part in parts {
-                let Some((found, mut lookups)) = drivers(connection, tenant, part)? else { return Ok(None) };
-                all.0 += found;
-                all.1.append(&mut lookups);
-            }
-            Ok((all.0 <= FEW && !all.1.is_empty()).then_some(all))
-        }
-        Search::All | Search::Not(_) | Search::Is(UserLeaf::Column(..)) => Ok(None),
-    }
+) -> rusqlite::Result<Option<Vec<&'a Lookup>>> {
+    let found = drivers(search, &|leaf| {
+        let UserLeaf::Term(lookup) = leaf else { return Ok(None) };
+        let mut sql = Sql::new(tenant);
+        sql.push("select count(*) from (select 1 from index_terms t where ");
+        push_lookup(&mut sql, lookup);
+        sql.push(&format!(" limit {})", FEW + 1));
+        Ok(Some((sql.value(connection)?, lookup)))
+    })?;
+    Ok(found.map(|(_, lookups)| lookups))
 }
 
 pub(super) fn list(connection: &Connection, tenant: &TenantId, list: &List) -> rusqlite::Result<Page> {
@@ -142,7 +119,7 @@ impl<'a> Plan<'a> {
             _ => format!("u.{column} {direction}, u.user_id {direction}"),
         };
         let search = list.filter.as_ref().unwrap_or(&Search::All);
-        let lookups = drivers(connection, tenant, search)?.map(|(_, lookups)| lookups);
+        let lookups = lookups(connection, tenant, search)?;
         Ok(Self { search, lookups, column, order })
     }
 
@@ -162,7 +139,7 @@ impl<'a> Plan<'a> {
         } else {
             sql.push(&format!("from users u indexed by users_{} where u.tenant_id = ?1 and ", self.column));
         }
-        sql.push_search(self.search, push_leaf);
+        sql.push_search(self.search, &push_leaf);
     }
 
     /// The page's documents, and one more if there is one. The places are found in the index alone,
@@ -207,7 +184,7 @@ impl<'a> Plan<'a> {
         sql.push("select count(*) from (select u.user_id, u.creation_time, u.last_updated from users u where u.tenant_id = ?1 limit ");
         sql.bind(COUNTED);
         sql.push(") u where ");
-        sql.push_search(self.search, push_leaf);
+        sql.push_search(self.search, &push_leaf);
         let sample: i64 = sql.value(connection)?;
         Ok((all / COUNTED * sample).clamp(COUNTED + 1, all.max(COUNTED + 1)))
     }
