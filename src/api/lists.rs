@@ -8,8 +8,9 @@ use utoipa::IntoParams;
 
 use crate::app::App;
 use crate::error::Error;
+use crate::store::search::logs::{self, LogSearch};
 use crate::store::search::users::{self, UserSearch};
-use crate::store::{GroupSortKey, List, MembershipSortKey, Place, SortKey, Sorted};
+use crate::store::{GroupSortKey, List, LogList, LogSortKey, MembershipSortKey, Place, SortKey, Sorted};
 
 /// The query parameters of a list of users.
 #[derive(IntoParams)]
@@ -83,6 +84,26 @@ pub(super) struct MembershipListParameters {
     sort: Option<String>,
 }
 
+/// The query parameters of a list of logs.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "these fields only describe the parameters")]
+pub(super) struct LogListParameters {
+    /// The number of the page, from 1.
+    #[param(minimum = 1, default = 1, example = 1)]
+    page: Option<u32>,
+    /// How many logs a page has.
+    #[param(minimum = 1, maximum = 1000, default = 10, example = 10)]
+    size: Option<u32>,
+    /// `key:1` for ascending or `key:-1` for descending order, by `time_stamp`, `category`, `code`,
+    /// `type` or `name`.
+    #[param(default = "time_stamp:-1", example = "code:1")]
+    sort: Option<String>,
+    /// What the logs must match, in the filter language.
+    #[param(max_length = 4096, example = "category:groups AND time_stamp:>=1640975400")]
+    filter: Option<String>,
+}
+
 /// What a list can be sorted by.
 pub(super) trait Sort: Copy + 'static {
     /// The query parameters of the list, to be documented.
@@ -95,13 +116,14 @@ pub(super) trait Sort: Copy + 'static {
     fn name(self) -> &'static str;
 }
 
-/// Says for the keys of a list with which parameters it is asked for.
+/// Says for the keys of a list with which parameters it is asked for, and by which key the newest
+/// come first.
 macro_rules! sorts {
-    ($($key:ident by $parameters:ident,)+) => {
+    ($($key:ident by $parameters:ident from $age:ident,)+) => {
         $(impl Sort for $key {
             type Parameters = $parameters;
             const ALL: &'static [Self] = Self::ALL;
-            const AGE: Self = Self::CreationTime;
+            const AGE: Self = Self::$age;
             fn name(self) -> &'static str {
                 self.as_str()
             }
@@ -109,9 +131,10 @@ macro_rules! sorts {
     };
 }
 sorts! {
-    SortKey by MemberListParameters,
-    GroupSortKey by GroupListParameters,
-    MembershipSortKey by MembershipListParameters,
+    SortKey by MemberListParameters from CreationTime,
+    GroupSortKey by GroupListParameters from CreationTime,
+    MembershipSortKey by MembershipListParameters from CreationTime,
+    LogSortKey by LogListParameters from TimeStamp,
 }
 
 /// The page of groups that a request wants.
@@ -193,6 +216,46 @@ impl IntoParams for UserList {
         place: impl Fn() -> Option<utoipa::openapi::path::ParameterIn>,
     ) -> Vec<utoipa::openapi::path::Parameter> {
         UserListParameters::into_params(place)
+    }
+}
+
+/// The page of logs that a request wants, of all or of those that a filter finds.
+#[derive(Debug)]
+pub(super) struct LogPage {
+    /// The page.
+    pub(super) page: Listed<LogSortKey>,
+    filter: Option<LogSearch>,
+}
+
+impl LogPage {
+    /// The same for the store.
+    pub(super) fn list(&self) -> LogList {
+        LogList { filter: self.filter.clone(), page: self.page.sorted() }
+    }
+
+    fn parse(query: &str) -> Result<Self, Error> {
+        let mut found = None;
+        let page = Listed::parse(query, |text| {
+            found = logs::parse(text).map_err(|error| Error::BadRequest(error.to_string()))?;
+            Ok(())
+        })?;
+        Ok(Self { page, filter: found })
+    }
+}
+
+impl FromRequestParts<Arc<App>> for LogPage {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Error> {
+        Self::parse(parts.uri.query().unwrap_or_default())
+    }
+}
+
+impl IntoParams for LogPage {
+    fn into_params(
+        place: impl Fn() -> Option<utoipa::openapi::path::ParameterIn>,
+    ) -> Vec<utoipa::openapi::path::Parameter> {
+        LogListParameters::into_params(place)
     }
 }
 
@@ -279,7 +342,8 @@ fn sort<Key: Sort>(value: &str) -> Result<(Key, bool), Error> {
     parsed.ok_or_else(|| {
         let keys: Vec<&str> = Key::ALL.iter().map(|key| key.name()).collect();
         Error::BadRequest(format!(
-            "sort must be a key and a direction, like creation_time:-1; the keys are {}.",
+            "sort must be a key and a direction, like {}:-1; the keys are {}.",
+            Key::AGE.name(),
             keys.join(", ")
         ))
     })

@@ -8,6 +8,7 @@ mod groups;
 mod harness;
 mod invariants;
 mod keys;
+mod logs;
 mod passwords;
 mod phones;
 mod problems;

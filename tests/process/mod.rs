@@ -19,4 +19,5 @@ mod race;
 mod raw;
 mod server;
 mod signals;
+mod system;
 mod tls;
