@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::index::{Term, terms};
+use super::search::users::UserSearch;
 use super::*;
 use crate::directory::event::{Actor, Context, EventType, Origin};
 use crate::directory::group::{GroupPatch, NewGroup, Wanted};
@@ -25,6 +26,8 @@ macro_rules! contract {
             tenants_do_not_see_or_block_each_other
             what_fails_beside_others_fails_alone
             pages_follow_the_sort_and_never_overlap
+            users_are_sorted_by_each_key
+            a_filter_finds_whom_it_describes
             the_total_counts_creations_and_deletions
             events_come_back_whole_in_the_order_they_were_kept
             a_users_events_are_found_among_all_even_when_the_user_is_gone
@@ -140,6 +143,14 @@ impl Maker {
         let events = vec![self.context().event(EventType::UserDeleted, user.user_id, None, None)];
         UserChange::delete(&self.origin.tenant, Version(version), user, events)
     }
+}
+
+/// The document of a user with this id, of whom nothing is known but what `fill` says.
+pub(crate) fn document(user_id: &str, fill: impl FnOnce(&mut User)) -> String {
+    let (mut user, _) = with_claims(&Maker::new(&default()), &[]);
+    user.user_id = user_id.parse().unwrap();
+    fill(&mut user);
+    String::from_utf8(user.to_document()).unwrap()
 }
 
 fn verify(user: &mut User, ctx: &Context) -> Vec<Event> {
@@ -340,6 +351,133 @@ pub(crate) async fn pages_follow_the_sort_and_never_overlap(store: &dyn Store) {
     assert!(beyond.documents.is_empty() && !beyond.has_next);
 }
 
+/// A new user with these claims.
+fn with_claims(maker: &Maker, claims: &[(&str, &str)]) -> (User, UserChange) {
+    let claims = claims.iter().map(|(name, text)| ((*name).to_owned(), (*text).into())).collect();
+    maker.user(NewUser { claims, skip_conformance_checks: true, ..NewUser::default() })
+}
+
+/// The users of a list, page by page.
+async fn listed(
+    store: &dyn Store,
+    filter: Option<&UserSearch>,
+    sort: SortKey,
+    descending: bool,
+) -> Vec<UserId> {
+    let mut ids = Vec::new();
+    loop {
+        let place = Place::Sorted { sort, descending, offset: ids.len() as u64 };
+        let page = store.users(&default(), List { filter: filter.cloned(), place, limit: 3 }).await.unwrap();
+        ids.extend(page.documents.iter().map(|user| User::from_document(user).unwrap().user_id));
+        assert_eq!(page.has_next, (ids.len() as u64) < page.total);
+        if !page.has_next {
+            return ids;
+        }
+    }
+}
+
+pub(crate) async fn users_are_sorted_by_each_key(store: &dyn Store) {
+    let mut maker = Maker::new(&default());
+    let mut users = Vec::new();
+    for (number, (given, family)) in
+        [("Zoë", "b"), ("adam", "B"), ("", "a"), ("Adam", ""), ("Éa", "straße"), ("Eb", "STRASSE")]
+            .iter()
+            .enumerate()
+    {
+        maker.now = Timestamp(1_000 + number.cast_signed() as i64 / 2);
+        let name = format!("{given} {family}");
+        let claims =
+            [("given_name", *given), ("family_name", *family), ("name", &*name), ("middle_name", family)];
+        let claims: Vec<_> = claims.into_iter().filter(|(_, text)| !text.is_empty()).collect();
+        let (user, change) = with_claims(&maker, &claims);
+        store.keep(change).await.unwrap();
+        users.push(user);
+    }
+    // A name that is changed sorts by what it is now, and one that is taken away as none.
+    maker.now = Timestamp(5_000);
+    for (user, name) in [(1, Some("Yves")), (5, None)] {
+        let change = maker.change(&mut users[user], 1, |user, ctx| {
+            user.claims.shift_remove("given_name");
+            user.claims.extend(name.map(|name| ("given_name".to_owned(), name.into())));
+            vec![ctx.event(EventType::ClaimsChanged, user.user_id, None, None)]
+        });
+        store.keep(change).await.unwrap();
+    }
+    store.keep(maker.change(&mut users[1], 2, User::disable)).await.unwrap();
+    let text = |user: &User, claim: &str| {
+        crate::directory::text::fold(
+            user.claims.get(claim).and_then(|value| value.as_str()).unwrap_or_default(),
+        )
+    };
+    for sort in SortKey::ALL {
+        let place = |user: &User| match sort {
+            SortKey::CreationTime => (user.creation_time.0, String::new()),
+            SortKey::LastUpdated => (user.last_updated.0, String::new()),
+            SortKey::GivenName | SortKey::MiddleName | SortKey::FamilyName | SortKey::Name => {
+                (0, text(user, sort.as_str()))
+            }
+            _ => (0, String::new()),
+        };
+        users.sort_by_key(|user| (place(user), user.user_id));
+        let mut expected: Vec<_> = users.iter().map(|user| user.user_id).collect();
+        assert_eq!(listed(store, None, *sort, false).await, expected, "{sort}");
+        expected.reverse();
+        assert_eq!(listed(store, None, *sort, true).await, expected, "{sort}");
+    }
+}
+
+pub(crate) async fn a_filter_finds_whom_it_describes(store: &dyn Store) {
+    let maker = Maker::new(&default());
+    let add = |user: &mut User, address: &str, verified, ctx: &Context| {
+        user.add_email(crate::directory::email::EmailAddress::parse(address).unwrap(), verified, ctx).unwrap()
+    };
+    let (mut both, change) = maker.with_email("a@example.com", true);
+    store.keep(change).await.unwrap();
+    store.keep(maker.change(&mut both, 1, |user, ctx| add(user, "b@example.com", false, ctx))).await.unwrap();
+    let (verified, change) = maker.with_email("c@example.com", true);
+    store.keep(change).await.unwrap();
+    let (unverified, change) = maker.with_email("d@example.com", false);
+    store.keep(change).await.unwrap();
+    let (mut none, change) = with_claims(&maker, &[("nickname", "Nobody")]);
+    store.keep(change).await.unwrap();
+    let data = serde_json::json!({"beta": false, "seats": 3, "zip": "02134"});
+    let change = maker.change(&mut none, 1, |user, ctx| {
+        user.private_data.clone_from(data.as_object().unwrap());
+        vec![ctx.event(EventType::PrivateDataChanged, user.user_id, None, None)]
+    });
+    store.keep(change).await.unwrap();
+    let [both, verified, unverified, none] = [both, verified, unverified, none].map(|user| user.user_id);
+    for (filter, mut expected) in [
+        ("emails.verified:true", vec![both, verified]),
+        ("emails.verified:false", vec![both, unverified]),
+        ("emails.verified:*", vec![both, verified, unverified]),
+        ("NOT emails.verified:*", vec![none]),
+        ("NOT emails.verified:false", vec![verified, none]),
+        ("phone_numbers.verified:false", vec![]),
+        ("disabled:false", vec![both, verified, unverified, none]),
+        ("private_data.beta:false", vec![none]),
+        ("private_data.beta:*", vec![none]),
+        ("private_data.seats:[2 TO 4}", vec![none]),
+        ("private_data.zip:02134 OR a@example.com", vec![both, none]),
+        ("-nobody", vec![both, verified, unverified]),
+        ("emails.email:[c TO d@f]", vec![verified, unverified]),
+        ("example* AND NOT d@example.com", vec![both, verified]),
+        (&format!("user_id:{both} OR {none}"), vec![both, none]),
+        ("creation_time:1000 AND last_updated:>=1000", vec![both, verified, unverified, none]),
+        ("creation_time:<1000", vec![]),
+    ] {
+        let search = super::search::users::parse(filter).unwrap().unwrap();
+        expected.sort_unstable();
+        for (sort, descending) in
+            [(SortKey::CreationTime, false), (SortKey::Name, false), (SortKey::LastActivity, true)]
+        {
+            let mut found = listed(store, Some(&search), sort, descending).await;
+            found.sort_unstable();
+            assert_eq!(found, expected, "{filter}");
+        }
+    }
+}
+
 pub(crate) async fn the_total_counts_creations_and_deletions(store: &dyn Store) {
     let maker = Maker::new(&default());
     let (user, change) = maker.with_email("a@example.com", true);
@@ -416,7 +554,7 @@ pub(crate) async fn memberships_are_among_a_users_events(store: &dyn Store) {
     let (mut user, mut change) = maker.with_email("a@example.com", false);
     let joined = maker.membership(user.user_id, group.group_id, true);
     change.events.push(joined.event.clone());
-    let DocumentChange::Create(_, groups) = &mut change.document else { unreachable!() };
+    let DocumentChange::Create(_, _, groups) = &mut change.document else { unreachable!() };
     groups.push(group.group_id);
     store.keep(change).await.unwrap();
     // Changes of the user are decided beside those of memberships: none is in the way of another.
@@ -933,15 +1071,28 @@ fn terms_follow_the_fields_of_a_user() {
             "emails.domain=xn--bcher-kva.example",
             "emails.email=alice@bücher.example",
             "emails.email=alice@xn--bcher-kva.example",
+            "emails.verified=false",
             "private_data.plan.Name=gold",
             "private_data.plan.seats#=c008000000000000",
             "private_data.plan.tags=a",
             "private_data.plan.tags=b",
+            "private_data.plan.trial=false",
         ]
     );
+    let mark = |value: &str| [Term { field: "emails.verified".into(), value: value.to_owned() }];
     let verified = maker.change(&mut user, 1, verify);
-    assert_eq!(verified.removed_terms, []);
-    assert_eq!(verified.added_terms, [Term { field: "emails.verified".into(), value: "true".to_owned() }]);
+    assert_eq!(
+        (&verified.removed_terms[..], &verified.added_terms[..]),
+        (&mark("false")[..], &mark("true")[..])
+    );
+    // Beside another one, an address that is marked takes no term away.
+    let other = maker.change(&mut user, 2, |user, ctx| {
+        user.add_email(crate::directory::email::EmailAddress::parse("b@example.com").unwrap(), false, ctx)
+            .unwrap()
+    });
+    assert!(other.added_terms.contains(&mark("false")[0]));
+    let unverified = maker.change(&mut user, 3, unverify);
+    assert_eq!((&unverified.removed_terms[..], &unverified.added_terms[..]), (&mark("true")[..], &[][..]));
 }
 
 #[test]

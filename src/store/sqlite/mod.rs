@@ -5,6 +5,7 @@ mod events;
 mod groups;
 mod migrate;
 mod reader;
+mod recompute;
 mod rows;
 mod secrets;
 mod sql;
