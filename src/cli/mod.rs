@@ -1,5 +1,6 @@
 //! The command line.
 
+mod backup;
 mod dev;
 mod keys;
 mod logging;
@@ -39,6 +40,8 @@ enum Command {
     /// Create and list tenants
     #[command(subcommand)]
     Tenants(tenants::Command),
+    /// Copy the store to a file, also while a server runs
+    Backup(backup::Options),
     /// Print the OpenAPI document
     Openapi,
 }
@@ -82,6 +85,7 @@ fn run(command: Command) -> Result<()> {
             Command::Serve(options) => serve::run(options, clock).await,
             Command::Keys(command) => keys::run(command, &*clock).await,
             Command::Tenants(command) => tenants::run(command, &*clock).await,
+            Command::Backup(options) => backup::run(&options),
             Command::Openapi => Ok(()),
         }
     })

@@ -16,7 +16,7 @@ use crate::directory::phone::PhoneNumber;
 use crate::directory::text::fold;
 use crate::directory::user::User;
 use crate::directory::username::UserName;
-use crate::id::{GroupId, IdentifierId, TenantId};
+use crate::id::{GroupId, IdentifierId, TenantId, UserId};
 
 /// Longer values are not searchable, in characters.
 const MAX_VALUE_LENGTH: usize = 256;
@@ -321,6 +321,29 @@ impl UserChange {
             secret: decision.secret,
             events: decision.events,
         }
+    }
+
+    /// What becomes of the secrets of a user who stays the same otherwise, decided on this version;
+    /// nothing if they stay, too.
+    pub fn of_secrets(
+        tenant: &TenantId,
+        version: Version,
+        user_id: UserId,
+        secret: SecretChange,
+    ) -> Option<Self> {
+        if matches!(secret, SecretChange::Keep) {
+            return None;
+        }
+        Some(Self {
+            tenant: tenant.clone(),
+            user_id,
+            document: DocumentChange::Stay(version),
+            identifiers: Vec::new(),
+            removed_terms: Vec::new(),
+            added_terms: Vec::new(),
+            secret,
+            events: Vec::new(),
+        })
     }
 
     /// The end of a user, decided on this version.

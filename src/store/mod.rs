@@ -1,7 +1,7 @@
 //! What keeps the directory: documents, identifiers, index terms, groups, events and keys. A store
 //! knows no rule beyond who owns a verified address or a name, which only it can decide.
 //!
-//! There is one trait and one contract of tests (`contract.rs`) that every implementation passes.
+//! There is one trait and one contract of tests (`contract/`) that every implementation passes.
 
 #[cfg(test)]
 mod contract;
@@ -179,11 +179,11 @@ pub struct UserChange {
 }
 
 impl UserChange {
-    /// The document as it is after the change; empty where the user is removed.
+    /// The document as the change writes it; empty where it writes none.
     pub fn document(&self) -> Bytes {
         match &self.document {
             DocumentChange::Create(row, ..) | DocumentChange::Replace(_, row, _) => row.document.clone(),
-            DocumentChange::Delete(_) => Bytes::new(),
+            DocumentChange::Stay(_) | DocumentChange::Delete(_) => Bytes::new(),
         }
     }
 }
@@ -196,7 +196,9 @@ pub enum DocumentChange {
     /// The user is changed, if it still has the version on which that was decided; the names are
     /// given where they are others now.
     Replace(Version, Row, Option<SortNames>),
-    /// The user is removed, likewise.
+    /// The user stays as it is, if it still has this version: only its secrets change.
+    Stay(Version),
+    /// The user is removed, if it still has the version on which that was decided.
     Delete(Version),
 }
 

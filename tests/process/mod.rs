@@ -1,8 +1,10 @@
 //! The program as a process: its command line, its sockets, its durability.
 
+mod backup;
 mod cli;
 mod client;
 mod dev;
+mod disk;
 mod environment;
 mod http;
 mod journey;

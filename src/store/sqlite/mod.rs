@@ -1,5 +1,6 @@
 //! The embedded store: one SQLite file, one thread that writes, any number that read.
 
+mod backup;
 mod checkpoint;
 mod events;
 mod groups;
@@ -30,6 +31,7 @@ use crate::error::Error;
 use crate::id::{GroupId, TenantId, UserId};
 use crate::secret::{KeyId, TokenId};
 use crate::time::Timestamp;
+pub use backup::backup;
 use checkpoint::{Checkpoints, Limits};
 use reader::Readers;
 use writer::{Operation, Writer};
@@ -74,7 +76,7 @@ impl SqliteStore {
             migrate::run(&mut connection, now)?;
             Self::over(path, connection, limits)
         };
-        open().with_context(|| format!("the store {shown} cannot be used"))
+        open().map_err(with_advice).with_context(|| format!("the store {shown} cannot be used"))
     }
 
     /// Opens the store in this file, which must be there and up to date.
@@ -92,12 +94,24 @@ impl SqliteStore {
             migrate::check_current(&look(path)?)?;
             Self::over(path, connect(path, WRITER_CACHE_KIB)?, Limits::default())
         };
-        open().with_context(|| format!("the store {shown} cannot be used"))
+        open().map_err(with_advice).with_context(|| format!("the store {shown} cannot be used"))
     }
 
     fn over(path: &Path, connection: Connection, limits: Limits) -> anyhow::Result<Self> {
         let checkpoints = Checkpoints::start(connect(path, READER_CACHE_KIB)?, limits)?;
         Ok(Self { readers: Readers::new(path.to_owned()), writer: Writer::start(connection, checkpoints)? })
+    }
+}
+
+/// Says what to do about a file that SQLite cannot open, for which it has one sentence whatever the
+/// reason.
+fn with_advice(error: anyhow::Error) -> anyhow::Error {
+    let code = error.downcast_ref::<rusqlite::Error>().and_then(rusqlite::Error::sqlite_error_code);
+    match code {
+        Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
+            error.context("bonafide must be able to write the file and its folder, also to read")
+        }
+        _ => error,
     }
 }
 

@@ -230,6 +230,7 @@ fn keep(connection: &Connection, change: &UserChange) -> Outcome {
             }
             kept.last_event
         }
+        DocumentChange::Stay(version) => decided_on(connection, change, *version)?.last_event,
         DocumentChange::Delete(version) => {
             let kept = decided_on(connection, change, *version)?;
             delete_user(connection, tenant, &kept).map_err(sql)?;
