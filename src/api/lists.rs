@@ -23,7 +23,10 @@ struct UserListParameters {
     /// How many users a page has.
     #[param(minimum = 1, maximum = 1000, default = 10, example = 10)]
     size: Option<u32>,
-    /// `key:1` for ascending or `key:-1` for descending order, by `creation_time` or `last_updated`.
+    /// `key:1` for ascending or `key:-1` for descending order, by `failure_count`,
+    /// `last_sign_in_attempt`, `sign_in_attempts_count`, `last_sign_in_success`,
+    /// `sign_in_success_count`, `last_activity`, `block_until`, `creation_time`, `last_updated`,
+    /// `given_name`, `middle_name`, `family_name` or `name`.
     #[param(default = "creation_time:-1", example = "last_updated:-1")]
     sort: Option<String>,
     /// What the users must match, in the filter language.
@@ -61,7 +64,10 @@ pub(super) struct MemberListParameters {
     /// How many users a page has.
     #[param(minimum = 1, maximum = 1000, default = 10, example = 10)]
     size: Option<u32>,
-    /// `key:1` for ascending or `key:-1` for descending order, by `creation_time` or `last_updated`.
+    /// `key:1` for ascending or `key:-1` for descending order, by `failure_count`,
+    /// `last_sign_in_attempt`, `sign_in_attempts_count`, `last_sign_in_success`,
+    /// `sign_in_success_count`, `last_activity`, `block_until`, `creation_time`, `last_updated`,
+    /// `given_name`, `middle_name`, `family_name` or `name`.
     #[param(default = "creation_time:-1", example = "last_updated:-1")]
     sort: Option<String>,
     /// Reserved: this list takes no filter yet, and any value is refused.

@@ -190,7 +190,7 @@ impl UserChange {
     /// The document as the change writes it; empty where it writes none.
     pub fn document(&self) -> Bytes {
         match &self.document {
-            DocumentChange::Create(row, _) | DocumentChange::Replace(_, row) => row.document.clone(),
+            DocumentChange::Create(row, ..) | DocumentChange::Replace(_, row, _) => row.document.clone(),
             DocumentChange::Stay(_) | DocumentChange::Delete(_) => Bytes::new(),
         }
     }
@@ -200,9 +200,10 @@ impl UserChange {
 #[derive(Clone, Debug)]
 pub enum DocumentChange {
     /// The user is new, and joins these groups, which must be all that take every new user.
-    Create(Row, Vec<GroupId>),
-    /// The user is changed, if it still has the version on which that was decided.
-    Replace(Version, Row),
+    Create(Row, SortNames, Vec<GroupId>),
+    /// The user is changed, if it still has the version on which that was decided; the names are
+    /// given where they are others now.
+    Replace(Version, Row, Option<SortNames>),
     /// The user stays as it is, if it still has this version: only its secrets change.
     Stay(Version),
     /// The user is removed, if it still has the version on which that was decided.
@@ -224,6 +225,27 @@ impl fmt::Debug for Row {
     /// What is known of a person is personal: nothing that prints for debugging shows it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Row(hidden)")
+    }
+}
+
+/// The names that users are sorted by: claims as they are compared, cut at the length that is
+/// searchable, empty where there is none.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SortNames {
+    /// The whole name.
+    pub name: String,
+    /// The given name.
+    pub given_name: String,
+    /// The middle name.
+    pub middle_name: String,
+    /// The family name.
+    pub family_name: String,
+}
+
+impl fmt::Debug for SortNames {
+    /// What is known of a person is personal: nothing that prints for debugging shows it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SortNames(hidden)")
     }
 }
 
@@ -372,12 +394,34 @@ pub struct EventPage {
 }
 
 names! {
-    /// What users can be sorted by.
+    /// What users can be sorted by. Nobody signs in yet, so all users are equal in the first seven.
     SortKey {
+        /// How often signing in failed since it last did not.
+        FailureCount = "failure_count",
+        /// When somebody last tried to sign in as them.
+        LastSignInAttempt = "last_sign_in_attempt",
+        /// How often.
+        SignInAttemptsCount = "sign_in_attempts_count",
+        /// When they last signed in.
+        LastSignInSuccess = "last_sign_in_success",
+        /// How often they did.
+        SignInSuccessCount = "sign_in_success_count",
+        /// When they last did anything.
+        LastActivity = "last_activity",
+        /// Until when signing in is blocked.
+        BlockUntil = "block_until",
         /// When they came to be.
         CreationTime = "creation_time",
         /// When they were last changed.
         LastUpdated = "last_updated",
+        /// The claim of this name, as are the next three. Those who have none come before all others.
+        GivenName = "given_name",
+        /// The middle name.
+        MiddleName = "middle_name",
+        /// The family name.
+        FamilyName = "family_name",
+        /// The whole name.
+        Name = "name",
     }
 }
 

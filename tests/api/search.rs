@@ -21,7 +21,7 @@ async fn people(api: &Api) {
         ),
         (
             json!({"username": "oneil", "email": "shaq@bücher.example", "name": "Shaquille O'Neil", "family_name": "O'Neil", "nickname": "Diesel"}),
-            json!({"plan": "none", "seats": -1.5}),
+            json!({"plan": "none", "seats": -1.5, "beta": false}),
             true,
         ),
         (
@@ -90,10 +90,14 @@ async fn a_filter_finds_whom_it_describes() {
         ("phone_numbers.phone:+4415*", &["zoe"]),
         // Flags.
         ("emails.verified:true", &["ada", "oneil"]),
-        ("emails.verified:false", &["grace", "zoe"]),
+        ("emails.verified:false", &["grace"]),
+        ("emails.verified:*", &["ada", "grace", "oneil"]),
         ("phone_numbers.verified:true", &["grace"]),
+        ("phone_numbers.verified:false", &["zoe"]),
         ("disabled:false", everybody),
         ("private_data.beta:true", &["ada"]),
+        ("private_data.beta:false", &["oneil"]),
+        ("private_data.beta:*", &["ada", "oneil"]),
         // Texts compare folded, and accents count.
         ("claims.family_name:STRASSE", &["zoe"]),
         ("claims.family_name:o'neil", &["oneil"]),
@@ -191,6 +195,26 @@ async fn pages_of_a_filter_follow_each_other() {
         );
     }
     assert_eq!(seen, ["user6", "user5", "user4", "user3", "user2", "user1", "user0"]);
+}
+
+#[tokio::test]
+async fn users_sort_by_names_and_by_what_no_sign_in_has_told_apart() {
+    let api = Api::new().await;
+    people(&api).await;
+    let sorted = async |sort: &str| {
+        let users = api.get(&format!("/api/users?sort={sort}")).await.json();
+        let name = |user: &Value| user["username"]["username"].as_str().unwrap().to_owned();
+        users.as_array().unwrap().iter().map(name).collect::<Vec<_>>()
+    };
+    assert_eq!(sorted("family_name:1").await, ["grace", "ada", "oneil", "zoe"]);
+    assert_eq!(sorted("name:-1").await, ["zoe", "oneil", "grace", "ada"]);
+    // Who has none comes first.
+    assert_eq!(sorted("given_name:-1").await[0], "ada");
+    let by_id = sorted("failure_count:1").await;
+    for key in ["last_sign_in_attempt", "sign_in_attempts_count", "last_sign_in_success", "block_until"] {
+        assert_eq!(sorted(&format!("{key}:1")).await, by_id);
+        assert!(sorted(&format!("{key}:-1")).await.iter().rev().eq(&by_id));
+    }
 }
 
 #[tokio::test]

@@ -17,6 +17,7 @@ mod patience;
 mod power_loss;
 mod race;
 mod raw;
+mod raw_http2;
 mod server;
 mod signals;
 mod system;

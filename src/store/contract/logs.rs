@@ -8,6 +8,9 @@ use crate::directory::log::{LogCategory, TargetType, WORDINGS};
 use crate::id::RequestId;
 use crate::store::search::logs::parse;
 
+/// Whether a log is one that a filter describes.
+type Matches<'a> = Box<dyn Fn(&LogId, &Event, &Wording) -> bool + 'a>;
+
 /// What the logs of a store tell of.
 struct Story {
     user: User,
@@ -125,7 +128,6 @@ pub(crate) async fn logs_follow_each_sort_and_pages_never_overlap(store: &dyn St
 pub(crate) async fn a_filter_finds_the_logs_that_it_describes(store: &dyn Store) {
     let Story { user, deleted, group, actors, requests } = tell(store).await;
     let all = expected(store).await;
-    type Matches<'a> = Box<dyn Fn(&LogId, &Event, &Wording) -> bool + 'a>;
     let third = all[2].0;
     let of_user = |id: UserId| -> Matches<'_> { Box::new(move |_, event, _| event.user_id == Some(id)) };
     let of_group = || -> Matches<'_> { Box::new(|_, event, _| event.group_id == Some(group.group_id)) };

@@ -9,6 +9,7 @@ mod keys;
 mod logs;
 mod maker;
 mod memberships;
+mod search;
 mod secrets;
 mod tenants;
 mod users;
@@ -21,6 +22,7 @@ use crate::directory::event::{Context, EventType};
 use crate::directory::user::{NewUser, User};
 use crate::id::SeededRandom;
 use crate::secret::{PlainKey, PlainToken};
+pub(crate) use maker::document;
 use maker::{Maker, unverify, verify};
 
 /// Runs every test of the contract on the stores that `$open` makes: an async function without
@@ -35,6 +37,10 @@ macro_rules! contract {
                 what_fails_beside_others_fails_alone
                 pages_follow_the_sort_and_never_overlap
                 a_closed_store_refuses_changes
+            }
+            search {
+                users_are_sorted_by_each_key
+                a_filter_finds_whom_it_describes
             }
             identifiers {
                 a_verified_address_belongs_to_one_user_of_a_tenant

@@ -3,12 +3,13 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, ffi, params};
 
+use super::super::index;
 use super::super::{
-    GroupChange, GroupKept, GroupSortKey, KeepError, MembershipChange, MembershipSortKey, Page, SortKey,
-    Sorted, Version,
+    GroupChange, GroupKept, GroupSortKey, KeepError, MembershipChange, MembershipSortKey, Page, Sorted,
+    Version,
 };
-use super::rows;
 use super::writer::{failed, user_row};
+use super::{rows, users};
 use crate::directory::group::{Group, GroupName, GroupType, Membership};
 use crate::id::{GroupId, TenantId, UserId};
 use crate::time::Timestamp;
@@ -118,9 +119,9 @@ pub(super) fn members(
     list: Sorted,
 ) -> rusqlite::Result<Option<Page>> {
     let direction = direction(list.descending);
-    let column = match list.sort {
-        SortKey::CreationTime => "creation_time",
-        SortKey::LastUpdated => "last_updated",
+    let column = match users::column(list.sort) {
+        "id" => "user_id",
+        column => column,
     };
     let key = params![tenant.as_str(), group_id.as_bytes()];
     let transaction = connection.unchecked_transaction()?;
@@ -205,6 +206,25 @@ pub(super) fn memberships(
     Ok(page(memberships, list.limit, total))
 }
 
+/// What a group's row has beside what the group says of itself: the forms it is found by.
+pub(super) struct SearchForms {
+    pub(super) canonical: String,
+    pub(super) words: String,
+    pub(super) description: Option<String>,
+}
+
+impl SearchForms {
+    pub(super) fn of(name: &GroupName, description: Option<&str>) -> Self {
+        let canonical = name.canonical();
+        let mut between = " ".to_owned();
+        for word in index::words(&canonical) {
+            between.push_str(word);
+            between.push(' ');
+        }
+        Self { words: between, canonical, description: description.and_then(index::searchable) }
+    }
+}
+
 /// Applies a change of a group. Nothing is written when what it was decided on has moved on.
 pub(super) fn keep(connection: &Connection, change: &GroupChange) -> Result<bool, KeepError> {
     match keep_row(connection, change) {
@@ -235,39 +255,51 @@ fn is_name_taken(error: &rusqlite::Error) -> bool {
 fn keep_row(connection: &Connection, change: &GroupChange) -> rusqlite::Result<bool> {
     let tenant = change.tenant.as_str();
     let id = change.group_id.as_bytes();
+    let forms = |group: &Group| SearchForms::of(&group.name, group.description.as_deref());
     match &change.kept {
-        GroupKept::Create(group) => connection
-            .prepare_cached(
-                "insert into groups (tenant_id, group_id, version, name, canonical, description, is_auto_assigned, \
-                 creation_time, last_updated, last_assigned) values (?1, ?2, 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-            )?
-            .execute(params![
-                tenant,
-                id,
-                group.name.as_str(),
-                group.name.canonical(),
-                group.description,
-                group.is_auto_assigned,
-                group.creation_time.0,
-                group.last_updated.0,
-                group.last_assigned.0
-            ]),
-        GroupKept::Replace(version, group) => connection
-            .prepare_cached(
-                "update groups set version = version + 1, name = ?4, canonical = ?5, description = ?6, \
-                 is_auto_assigned = ?7, last_updated = ?8 \
-                 where tenant_id = ?1 and group_id = ?2 and version = ?3",
-            )?
-            .execute(params![
-                tenant,
-                id,
-                version.0,
-                group.name.as_str(),
-                group.name.canonical(),
-                group.description,
-                group.is_auto_assigned,
-                group.last_updated.0
-            ]),
+        GroupKept::Create(group) => {
+            let SearchForms { canonical, words, description } = forms(group);
+            connection
+                .prepare_cached(
+                    "insert into groups (tenant_id, group_id, version, name, canonical, words, description, \
+                     folded_description, is_auto_assigned, creation_time, last_updated, last_assigned) \
+                     values (?1, ?2, 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+                )?
+                .execute(params![
+                    tenant,
+                    id,
+                    group.name.as_str(),
+                    canonical,
+                    words,
+                    group.description,
+                    description,
+                    group.is_auto_assigned,
+                    group.creation_time.0,
+                    group.last_updated.0,
+                    group.last_assigned.0
+                ])
+        }
+        GroupKept::Replace(version, group) => {
+            let SearchForms { canonical, words, description } = forms(group);
+            connection
+                .prepare_cached(
+                    "update groups set version = version + 1, name = ?4, canonical = ?5, words = ?6, \
+                     description = ?7, folded_description = ?8, is_auto_assigned = ?9, last_updated = ?10 \
+                     where tenant_id = ?1 and group_id = ?2 and version = ?3",
+                )?
+                .execute(params![
+                    tenant,
+                    id,
+                    version.0,
+                    group.name.as_str(),
+                    canonical,
+                    words,
+                    group.description,
+                    description,
+                    group.is_auto_assigned,
+                    group.last_updated.0
+                ])
+        }
         GroupKept::Delete => {
             connection
                 .prepare_cached("delete from memberships where tenant_id = ?1 and group_id = ?2")?

@@ -5,9 +5,11 @@ mod checkpoint;
 mod drivers;
 mod events;
 mod groups;
+mod load;
 mod logs;
 mod migrate;
 mod reader;
+mod recompute;
 mod rows;
 mod secrets;
 mod sql;
@@ -36,6 +38,7 @@ use crate::secret::{KeyId, TokenId};
 use crate::time::Timestamp;
 pub use backup::backup;
 use checkpoint::{Checkpoints, Limits};
+pub use load::NewRecord;
 use reader::Readers;
 use writer::{Operation, Writer};
 
@@ -67,19 +70,8 @@ impl SqliteStore {
 
     fn open_with(path: &Path, now: Timestamp, limits: Limits) -> anyhow::Result<Self> {
         use anyhow::Context as _;
-        let shown = path.display();
-        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            make_private_folder(folder)
-                .with_context(|| format!("the folder {} cannot be made", folder.display()))?;
-        }
-        make_private_file(path).with_context(|| format!("the store {shown} cannot be made"))?;
-        let open = || {
-            migrate::steps_taken(&look(path)?)?;
-            let mut connection = connect(path, WRITER_CACHE_KIB)?;
-            migrate::run(&mut connection, now)?;
-            Self::over(path, connection, limits)
-        };
-        open().map_err(with_advice).with_context(|| format!("the store {shown} cannot be used"))
+        let open = || Self::over(path, made(path, now)?, limits);
+        open().map_err(with_advice).with_context(|| format!("the store {} cannot be used", path.display()))
     }
 
     /// Opens the store in this file, which must be there and up to date.
@@ -116,6 +108,21 @@ fn with_advice(error: anyhow::Error) -> anyhow::Error {
         }
         _ => error,
     }
+}
+
+/// A connection to the store in this file, which is made and brought up to date if need be, and so
+/// are the folders on the way to it.
+fn made(path: &Path, now: Timestamp) -> anyhow::Result<Connection> {
+    use anyhow::Context as _;
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        make_private_folder(folder)
+            .with_context(|| format!("the folder {} cannot be made", folder.display()))?;
+    }
+    make_private_file(path).context("its file cannot be made")?;
+    migrate::steps_taken(&look(path)?)?;
+    let mut connection = connect(path, WRITER_CACHE_KIB)?;
+    migrate::run(&mut connection, now)?;
+    Ok(connection)
 }
 
 /// A connection to a file that may be another program's: it changes nothing, not even when closed.

@@ -52,6 +52,26 @@ fn push_leaf(sql: &mut Sql, leaf: &UserLeaf) {
     }
 }
 
+/// The column that users are sorted by; its index has its name.
+pub(super) fn column(sort: SortKey) -> &'static str {
+    match sort {
+        SortKey::CreationTime => "creation_time",
+        SortKey::LastUpdated => "last_updated",
+        SortKey::GivenName => "given_name",
+        SortKey::MiddleName => "middle_name",
+        SortKey::FamilyName => "family_name",
+        SortKey::Name => "name",
+        // All users are equal in these while nobody can sign in, so what is left is the order of ids.
+        SortKey::FailureCount
+        | SortKey::LastSignInAttempt
+        | SortKey::SignInAttemptsCount
+        | SortKey::LastSignInSuccess
+        | SortKey::SignInSuccessCount
+        | SortKey::LastActivity
+        | SortKey::BlockUntil => "id",
+    }
+}
+
 /// Lookups that find every user who can match, if those are few.
 fn lookups<'a>(
     connection: &Connection,
@@ -110,8 +130,7 @@ impl<'a> Plan<'a> {
     fn of(connection: &Connection, tenant: &TenantId, list: &'a List) -> rusqlite::Result<Self> {
         let (column, descending) = match list.place {
             Place::ById { .. } => ("id", false),
-            Place::Sorted { sort: SortKey::CreationTime, descending, .. } => ("creation_time", descending),
-            Place::Sorted { sort: SortKey::LastUpdated, descending, .. } => ("last_updated", descending),
+            Place::Sorted { sort, descending, .. } => (column(sort), descending),
         };
         let direction = if descending { "desc" } else { "asc" };
         let order = match column {
