@@ -442,6 +442,24 @@ mod tests {
     }
 
     #[test]
+    fn the_longest_filters_are_answered() {
+        let connection = store();
+        add(&connection, "user.created", 3);
+        let tenant = TenantId::default_tenant();
+        for clause in
+            ["targets.id:UOtBaOybB6dTpIJNrnkRw", "time_stamp:>5", "nothing", "actor.name:a*", "id:x"]
+        {
+            for operator in [" OR ", " ", " OR NOT ", " NOT "] {
+                let filter = vec![clause; 100].join(operator);
+                for list_of in [filter.clone(), format!("NOT ({filter})")] {
+                    let page = list(&connection, &tenant, &wanted(&list_of, LogSortKey::TimeStamp, true));
+                    assert!(page.is_ok(), "{clause}{operator}: {:?}", page.err());
+                }
+            }
+        }
+    }
+
+    #[test]
     fn many_logs_are_counted_to_a_bound_and_estimated_beyond_it() {
         let connection = store();
         let tenant = TenantId::default_tenant();
