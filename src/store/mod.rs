@@ -5,6 +5,7 @@
 
 #[cfg(test)]
 mod contract;
+pub mod copy;
 pub mod index;
 pub mod search;
 pub mod sqlite;

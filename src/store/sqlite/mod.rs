@@ -2,6 +2,7 @@
 
 mod backup;
 mod checkpoint;
+mod copy;
 mod events;
 mod groups;
 mod load;
@@ -34,6 +35,7 @@ use crate::secret::{KeyId, TokenId};
 use crate::time::Timestamp;
 pub use backup::backup;
 use checkpoint::{Checkpoints, Limits};
+pub use copy::SqliteTables;
 pub use load::NewRecord;
 use reader::Readers;
 use writer::{Operation, Writer};
