@@ -24,6 +24,7 @@ use crate::id::{GroupId, IdentifierId, TenantId, UserId};
 use crate::secret::{KeyId, TokenId};
 use crate::time::Timestamp;
 use index::Term;
+use search::groups::GroupSearch;
 use search::users::UserSearch;
 
 /// The shape of the documents that this version of the program writes.
@@ -45,22 +46,19 @@ pub trait Store: Send + Sync {
     /// The group and its version.
     async fn group(&self, tenant: &TenantId, group_id: GroupId) -> Result<Option<(Version, Group)>, Error>;
 
-    /// One page of the tenant's groups.
-    async fn groups(&self, tenant: &TenantId, list: Sorted<GroupSortKey>) -> Result<Page<Group>, Error>;
+    /// One page of the tenant's groups, of all or of those that match a filter.
+    async fn groups(
+        &self,
+        tenant: &TenantId,
+        filter: Option<GroupSearch>,
+        list: Sorted<GroupSortKey>,
+    ) -> Result<Page<Group>, Error>;
 
     /// The groups that take every new user, by id.
     async fn auto_assigned(&self, tenant: &TenantId) -> Result<Vec<GroupId>, Error>;
 
     /// Keeps a change of a group whole.
     async fn keep_group(&self, change: GroupChange) -> Result<(), KeepError>;
-
-    /// One page of the users in a group, if there is such a group.
-    async fn members(
-        &self,
-        tenant: &TenantId,
-        group_id: GroupId,
-        list: Sorted,
-    ) -> Result<Option<Page>, Error>;
 
     /// The membership of a user in a group.
     async fn membership(
@@ -342,9 +340,9 @@ pub enum Place {
     },
 }
 
-/// Which page of a list without a filter, in which order.
+/// Which page of a list, in which order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sorted<Key = SortKey> {
+pub struct Sorted<Key> {
     /// What it is sorted by; what is equal in this is sorted by id, in the same direction.
     pub sort: Key,
     /// Whether the largest come first.

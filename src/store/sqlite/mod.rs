@@ -22,6 +22,8 @@ use async_trait::async_trait;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
 
+use super::search::Search;
+use super::search::groups::GroupSearch;
 use super::{
     EventList, EventPage, GroupChange, GroupSortKey, KeepError, Kept, List, MembershipChange,
     MembershipSortKey, Page, PasswordTry, Sorted, Store, Tenant, UserChange, Version,
@@ -200,9 +202,17 @@ impl Store for SqliteStore {
         self.readers.read(|connection| groups::group(connection, tenant, group_id))
     }
 
-    async fn groups(&self, tenant: &TenantId, list: Sorted<GroupSortKey>) -> Result<Page<Group>, Error> {
+    async fn groups(
+        &self,
+        tenant: &TenantId,
+        filter: Option<GroupSearch>,
+        list: Sorted<GroupSortKey>,
+    ) -> Result<Page<Group>, Error> {
         let tenant = tenant.clone();
-        self.readers.read_elsewhere(move |connection| groups::groups(connection, &tenant, list)).await
+        let search = filter.unwrap_or(Search::All);
+        self.readers
+            .read_elsewhere(move |connection| groups::groups(connection, &tenant, &search, list))
+            .await
     }
 
     async fn auto_assigned(&self, tenant: &TenantId) -> Result<Vec<GroupId>, Error> {
@@ -211,18 +221,6 @@ impl Store for SqliteStore {
 
     async fn keep_group(&self, change: GroupChange) -> Result<(), KeepError> {
         self.writer.run(Operation::KeepGroup(Box::new(change))).await.map(|_| ())
-    }
-
-    async fn members(
-        &self,
-        tenant: &TenantId,
-        group_id: GroupId,
-        list: Sorted,
-    ) -> Result<Option<Page>, Error> {
-        let tenant = tenant.clone();
-        self.readers
-            .read_elsewhere(move |connection| groups::members(connection, &tenant, group_id, list))
-            .await
     }
 
     async fn membership(

@@ -38,6 +38,11 @@ fn push_leaf(sql: &mut Sql, leaf: &UserLeaf) {
             };
             sql.push_range(column, range);
         }
+        UserLeaf::Member(group_id) => {
+            sql.push("exists (select 1 from memberships m where m.tenant_id = ?1 and m.group_id = ");
+            sql.bind(group_id.as_bytes().to_vec());
+            sql.push(" and m.user_id = u.user_id)");
+        }
         // One value is asked of each user by the term's key; of many values, the users who have one
         // are gathered once.
         UserLeaf::Term(lookup) if lookup.values.value().is_some() => {
@@ -108,7 +113,7 @@ fn drivers<'a>(
             }
             Ok((all.0 <= FEW && !all.1.is_empty()).then_some(all))
         }
-        Search::All | Search::Not(_) | Search::Is(UserLeaf::Column(..)) => Ok(None),
+        Search::All | Search::Not(_) | Search::Is(UserLeaf::Column(..) | UserLeaf::Member(_)) => Ok(None),
     }
 }
 
