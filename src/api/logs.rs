@@ -7,7 +7,7 @@ use axum::response::Response;
 
 use super::document::Document;
 use super::extract::{Caller, LogPath, LogsRead};
-use super::lists::LogPage;
+use super::lists::LogList;
 use super::page;
 use crate::app::App;
 use crate::directory::log::Log;
@@ -22,16 +22,16 @@ use crate::error::Error;
     path = "/api/logs",
     operation_id = "getAllLogs",
     tag = "logs",
-    params(LogPage),
+    params(LogList),
     responses((status = OK, description = "A page of logs", body = [Log], headers(("x-pagination" = String, description = "JSON: page_size, current_page, total_count, has_previous, has_next"))))
 )]
 pub(super) async fn list(
     State(app): State<Arc<App>>,
     caller: Caller<LogsRead>,
-    wanted: LogPage,
+    wanted: LogList,
 ) -> Result<Response, Error> {
-    let page = app.logs(&caller.origin.tenant, wanted.list()).await?;
-    page::answer(&wanted.page, page, Ok).await
+    let page = app.logs(&caller.origin.tenant, wanted.filter.clone(), wanted.sorted()).await?;
+    page::answer(&wanted, page, Ok).await
 }
 
 /// Find a log

@@ -4,15 +4,22 @@ use super::App;
 use crate::directory::log::{Log, LogId};
 use crate::error::{Error, Missing};
 use crate::id::TenantId;
-use crate::store::{LogList, Page};
+use crate::store::search::logs::LogSearch;
+use crate::store::{LogSortKey, Page, Sorted};
 
 impl App {
     /// A page of the tenant's logs.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn logs(&self, tenant: &TenantId, list: LogList) -> Result<Page<Log>, Error> {
-        let Page { documents, total, total_is_estimate, has_next } = self.store.logs(tenant, list).await?;
+    pub async fn logs(
+        &self,
+        tenant: &TenantId,
+        filter: Option<LogSearch>,
+        list: Sorted<LogSortKey>,
+    ) -> Result<Page<Log>, Error> {
+        let Page { documents, total, total_is_estimate, has_next } =
+            self.store.logs(tenant, filter, list).await?;
         let logs = documents.into_iter().filter_map(|(id, event)| Log::of(id, event, &self.system));
         Ok(Page { documents: logs.collect(), total, total_is_estimate, has_next })
     }

@@ -5,6 +5,7 @@
 
 #[cfg(test)]
 mod contract;
+pub mod copy;
 pub mod index;
 pub mod search;
 pub mod sqlite;
@@ -24,6 +25,7 @@ use crate::id::{GroupId, IdentifierId, TenantId, UserId};
 use crate::secret::{KeyId, TokenId};
 use crate::time::Timestamp;
 use index::Term;
+use search::groups::GroupSearch;
 use search::logs::LogSearch;
 use search::users::UserSearch;
 
@@ -46,22 +48,19 @@ pub trait Store: Send + Sync {
     /// The group and its version.
     async fn group(&self, tenant: &TenantId, group_id: GroupId) -> Result<Option<(Version, Group)>, Error>;
 
-    /// One page of the tenant's groups.
-    async fn groups(&self, tenant: &TenantId, list: Sorted<GroupSortKey>) -> Result<Page<Group>, Error>;
+    /// One page of the tenant's groups, of all or of those that match a filter.
+    async fn groups(
+        &self,
+        tenant: &TenantId,
+        filter: Option<GroupSearch>,
+        list: Sorted<GroupSortKey>,
+    ) -> Result<Page<Group>, Error>;
 
     /// The groups that take every new user, by id.
     async fn auto_assigned(&self, tenant: &TenantId) -> Result<Vec<GroupId>, Error>;
 
     /// Keeps a change of a group whole.
     async fn keep_group(&self, change: GroupChange) -> Result<(), KeepError>;
-
-    /// One page of the users in a group, if there is such a group.
-    async fn members(
-        &self,
-        tenant: &TenantId,
-        group_id: GroupId,
-        list: Sorted,
-    ) -> Result<Option<Page>, Error>;
 
     /// The membership of a user in a group.
     async fn membership(
@@ -87,7 +86,12 @@ pub trait Store: Send + Sync {
     async fn events(&self, tenant: &TenantId, wanted: EventList) -> Result<EventPage, Error>;
 
     /// One page of the tenant's logs: events of a type that has a code, each with its log's id.
-    async fn logs(&self, tenant: &TenantId, list: LogList) -> Result<Page<(LogId, Event)>, Error>;
+    async fn logs(
+        &self,
+        tenant: &TenantId,
+        filter: Option<LogSearch>,
+        list: Sorted<LogSortKey>,
+    ) -> Result<Page<(LogId, Event)>, Error>;
 
     /// The event of this log's id, of whatever type.
     async fn log(&self, tenant: &TenantId, id: LogId) -> Result<Option<Event>, Error>;
@@ -349,9 +353,9 @@ pub enum Place {
     },
 }
 
-/// Which page of a list without a filter, in which order.
+/// Which page of a list, in which order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sorted<Key = SortKey> {
+pub struct Sorted<Key> {
     /// What it is sorted by; what is equal in this is sorted by id, in the same direction.
     pub sort: Key,
     /// Whether the largest come first.
@@ -360,15 +364,6 @@ pub struct Sorted<Key = SortKey> {
     pub offset: u64,
     /// How many to give at most.
     pub limit: u32,
-}
-
-/// Which logs, in which order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogList {
-    /// What they must match; all if there is nothing.
-    pub filter: Option<LogSearch>,
-    /// Which page of them.
-    pub page: Sorted<LogSortKey>,
 }
 
 /// Which events, oldest first.

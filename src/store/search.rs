@@ -2,6 +2,7 @@
 //! its own that says which fields there are and how their values compare.
 
 pub mod field;
+pub mod groups;
 pub mod logs;
 pub mod users;
 

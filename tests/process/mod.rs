@@ -3,6 +3,7 @@
 mod backup;
 mod cli;
 mod client;
+mod copy;
 mod dev;
 mod disk;
 mod environment;

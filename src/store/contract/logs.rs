@@ -84,7 +84,7 @@ async fn expected(store: &dyn Store) -> Vec<(LogId, Event)> {
 
 async fn found(store: &dyn Store, filter: &str) -> Page<(LogId, Event)> {
     let page = Sorted { sort: LogSortKey::TimeStamp, descending: false, offset: 0, limit: 100 };
-    store.logs(&default(), LogList { filter: parse(filter).unwrap(), page }).await.unwrap()
+    store.logs(&default(), parse(filter).unwrap(), page).await.unwrap()
 }
 
 pub(crate) async fn logs_follow_each_sort_and_pages_never_overlap(store: &dyn Store) {
@@ -99,8 +99,7 @@ pub(crate) async fn logs_follow_each_sort_and_pages_never_overlap(store: &dyn St
                 let mut listed = Vec::new();
                 for number in 0.. {
                     let page = Sorted { sort: *sort, descending, offset: number * 4, limit: 4 };
-                    let list = LogList { filter: parse(filter).unwrap(), page };
-                    let page = store.logs(&default(), list).await.unwrap();
+                    let page = store.logs(&default(), parse(filter).unwrap(), page).await.unwrap();
                     assert_eq!((page.total, page.total_is_estimate), (all.len() as u64, false));
                     listed.extend(page.documents);
                     assert_eq!(page.has_next, listed.len() < all.len());
@@ -121,7 +120,7 @@ pub(crate) async fn logs_follow_each_sort_and_pages_never_overlap(store: &dyn St
         }
     }
     let beyond = Sorted { sort: LogSortKey::Code, descending: true, offset: 1_000, limit: 4 };
-    let beyond = store.logs(&default(), LogList { filter: None, page: beyond }).await.unwrap();
+    let beyond = store.logs(&default(), None, beyond).await.unwrap();
     assert!(beyond.documents.is_empty() && !beyond.has_next);
 }
 
@@ -240,8 +239,7 @@ pub(crate) async fn tenants_do_not_see_each_others_logs(store: &dyn Store) {
         format!("NOT actor.name:\"{}\"", actors[0].key_name),
     ] {
         let page = Sorted { sort: LogSortKey::Code, descending: true, offset: 0, limit: 100 };
-        let list = LogList { filter: parse(&filter).unwrap(), page };
-        let logs = store.logs(&acme, list).await.unwrap();
+        let logs = store.logs(&acme, parse(&filter).unwrap(), page).await.unwrap();
         let users: Vec<_> = logs.documents.iter().map(|(_, event)| event.user_id).collect();
         assert_eq!((logs.total, users), (1, vec![Some(theirs.user_id)]), "{filter}");
     }

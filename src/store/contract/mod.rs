@@ -41,6 +41,8 @@ macro_rules! contract {
             search {
                 users_are_sorted_by_each_key
                 a_filter_finds_whom_it_describes
+                a_filter_finds_groups_that_it_describes
+                the_users_of_a_group_are_sorted_and_filtered_as_all_are
             }
             identifiers {
                 a_verified_address_belongs_to_one_user_of_a_tenant

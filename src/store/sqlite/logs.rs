@@ -13,7 +13,7 @@ use rusqlite::Connection;
 use super::super::search::Range;
 use super::super::search::Search;
 use super::super::search::logs::{LogLeaf, LogSearch};
-use super::super::{LogList, LogSortKey, Page, Sorted};
+use super::super::{LogSortKey, Page, Sorted};
 use super::drivers::{FEW, drivers};
 use super::sql::Sql;
 use super::users::COUNTED;
@@ -27,14 +27,15 @@ use crate::secret::KeyId;
 pub(super) fn list(
     connection: &Connection,
     tenant: &TenantId,
-    list: &LogList,
+    search: &LogSearch,
+    list: Sorted<LogSortKey>,
 ) -> rusqlite::Result<Page<(LogId, Event)>> {
     // One transaction, so that the page and the total are of one moment.
     let transaction = connection.unchecked_transaction()?;
-    let plan = Plan::of(&transaction, tenant, list)?;
+    let plan = Plan::of(&transaction, tenant, search)?;
     let page = match plan.lookups()? {
-        Some(lookups) => plan.sort(&lookups, list.page)?,
-        None => plan.walk(list.page)?,
+        Some(lookups) => plan.sort(&lookups, list)?,
+        None => plan.walk(list)?,
     };
     transaction.finish()?;
     Ok(page)
@@ -59,11 +60,10 @@ struct Found {
 }
 
 impl<'a> Plan<'a> {
-    fn of(connection: &'a Connection, tenant: &'a TenantId, list: &'a LogList) -> rusqlite::Result<Self> {
-        let search = list.filter.as_ref().unwrap_or(&Search::All);
+    fn of(connection: &'a Connection, tenant: &'a TenantId, search: &'a LogSearch) -> rusqlite::Result<Self> {
         let wordings =
             WORDINGS.iter().filter(|wording| search.settled(wording.event) != Some(false)).collect();
-        let keys = if list.filter.is_some() { key_names(connection, tenant)? } else { Vec::new() };
+        let keys = if *search == Search::All { Vec::new() } else { key_names(connection, tenant)? };
         Ok(Self { connection, tenant, search, wordings, keys })
     }
 
@@ -344,9 +344,12 @@ mod tests {
         connection
     }
 
-    fn wanted(filter: &str, sort: LogSortKey, descending: bool) -> LogList {
-        let page = Sorted { sort, descending, offset: 0, limit: 10 };
-        LogList { filter: parse(filter).unwrap(), page }
+    fn search(filter: &str) -> LogSearch {
+        parse(filter).unwrap().unwrap_or(Search::All)
+    }
+
+    fn first_ten(sort: LogSortKey, descending: bool) -> Sorted<LogSortKey> {
+        Sorted { sort, descending, offset: 0, limit: 10 }
     }
 
     /// Adds events of a type, one a second, without what the writing thread does beside.
@@ -390,10 +393,11 @@ mod tests {
                     "time_stamp:[5 TO 9]",
                     "id:>0000000000000005 AND actor.name:a*",
                 ] {
-                    let list = wanted(filter, *sort, descending);
-                    let plan = Plan::of(&connection, &tenant, &list).unwrap();
+                    let search = search(filter);
+                    let plan = Plan::of(&connection, &tenant, &search).unwrap();
                     for run in plan.runs(*sort, descending) {
-                        let steps = plan.in_order(&run, list.page).explained(&connection).unwrap();
+                        let steps =
+                            plan.in_order(&run, first_ten(*sort, descending)).explained(&connection).unwrap();
                         for step in steps.iter().filter(|step| !step.contains("MERGE")) {
                             let searches =
                                 step.starts_with("SEARCH e USING") && step.contains("tenant_id=? AND type=?");
@@ -427,8 +431,8 @@ mod tests {
             ),
             ("targets.id:UOtBaOybB6dTpIJNrnkRw", "PRIMARY KEY (tenant_id=? AND position=?)"),
         ] {
-            let list = wanted(filter, LogSortKey::Code, true);
-            let plan = Plan::of(&connection, &tenant, &list).unwrap();
+            let search = search(filter);
+            let plan = Plan::of(&connection, &tenant, &search).unwrap();
             let Search::Is(leaf) = plan.search else { unreachable!("{filter} is one condition") };
             let mut sql = Sql::new(&tenant);
             plan.push_lookup(&mut sql, leaf);
@@ -451,8 +455,9 @@ mod tests {
         {
             for operator in [" OR ", " ", " OR NOT ", " NOT "] {
                 let filter = vec![clause; 100].join(operator);
-                for list_of in [filter.clone(), format!("NOT ({filter})")] {
-                    let page = list(&connection, &tenant, &wanted(&list_of, LogSortKey::TimeStamp, true));
+                for filter in [filter.clone(), format!("NOT ({filter})")] {
+                    let page =
+                        list(&connection, &tenant, &search(&filter), first_ten(LogSortKey::TimeStamp, true));
                     assert!(page.is_ok(), "{clause}{operator}: {:?}", page.err());
                 }
             }
@@ -468,7 +473,8 @@ mod tests {
             add(&connection, "group.created", 1_000);
         }
         let look = |filter: &str| {
-            let page = list(&connection, &tenant, &wanted(filter, LogSortKey::Category, true)).unwrap();
+            let page =
+                list(&connection, &tenant, &search(filter), first_ten(LogSortKey::Category, true)).unwrap();
             assert_eq!(page.documents.len(), 10, "{filter}");
             assert!(page.has_next);
             (page.total, page.total_is_estimate)

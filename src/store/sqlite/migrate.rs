@@ -160,7 +160,7 @@ mod tests {
     #[tokio::test]
     async fn the_logs_of_a_store_from_before_there_were_any_are_counted() {
         use crate::store::search::logs::parse;
-        use crate::store::{LogList, LogSortKey, Sorted, Store as _};
+        use crate::store::{LogSortKey, Sorted, Store as _};
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("older.db");
         let connection = store_of_the_first_schema(&path);
@@ -185,8 +185,7 @@ mod tests {
             [("default", "", 2), ("acme", "", 0), ("default", "code:user_deleted", 1)]
         {
             let page = Sorted { sort: LogSortKey::Code, descending: false, offset: 0, limit: 10 };
-            let list = LogList { filter: parse(filter).unwrap(), page };
-            let found = store.logs(&tenant.parse().unwrap(), list).await.unwrap();
+            let found = store.logs(&tenant.parse().unwrap(), parse(filter).unwrap(), page).await.unwrap();
             assert_eq!((found.total, found.documents.len()), (expected, expected as usize), "{filter}");
         }
     }

@@ -2,6 +2,7 @@
 
 mod backup;
 mod checkpoint;
+mod copy;
 mod drivers;
 mod events;
 mod groups;
@@ -23,8 +24,11 @@ use async_trait::async_trait;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
 
+use super::search::Search;
+use super::search::groups::GroupSearch;
+use super::search::logs::LogSearch;
 use super::{
-    EventList, EventPage, GroupChange, GroupSortKey, KeepError, Kept, List, LogList, MembershipChange,
+    EventList, EventPage, GroupChange, GroupSortKey, KeepError, Kept, List, LogSortKey, MembershipChange,
     MembershipSortKey, Page, PasswordTry, Sorted, Store, Tenant, UserChange, Version,
 };
 use crate::directory::api_key::ApiKey;
@@ -38,6 +42,7 @@ use crate::secret::{KeyId, TokenId};
 use crate::time::Timestamp;
 pub use backup::backup;
 use checkpoint::{Checkpoints, Limits};
+pub use copy::SqliteTables;
 pub use load::NewRecord;
 use reader::Readers;
 use writer::{Operation, Writer};
@@ -202,9 +207,17 @@ impl Store for SqliteStore {
         self.readers.read(|connection| groups::group(connection, tenant, group_id))
     }
 
-    async fn groups(&self, tenant: &TenantId, list: Sorted<GroupSortKey>) -> Result<Page<Group>, Error> {
+    async fn groups(
+        &self,
+        tenant: &TenantId,
+        filter: Option<GroupSearch>,
+        list: Sorted<GroupSortKey>,
+    ) -> Result<Page<Group>, Error> {
         let tenant = tenant.clone();
-        self.readers.read_elsewhere(move |connection| groups::groups(connection, &tenant, list)).await
+        let search = filter.unwrap_or(Search::All);
+        self.readers
+            .read_elsewhere(move |connection| groups::groups(connection, &tenant, &search, list))
+            .await
     }
 
     async fn auto_assigned(&self, tenant: &TenantId) -> Result<Vec<GroupId>, Error> {
@@ -213,18 +226,6 @@ impl Store for SqliteStore {
 
     async fn keep_group(&self, change: GroupChange) -> Result<(), KeepError> {
         self.writer.run(Operation::KeepGroup(Box::new(change))).await.map(|_| ())
-    }
-
-    async fn members(
-        &self,
-        tenant: &TenantId,
-        group_id: GroupId,
-        list: Sorted,
-    ) -> Result<Option<Page>, Error> {
-        let tenant = tenant.clone();
-        self.readers
-            .read_elsewhere(move |connection| groups::members(connection, &tenant, group_id, list))
-            .await
     }
 
     async fn membership(
@@ -265,9 +266,14 @@ impl Store for SqliteStore {
             .await
     }
 
-    async fn logs(&self, tenant: &TenantId, list: LogList) -> Result<Page<(LogId, Event)>, Error> {
-        let tenant = tenant.clone();
-        self.readers.read_elsewhere(move |connection| logs::list(connection, &tenant, &list)).await
+    async fn logs(
+        &self,
+        tenant: &TenantId,
+        filter: Option<LogSearch>,
+        list: Sorted<LogSortKey>,
+    ) -> Result<Page<(LogId, Event)>, Error> {
+        let (tenant, search) = (tenant.clone(), filter.unwrap_or(Search::All));
+        self.readers.read_elsewhere(move |connection| logs::list(connection, &tenant, &search, list)).await
     }
 
     async fn log(&self, tenant: &TenantId, id: LogId) -> Result<Option<Event>, Error> {

@@ -37,6 +37,11 @@ fn push_leaf(sql: &mut Sql, leaf: &UserLeaf) {
             };
             sql.push_range(column, range);
         }
+        UserLeaf::Member(group_id) => {
+            sql.push("exists (select 1 from memberships m where m.tenant_id = ?1 and m.group_id = ");
+            sql.bind(group_id.as_bytes().to_vec());
+            sql.push(" and m.user_id = u.user_id)");
+        }
         // One value is asked of each user by the term's key; of many values, the users who have one
         // are gathered once.
         UserLeaf::Term(lookup) if lookup.values.value().is_some() => {
