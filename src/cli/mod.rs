@@ -1,5 +1,7 @@
 //! The command line.
 
+mod backup;
+mod copy;
 mod dev;
 mod keys;
 mod logging;
@@ -39,6 +41,10 @@ enum Command {
     /// Create and list tenants
     #[command(subcommand)]
     Tenants(tenants::Command),
+    /// Copy the store to a file, also while a server runs
+    Backup(backup::Options),
+    /// Copy a whole store into a new one, of the same kind or another
+    Copy(copy::Options),
     /// Print the OpenAPI document
     Openapi,
 }
@@ -82,6 +88,8 @@ fn run(command: Command) -> Result<()> {
             Command::Serve(options) => serve::run(options, clock).await,
             Command::Keys(command) => keys::run(command, &*clock).await,
             Command::Tenants(command) => tenants::run(command, &*clock).await,
+            Command::Backup(options) => backup::run(&options),
+            Command::Copy(options) => copy::run(options, &*clock).await,
             Command::Openapi => Ok(()),
         }
     })

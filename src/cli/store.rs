@@ -29,6 +29,11 @@ impl StoreOption {
         Ok(Arc::new(SqliteStore::open_existing(&path_of_url(&self.store)?)?))
     }
 
+    /// The file of the store.
+    pub(super) fn file(&self) -> Result<PathBuf> {
+        path_of_url(&self.store)
+    }
+
     /// The folder the store lies in, for what is kept beside it.
     pub(super) fn folder(&self) -> Result<PathBuf> {
         let path = path_of_url(&self.store)?;

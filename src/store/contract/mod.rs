@@ -6,8 +6,10 @@ mod events;
 mod groups;
 mod identifiers;
 mod keys;
+mod logs;
 mod maker;
 mod memberships;
+mod search;
 mod secrets;
 mod tenants;
 mod users;
@@ -20,6 +22,7 @@ use crate::directory::event::{Context, EventType};
 use crate::directory::user::{NewUser, User};
 use crate::id::SeededRandom;
 use crate::secret::{PlainKey, PlainToken};
+pub(crate) use maker::document;
 use maker::{Maker, unverify, verify};
 
 /// Runs every test of the contract on the stores that `$open` makes: an async function without
@@ -35,6 +38,12 @@ macro_rules! contract {
                 pages_follow_the_sort_and_never_overlap
                 a_closed_store_refuses_changes
             }
+            search {
+                users_are_sorted_by_each_key
+                a_filter_finds_whom_it_describes
+                a_filter_finds_groups_that_it_describes
+                the_users_of_a_group_are_sorted_and_filtered_as_all_are
+            }
             identifiers {
                 a_verified_address_belongs_to_one_user_of_a_tenant
                 unverified_addresses_do_not_block_each_other
@@ -45,6 +54,12 @@ macro_rules! contract {
                 events_come_back_whole_in_the_order_they_were_kept
                 a_users_events_are_found_among_all_even_when_the_user_is_gone
                 memberships_are_among_a_users_events
+            }
+            logs {
+                logs_follow_each_sort_and_pages_never_overlap
+                a_filter_finds_the_logs_that_it_describes
+                a_log_is_found_by_its_id
+                tenants_do_not_see_each_others_logs
             }
             groups {
                 a_group_is_read_as_it_was_kept
