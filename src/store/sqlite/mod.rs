@@ -2,6 +2,7 @@
 
 mod backup;
 mod checkpoint;
+mod drivers;
 mod events;
 mod groups;
 mod migrate;

@@ -60,7 +60,11 @@ impl Sql {
     }
 
     /// Writes that a row matches a search, each leaf of which is written by `leaf`.
-    pub(super) fn push_search<Leaf>(&mut self, search: &Search<Leaf>, leaf: fn(&mut Self, &Leaf)) {
+    pub(super) fn push_search<Leaf>(
+        &mut self,
+        search: &Search<Leaf>,
+        leaf: impl Fn(&mut Self, &Leaf) + Copy,
+    ) {
         match search {
             Search::All => self.push("true"),
             Search::And(parts) => {
