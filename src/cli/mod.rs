@@ -2,6 +2,7 @@
 
 mod backup;
 mod dev;
+mod explain;
 mod keys;
 mod logging;
 mod serve;
@@ -42,6 +43,12 @@ enum Command {
     Tenants(tenants::Command),
     /// Copy the store to a file, also while a server runs
     Backup(backup::Options),
+    /// Tell how users are found by a filter, and how many there are
+    ///
+    /// It reads the store only, also while a server runs. It prints the filter as it is understood, how
+    /// many users each condition finds, the way that is taken and the SQL, with the values in it: they
+    /// may be personal.
+    Explain(explain::Options),
     /// Print the OpenAPI document
     Openapi,
 }
@@ -86,6 +93,7 @@ fn run(command: Command) -> Result<()> {
             Command::Keys(command) => keys::run(command, &*clock).await,
             Command::Tenants(command) => tenants::run(command, &*clock).await,
             Command::Backup(options) => backup::run(&options),
+            Command::Explain(options) => explain::run(&options),
             Command::Openapi => Ok(()),
         }
     })

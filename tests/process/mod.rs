@@ -6,6 +6,7 @@ mod client;
 mod dev;
 mod disk;
 mod environment;
+mod explain;
 mod http;
 mod journey;
 mod keys;

@@ -4,6 +4,7 @@ mod backup;
 mod checkpoint;
 mod drivers;
 mod events;
+mod explain;
 mod groups;
 mod migrate;
 mod reader;
@@ -36,6 +37,7 @@ use crate::secret::{KeyId, TokenId};
 use crate::time::Timestamp;
 pub use backup::backup;
 use checkpoint::{Checkpoints, Limits};
+pub use explain::{Counted, Explanation, Way, explain};
 use reader::Readers;
 use writer::{Operation, Writer};
 

@@ -19,6 +19,7 @@ use super::super::search::users::{UserLeaf, UserSearch};
 use super::super::search::{Range, Search};
 use super::super::{List, Page, Place};
 use super::drivers::{Drivers, drivers};
+use super::explain::{Counted, Explanation, Way};
 use super::rows;
 use super::sql::Sql;
 use crate::id::{GroupId, TenantId};
@@ -61,6 +62,9 @@ enum Matches {
 struct Found {
     documents: Vec<Bytes>,
     matches: Matches,
+    way: Way,
+    /// The statement that found them.
+    sql: Sql,
 }
 
 /// How many of the users that were looked at match.
@@ -98,6 +102,24 @@ pub(super) fn list(connection: &Connection, tenant: &TenantId, list: &List) -> r
     Ok(page)
 }
 
+/// Finds a list, and tells how, and how many users each of the parts finds by itself.
+pub(super) fn explain(
+    connection: &Connection,
+    tenant: &TenantId,
+    list: &List,
+    parts: &[UserSearch],
+) -> rusqlite::Result<Explanation> {
+    let transaction = connection.unchecked_transaction()?;
+    let listing = Listing::of(&transaction, tenant, list, BOUNDS)?;
+    let found = listing.find()?;
+    let (way, statement) = (found.way, found.sql.expanded(&transaction)?);
+    let page = listing.page(found)?;
+    let parts = parts.iter().map(|part| listing.count_alone(part)).collect::<rusqlite::Result<_>>()?;
+    let users = listing.users.unsigned_abs();
+    transaction.finish()?;
+    Ok(Explanation { users, parts, way, statement, page })
+}
+
 /// A list of the users who match a search.
 struct Listing<'a> {
     connection: &'a Connection,
@@ -129,26 +151,32 @@ impl<'a> Listing<'a> {
     /// Finds the users of the page in the way that is least work.
     fn find(&self) -> rusqlite::Result<Found> {
         if *self.search == Search::All {
-            return self.take(&Source::Index(None));
+            return self.take(Way::Everybody, &Source::Index(None));
         }
         if let Some(few) = self.drivers(self.bounds.few)? {
-            return self.take_counting(&Source::Drivers(few), None);
+            let way = Way::Few(few.count.unsigned_abs());
+            return self.take_counting(way, &Source::Drivers(few), None);
         }
+        let Bounds { walked, counted, .. } = self.bounds;
         // A page that lies further than that is not on the way.
-        if self.wanted() <= self.bounds.walked {
-            let found = self.take(&Source::Index(Some(self.bounds.walked)))?;
-            if found.documents.len() > self.limit as usize || self.users <= self.bounds.walked {
+        if self.wanted() <= walked {
+            let found = self.take(Way::Walk(walked.unsigned_abs()), &Source::Index(Some(walked)))?;
+            if found.documents.len() > self.limit as usize || self.users <= walked {
                 return Ok(found);
             }
         }
         let sample = self.sample()?;
         match self.many()? {
             Some(many) if many.count <= sample.reach(self.wanted()) => {
-                self.take_counting(&Source::Drivers(many), None)
+                let way = Way::Many(many.count.unsigned_abs());
+                self.take_counting(way, &Source::Drivers(many), None)
             }
-            _ if sample.surely(self.users) > self.bounds.counted => self.take(&Source::Index(None)),
+            _ if sample.surely(self.users) > counted => self.take(Way::WalkOn, &Source::Index(None)),
             // Those who match are counted on the same walk.
-            _ => self.take_counting(&Source::Index(None), Some(self.wanted().max(self.bounds.counted + 1))),
+            _ => {
+                let most = self.wanted().max(counted + 1);
+                self.take_counting(Way::WalkOn, &Source::Index(None), Some(most))
+            }
         }
     }
 
@@ -232,6 +260,16 @@ impl<'a> Listing<'a> {
         sql.value(self.connection)
     }
 
+    /// How many users a search finds by itself.
+    fn count_alone(&self, search: &UserSearch) -> rusqlite::Result<Counted> {
+        let most = self.users / 2;
+        if let Some(drivers) = drivers(search, most, &|leaf, most| self.count_leaf(leaf, most).map(Some))? {
+            return Ok(Counted::Exactly(drivers.count.unsigned_abs()));
+        }
+        let can_be_looked_up = drivers(search, 0, &|_, _| Ok(Some(0)))?.is_some();
+        Ok(if can_be_looked_up { Counted::MoreThan(most.unsigned_abs()) } else { Counted::NotLookedUp })
+    }
+
     /// How many users are in a group.
     fn members(&self, group_id: GroupId) -> rusqlite::Result<i64> {
         self.connection
@@ -268,7 +306,7 @@ impl<'a> Listing<'a> {
 
     /// The users of the page. Their places are found in the index alone where that will do, then the
     /// documents are fetched.
-    fn take(&self, source: &Source<'_>) -> rusqlite::Result<Found> {
+    fn take(&self, way: Way, source: &Source<'_>) -> rusqlite::Result<Found> {
         let (column, direction) = self.order();
         let mut sql = Sql::new(self.tenant);
         sql.push("select d.document from (select u.user_row ");
@@ -278,13 +316,13 @@ impl<'a> Listing<'a> {
         sql.push(") p join users d on d.user_row = p.user_row");
         sql.push(&order_by("d", column, "d.user_id", direction));
         let documents = sql.rows(self.connection, rows::document)?;
-        Ok(Found { documents, matches: Matches::Unknown })
+        Ok(Found { documents, matches: Matches::Unknown, way, sql })
     }
 
     /// The same, with all who match counted on the way, or so many of them.
-    fn take_counting(&self, source: &Source<'_>, most: Option<i64>) -> rusqlite::Result<Found> {
+    fn take_counting(&self, way: Way, source: &Source<'_>, most: Option<i64>) -> rusqlite::Result<Found> {
         if let Place::ById { .. } = self.place {
-            return self.take(source);
+            return self.take(way, source);
         }
         let (column, direction) = self.order();
         let mut sql = Sql::new(self.tenant);
@@ -311,7 +349,8 @@ impl<'a> Listing<'a> {
         })?;
         let counted = rows.first().map_or(0, |(matches, _)| *matches);
         let matches = if Some(counted) == most { Matches::Many } else { Matches::Exactly(counted) };
-        Ok(Found { documents: rows.into_iter().filter_map(|(_, document)| document).collect(), matches })
+        let documents = rows.into_iter().filter_map(|(_, document)| document).collect();
+        Ok(Found { documents, matches, way, sql })
     }
 
     fn push_page(&self, sql: &mut Sql) {

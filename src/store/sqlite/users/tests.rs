@@ -259,7 +259,9 @@ fn what_is_common_or_common_alone_is_found_without_looking_at_everybody() {
     let many = many();
     let newest = |filter| many.newest(filter, |listing| listing.page(listing.find().unwrap()).unwrap());
     let both = Search::And(vec![value("one"), value("two")]);
-    let walk = |listing: &Listing<'_>| listing.page(listing.take(&Source::Index(None)).unwrap()).unwrap();
+    let walk = |listing: &Listing<'_>| {
+        listing.page(listing.take(Way::WalkOn, &Source::Index(None)).unwrap()).unwrap()
+    };
     let (_, everybody) = many.newest(both.clone(), walk);
     let show = |page: &Page| -> Vec<String> {
         page.documents.iter().map(|document| String::from_utf8(document.to_vec()).unwrap()).collect()
@@ -298,4 +300,47 @@ fn what_is_common_or_common_alone_is_found_without_looking_at_everybody() {
     assert_eq!((show(&page)[0].as_str(), page.total_is_estimate), ("29999", true));
     assert!((25_000..35_000).contains(&page.total), "{}", page.total);
     assert!(steps < everybody, "{steps} of {everybody}");
+}
+
+/// What SQLite says of how it runs the statement that finds a page, a line a step.
+fn plan(connection: &Connection, filter: Option<UserSearch>, place: Place) -> String {
+    let tenant = TenantId::default_tenant();
+    let list = List { filter, place, limit: 10 };
+    let listing = Listing::of(connection, &tenant, &list, BOUNDS).unwrap();
+    let statement = listing.find().unwrap().sql.expanded(connection).unwrap();
+    let mut explained = connection.prepare(&format!("explain query plan {statement}")).unwrap();
+    let steps = explained.query_map([], |row| row.get::<_, String>(3)).unwrap();
+    steps.map(|step| step.unwrap() + "\n").collect()
+}
+
+#[test]
+fn what_lies_before_a_page_is_passed_over_in_the_index_alone() {
+    let (connection, _folder) = store_of(&four_hundred());
+    for sort in SortKey::ALL {
+        for descending in [false, true] {
+            let place = Place::Sorted { sort: *sort, descending, offset: 300 };
+            let steps = plan(&connection, None, place);
+            let index = format!("SEARCH u USING COVERING INDEX {} (tenant_id=?)", index(column(*sort)));
+            assert!(steps.contains(&index), "{sort} {steps}");
+            assert_eq!(steps.matches("SEARCH u").count(), 1, "{sort} {steps}");
+            // Only the page itself is sorted, after it was cut.
+            assert!(steps.matches("USE TEMP B-TREE").count() <= 1, "{sort} {steps}");
+        }
+    }
+    let after = Some(id(7).parse().unwrap());
+    let steps = plan(&connection, None, Place::ById { after });
+    assert!(steps.contains("COVERING INDEX users_id (tenant_id=? AND user_id>?)"), "{steps}");
+}
+
+#[test]
+fn what_is_asked_on_a_walk_is_looked_up_without_reading_a_users_row() {
+    let many = many();
+    let all = || Some(Search::And(vec![value("all"), Search::Not(Box::new(value("two")))]));
+    let place = Place::Sorted { sort: SortKey::Name, descending: false, offset: 0 };
+    let steps = plan(&many.connection, all(), place);
+    assert!(steps.contains("SEARCH w USING COVERING INDEX users_name"), "{steps}");
+    assert!(
+        steps.contains("SEARCH t USING PRIMARY KEY (tenant_id=? AND field=? AND value=? AND user_id=?)"),
+        "{steps}"
+    );
 }
