@@ -1,6 +1,7 @@
 //! The command line.
 
 mod backup;
+mod copy;
 mod dev;
 mod explain;
 mod keys;
@@ -43,6 +44,8 @@ enum Command {
     Tenants(tenants::Command),
     /// Copy the store to a file, also while a server runs
     Backup(backup::Options),
+    /// Copy a whole store into a new one, of the same kind or another
+    Copy(copy::Options),
     /// Tell how users are found by a filter, and how many there are
     ///
     /// It reads the store only, also while a server runs. It prints the filter as it is understood, how
@@ -93,6 +96,7 @@ fn run(command: Command) -> Result<()> {
             Command::Keys(command) => keys::run(command, &*clock).await,
             Command::Tenants(command) => tenants::run(command, &*clock).await,
             Command::Backup(options) => backup::run(&options),
+            Command::Copy(options) => copy::run(options, &*clock).await,
             Command::Explain(options) => explain::run(&options),
             Command::Openapi => Ok(()),
         }

@@ -3,9 +3,10 @@
 
 pub mod field;
 pub mod groups;
+pub mod logs;
 pub mod users;
 
-use std::ops::Bound;
+use std::ops::{Bound, RangeBounds};
 
 use crate::directory::filter::{self, Clause, Expression, FilterError};
 
@@ -107,6 +108,11 @@ impl Range {
         // No character comes after the last one, so no text that begins so does.
         let end = format!("{prefix}{}", char::MAX);
         Self { lower: Bound::Included(Operand::Text(prefix)), upper: Bound::Included(Operand::Text(end)) }
+    }
+
+    /// Whether a text is within the range.
+    pub fn holds(&self, text: &str) -> bool {
+        (self.lower.as_ref(), self.upper.as_ref()).contains(&Operand::Text(text.to_owned()))
     }
 
     /// The one value of the range, if it is of one only.

@@ -3,6 +3,7 @@
 mod backup;
 mod cli;
 mod client;
+mod copy;
 mod dev;
 mod disk;
 mod environment;
@@ -18,6 +19,8 @@ mod patience;
 mod power_loss;
 mod race;
 mod raw;
+mod raw_http2;
 mod server;
 mod signals;
+mod system;
 mod tls;

@@ -2,6 +2,9 @@
 
 use super::super::search::Search;
 
+/// Up to how many rows are fetched and sorted without looking for another way.
+pub(super) const FEW: i64 = 5_000;
+
 /// Conditions that together find every row that can match.
 pub(super) struct Drivers<'a, Leaf> {
     /// The conditions: what matches meets one of them.

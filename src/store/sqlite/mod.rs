@@ -2,10 +2,13 @@
 
 mod backup;
 mod checkpoint;
+mod copy;
 mod drivers;
 mod events;
 mod explain;
 mod groups;
+mod load;
+mod logs;
 mod migrate;
 mod reader;
 mod recompute;
@@ -24,12 +27,15 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
 
 use super::search::Search;
 use super::search::groups::GroupSearch;
+use super::search::logs::LogSearch;
 use super::{
-    EventList, EventPage, GroupChange, GroupSortKey, KeepError, Kept, List, MembershipChange,
+    EventList, EventPage, GroupChange, GroupSortKey, KeepError, Kept, List, LogSortKey, MembershipChange,
     MembershipSortKey, Page, PasswordTry, Sorted, Store, Tenant, UserChange, Version,
 };
 use crate::directory::api_key::ApiKey;
+use crate::directory::event::Event;
 use crate::directory::group::{Group, Membership};
+use crate::directory::log::LogId;
 use crate::directory::password::{PasswordHash, ResetToken};
 use crate::error::Error;
 use crate::id::{GroupId, TenantId, UserId};
@@ -37,7 +43,9 @@ use crate::secret::{KeyId, TokenId};
 use crate::time::Timestamp;
 pub use backup::backup;
 use checkpoint::{Checkpoints, Limits};
+pub use copy::SqliteTables;
 pub use explain::{Counted, Explanation, Way, explain};
+pub use load::NewRecord;
 use reader::Readers;
 use writer::{Operation, Writer};
 
@@ -69,19 +77,8 @@ impl SqliteStore {
 
     fn open_with(path: &Path, now: Timestamp, limits: Limits) -> anyhow::Result<Self> {
         use anyhow::Context as _;
-        let shown = path.display();
-        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            make_private_folder(folder)
-                .with_context(|| format!("the folder {} cannot be made", folder.display()))?;
-        }
-        make_private_file(path).with_context(|| format!("the store {shown} cannot be made"))?;
-        let open = || {
-            migrate::steps_taken(&look(path)?)?;
-            let mut connection = connect(path, WRITER_CACHE_KIB)?;
-            migrate::run(&mut connection, now)?;
-            Self::over(path, connection, limits)
-        };
-        open().map_err(with_advice).with_context(|| format!("the store {shown} cannot be used"))
+        let open = || Self::over(path, made(path, now)?, limits);
+        open().map_err(with_advice).with_context(|| format!("the store {} cannot be used", path.display()))
     }
 
     /// Opens the store in this file, which must be there and up to date.
@@ -118,6 +115,21 @@ fn with_advice(error: anyhow::Error) -> anyhow::Error {
         }
         _ => error,
     }
+}
+
+/// A connection to the store in this file, which is made and brought up to date if need be, and so
+/// are the folders on the way to it.
+fn made(path: &Path, now: Timestamp) -> anyhow::Result<Connection> {
+    use anyhow::Context as _;
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        make_private_folder(folder)
+            .with_context(|| format!("the folder {} cannot be made", folder.display()))?;
+    }
+    make_private_file(path).context("its file cannot be made")?;
+    migrate::steps_taken(&look(path)?)?;
+    let mut connection = connect(path, WRITER_CACHE_KIB)?;
+    migrate::run(&mut connection, now)?;
+    Ok(connection)
 }
 
 /// A connection to a file that may be another program's: it changes nothing, not even when closed.
@@ -254,6 +266,20 @@ impl Store for SqliteStore {
                 Ok(page)
             })
             .await
+    }
+
+    async fn logs(
+        &self,
+        tenant: &TenantId,
+        filter: Option<LogSearch>,
+        list: Sorted<LogSortKey>,
+    ) -> Result<Page<(LogId, Event)>, Error> {
+        let (tenant, search) = (tenant.clone(), filter.unwrap_or(Search::All));
+        self.readers.read_elsewhere(move |connection| logs::list(connection, &tenant, &search, list)).await
+    }
+
+    async fn log(&self, tenant: &TenantId, id: LogId) -> Result<Option<Event>, Error> {
+        self.readers.read(|connection| events::at(connection, tenant, id.position()))
     }
 
     async fn password(&self, tenant: &TenantId, user_id: UserId) -> Result<Option<PasswordHash>, Error> {

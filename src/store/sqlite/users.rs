@@ -18,7 +18,7 @@ use rusqlite::{Connection, params};
 use super::super::search::users::{UserLeaf, UserSearch};
 use super::super::search::{Range, Search};
 use super::super::{List, Page, Place};
-use super::drivers::{Drivers, drivers};
+use super::drivers::{Drivers, FEW, drivers};
 use super::explain::{Counted, Explanation, Way};
 use super::rows;
 use super::sql::Sql;
@@ -38,7 +38,10 @@ struct Bounds {
     sampled: i64,
 }
 
-const BOUNDS: Bounds = Bounds { few: 5_000, walked: 20_000, counted: 10_000, sampled: 10_000 };
+/// Up to how many matches are counted one by one.
+pub(super) const COUNTED: i64 = 10_000;
+
+const BOUNDS: Bounds = Bounds { few: FEW, walked: 20_000, counted: COUNTED, sampled: 10_000 };
 
 /// Where the users of a list come from.
 enum Source<'a> {

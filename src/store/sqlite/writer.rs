@@ -208,7 +208,7 @@ pub(super) struct UserRow {
 
 /// Applies a change of a user. Nothing is changed before what it was decided on is known to be still
 /// so.
-fn keep(connection: &Connection, change: &UserChange) -> Outcome {
+pub(super) fn keep(connection: &Connection, change: &UserChange) -> Outcome {
     let UserChange { tenant, user_id, document, .. } = change;
     let sql = |error| failed(&error);
     let first_event = rows::last_position(connection, tenant).map_err(sql)? + 1;

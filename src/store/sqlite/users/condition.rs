@@ -95,5 +95,5 @@ pub(super) fn push_driver(sql: &mut Sql, leaf: &UserLeaf) {
 
 /// Writes that the user of this id matches a search; columns are those of `u`.
 pub(super) fn push_search(sql: &mut Sql, search: &UserSearch, user_id: &str) {
-    sql.push_search(search, |sql, leaf| push_leaf(sql, leaf, user_id));
+    sql.push_search(search, &|sql: &mut Sql, leaf: &UserLeaf| push_leaf(sql, leaf, user_id));
 }

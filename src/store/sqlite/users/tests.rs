@@ -307,10 +307,7 @@ fn plan(connection: &Connection, filter: Option<UserSearch>, place: Place) -> St
     let tenant = TenantId::default_tenant();
     let list = List { filter, place, limit: 10 };
     let listing = Listing::of(connection, &tenant, &list, BOUNDS).unwrap();
-    let statement = listing.find().unwrap().sql.expanded(connection).unwrap();
-    let mut explained = connection.prepare(&format!("explain query plan {statement}")).unwrap();
-    let steps = explained.query_map([], |row| row.get::<_, String>(3)).unwrap();
-    steps.map(|step| step.unwrap() + "\n").collect()
+    listing.find().unwrap().sql.explained(connection).unwrap().join("\n")
 }
 
 #[test]
