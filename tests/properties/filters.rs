@@ -1,0 +1,46 @@
+//! What holds of every text that is read as a filter.
+
+use bonafide::directory::filter::{self, Clause, Expression, MAX_BYTES};
+use bonafide::store::search;
+
+/// A text is a filter, whose canonical text reads back as the same and means the same, or is refused
+/// at one of its characters.
+pub(crate) fn a_filter_reads_back_or_is_pointed_at(text: &str) {
+    let length = text.chars().count();
+    let tree = match filter::parse(text) {
+        Ok(None) => return assert!(text.trim().is_empty(), "{text:?}"),
+        Ok(Some(tree)) => tree,
+        Err(error) => return assert!(error.position < length, "{text:?}: {error:?}"),
+    };
+    for clause in clauses(&tree) {
+        let field = clause.field.as_ref().map_or(clause.span, |field| field.span);
+        for span in [clause.span, field] {
+            assert!(span.start < span.end && span.end <= length, "{span:?} of {text:?}");
+        }
+    }
+    let compiled = search::parse(text);
+    if let Err(error) = &compiled {
+        assert!(error.position < length, "{text:?}: {error:?}");
+    }
+
+    let shown = tree.to_string();
+    match filter::parse(&shown) {
+        Ok(again) => assert_eq!(again.map(|tree| tree.to_string()), Some(shown.clone()), "{text:?}"),
+        // A field is said before each of its conditions, which takes room.
+        Err(error) => return assert!(shown.len() > MAX_BYTES, "{text:?} {shown:?}: {error}"),
+    }
+    match (search::parse(&shown), compiled) {
+        (Ok(again), Ok(compiled)) => assert_eq!(again, compiled, "{text:?} {shown:?}"),
+        (again, compiled) => assert!(again.is_err() && compiled.is_err(), "{text:?} {shown:?}"),
+    }
+}
+
+/// The clauses of a tree.
+fn clauses(expression: &Expression) -> Vec<&Clause> {
+    match expression {
+        Expression::All => Vec::new(),
+        Expression::And(members) | Expression::Or(members) => members.iter().flat_map(clauses).collect(),
+        Expression::Not(operand) => clauses(operand),
+        Expression::Clause(clause) => vec![clause],
+    }
+}
