@@ -111,7 +111,7 @@ fn change(number: u64) -> Result<UserChange> {
 
 fn write(transaction: &Transaction<'_>, change: &UserChange, position: &mut i64) -> Result<()> {
     let (tenant, user) = (change.tenant.as_str(), change.user_id.as_str());
-    let DocumentChange::Create(row, _) = &change.document else { unreachable!("all of them are new") };
+    let DocumentChange::Create(row, ..) = &change.document else { unreachable!("all of them are new") };
     transaction
         .prepare_cached("insert into users (tenant_id, user_id, version, document) values (?1, ?2, 1, ?3)")?
         .execute(params![tenant, user, std::str::from_utf8(&row.document)?])?;
