@@ -57,6 +57,16 @@ impl<Leaf> Search<Leaf> {
             Expression::Clause(leaf) => clause(leaf)?,
         })
     }
+
+    /// Calls a function for each condition.
+    pub fn each<'a>(&'a self, call: &mut impl FnMut(&'a Leaf)) {
+        match self {
+            Self::All => {}
+            Self::And(parts) | Self::Or(parts) => parts.iter().for_each(|part| part.each(call)),
+            Self::Not(part) => part.each(call),
+            Self::Is(leaf) => call(leaf),
+        }
+    }
 }
 
 /// Values between two bounds, in the order of their bytes.

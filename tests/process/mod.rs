@@ -7,6 +7,7 @@ mod copy;
 mod dev;
 mod disk;
 mod environment;
+mod explain;
 mod http;
 mod journey;
 mod keys;

@@ -1,7 +1,9 @@
 //! What holds of every text that is read as a filter.
 
+use std::fmt::Debug;
+
 use bonafide::directory::filter::{self, Clause, Expression, FilterError, MAX_BYTES};
-use bonafide::store::search::{Search, groups, logs, users};
+use bonafide::store::search::{groups, logs, users};
 
 /// A text is a filter, whose canonical text reads back as the same and means the same, or is refused
 /// at one of its characters.
@@ -24,24 +26,23 @@ pub(crate) fn a_filter_reads_back_or_is_pointed_at(text: &str) {
         // A field is said before each of its conditions, which takes room.
         Err(error) => return assert!(shown.len() > MAX_BYTES, "{text:?} {shown:?}: {error}"),
     }
-    means_the_same_to(users::parse, text, &shown);
-    means_the_same_to(groups::parse, text, &shown);
-    means_the_same_to(logs::parse, text, &shown);
+    means_the_same(users::parse, text, &shown);
+    means_the_same(groups::parse, text, &shown);
+    means_the_same(logs::parse, text, &shown);
 }
 
-/// A list takes both texts for the same search, or refuses both, at one of their characters.
-fn means_the_same_to<Leaf: PartialEq>(
-    parse: fn(&str) -> Result<Option<Search<Leaf>>, FilterError>,
+/// In one list, a text and its canonical text find the same, or neither is a filter of it.
+fn means_the_same<Search: PartialEq + Debug>(
+    parse: fn(&str) -> Result<Option<Search>, FilterError>,
     text: &str,
     shown: &str,
 ) {
-    match (parse(text), parse(shown)) {
-        (Ok(one), Ok(other)) => assert!(one == other, "{text:?} {shown:?}"),
-        (Err(one), Err(other)) => {
-            assert!(one.position < text.chars().count(), "{text:?}: {one:?}");
-            assert!(other.position < shown.chars().count(), "{shown:?}: {other:?}");
+    match (parse(shown), parse(text)) {
+        (Ok(again), Ok(compiled)) => assert_eq!(again, compiled, "{text:?} {shown:?}"),
+        (Err(_), Err(error)) => {
+            assert!(error.position < text.chars().count(), "{text:?}: {error:?}");
         }
-        _ => panic!("{text:?} {shown:?}: one is refused"),
+        (again, compiled) => panic!("{text:?} {shown:?}: {again:?} {compiled:?}"),
     }
 }
 

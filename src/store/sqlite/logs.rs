@@ -69,14 +69,16 @@ impl<'a> Plan<'a> {
 
     /// Conditions that find every log that can match, if those are few.
     fn lookups(&self) -> rusqlite::Result<Option<Vec<&'a LogLeaf>>> {
-        let found = drivers(self.search, &|leaf| {
+        let found = drivers(self.search, FEW, &|leaf, most| {
             let mut sql = Sql::new(self.tenant);
             sql.push("select count(*) from (");
             self.push_lookup(&mut sql, leaf);
-            sql.push(&format!(" limit {})", FEW + 1));
-            Ok(Some((sql.value(self.connection)?, leaf)))
+            sql.push(" limit ");
+            sql.bind(most + 1);
+            sql.push(")");
+            sql.value(self.connection).map(Some)
         })?;
-        Ok(found.map(|(_, lookups)| lookups))
+        Ok(found.map(|found| found.leaves))
     }
 
     /// The page, from the few logs that the lookups find.

@@ -133,4 +133,13 @@ impl Sql {
     pub(super) fn value<T: FromSql>(&self, connection: &Connection) -> rusqlite::Result<T> {
         connection.prepare_cached(&self.text)?.query_row(params_from_iter(&self.values), |row| row.get(0))
     }
+
+    /// The statement with the values in their places.
+    pub(super) fn expanded(&self, connection: &Connection) -> rusqlite::Result<String> {
+        let mut statement = connection.prepare(&self.text)?;
+        for (number, value) in self.values.iter().enumerate() {
+            statement.raw_bind_parameter(number + 1, value)?;
+        }
+        Ok(statement.expanded_sql().unwrap_or_default())
+    }
 }
