@@ -1,6 +1,7 @@
 //! What every store does alike: one suite of tests, run on each implementation.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::index::{Term, terms};
 use super::*;
@@ -161,7 +162,31 @@ fn default() -> TenantId {
 const EVERYTHING: EventList = EventList { after: 0, limit: 1000, user_id: None, kind: None };
 
 async fn events(store: &dyn Store, wanted: EventList) -> Vec<(i64, Event)> {
+    until_told(store).await;
     store.events(&default(), wanted).await.unwrap().events
+}
+
+/// Waits until everything is on record that has happened: a store may commit events some moments
+/// before it can tell their order. It has when it tells of something later, in another tenant.
+async fn until_told(store: &dyn Store) {
+    static MARKERS: AtomicU64 = AtomicU64::new(0);
+    let elsewhere: TenantId = "elsewhere".parse().unwrap();
+    store.create_tenant(&elsewhere, Timestamp(1)).await.unwrap();
+    let seed = MARKERS.fetch_add(1, Ordering::Relaxed);
+    let maker = Maker { random: SeededRandom::new(seed), ..Maker::new(&elsewhere) };
+    let (group, change) = maker.group(&format!("marker {seed}"), false);
+    store.keep_group(change).await.unwrap();
+    let is_told = async || {
+        let told = store.events(&elsewhere, EVERYTHING).await.unwrap().events;
+        told.iter().any(|(_, event)| event.group_id == Some(group.group_id))
+    };
+    for _ in 0..3_000 {
+        if is_told().await {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("what has happened is not told of");
 }
 
 async fn count_events(store: &dyn Store) -> usize {
@@ -961,7 +986,6 @@ fn no_debug_print_of_a_change_shows_anything_personal() {
 }
 
 /// The suite wants a store that nobody else uses.
-#[expect(clippy::unused_async, reason = "a store beyond this machine is opened by waiting")]
 pub(crate) async fn sqlite() -> (Arc<dyn Store>, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let store = super::sqlite::SqliteStore::open(&folder.path().join("contract.db"), Timestamp(0)).unwrap();
@@ -970,4 +994,25 @@ pub(crate) async fn sqlite() -> (Arc<dyn Store>, tempfile::TempDir) {
 
 mod on_sqlite {
     super::contract!(super::sqlite);
+}
+
+/// A store on a database of its own.
+pub(crate) async fn postgres() -> (Arc<dyn Store>, super::postgres::testing::Database) {
+    use super::postgres::{Options, PostgresStore, migrate, testing::Database};
+    let options = |url: &str| Options {
+        connections: 4,
+        // Longer than usual: other tests want the processors too.
+        statement_timeout: std::time::Duration::from_secs(30),
+        ..Options::new(url)
+    };
+    let database = Database::prepared(async |url| {
+        migrate(&options(url), Timestamp(0)).await.unwrap();
+    })
+    .await;
+    let store = PostgresStore::open(&options(&database.url), Timestamp(0)).await.unwrap();
+    (Arc::new(store), database)
+}
+
+mod on_postgres {
+    super::contract!(super::postgres);
 }

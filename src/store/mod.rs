@@ -4,8 +4,11 @@
 //! There is one trait and one contract of tests (`contract.rs`) that every implementation passes.
 
 #[cfg(test)]
+mod alike;
+#[cfg(test)]
 mod contract;
 pub mod index;
+pub mod postgres;
 pub mod search;
 pub mod sqlite;
 

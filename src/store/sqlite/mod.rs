@@ -30,6 +30,7 @@ use crate::secret::{KeyId, TokenId};
 use crate::time::Timestamp;
 use checkpoint::{Checkpoints, Limits};
 use reader::Readers;
+pub(in crate::store) use rows::{personal, personal_json};
 use writer::{Operation, Writer};
 
 /// How long a statement waits for another process that holds the file's lock.
