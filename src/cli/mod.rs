@@ -3,6 +3,7 @@
 mod dev;
 mod keys;
 mod logging;
+mod migrate;
 mod serve;
 mod store;
 mod tenants;
@@ -39,6 +40,8 @@ enum Command {
     /// Create and list tenants
     #[command(subcommand)]
     Tenants(tenants::Command),
+    /// Bring the store's schema up to date; `serve` does so too when it starts
+    Migrate(migrate::Options),
     /// Print the OpenAPI document
     Openapi,
 }
@@ -82,6 +85,7 @@ fn run(command: Command) -> Result<()> {
             Command::Serve(options) => serve::run(options, clock).await,
             Command::Keys(command) => keys::run(command, &*clock).await,
             Command::Tenants(command) => tenants::run(command, &*clock).await,
+            Command::Migrate(options) => migrate::run(options, &*clock).await,
             Command::Openapi => Ok(()),
         }
     })

@@ -108,8 +108,19 @@ fn look(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
+/// How many steps the schema of this file has taken, and how many there are.
+///
+/// # Errors
+/// A sentence naming the file when it is no store, or has a schema newer than this program knows.
+pub fn steps(path: &Path) -> anyhow::Result<(usize, usize)> {
+    use anyhow::Context as _;
+    let taken = || if path.exists() { migrate::steps_taken(&look(path)?) } else { Ok(0) };
+    let taken = taken().with_context(|| format!("the store {} cannot be used", path.display()))?;
+    Ok((taken, migrate::known()))
+}
+
 /// Makes a folder that only its owner can enter: the store holds personal data.
-fn make_private_folder(folder: &Path) -> std::io::Result<()> {
+pub(crate) fn make_private_folder(folder: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
@@ -370,7 +381,8 @@ pub fn path_of_url(url: &str) -> anyhow::Result<PathBuf> {
     match url.strip_prefix("sqlite:") {
         Some(path) if !path.is_empty() && path != ":memory:" => Ok(PathBuf::from(path)),
         _ => anyhow::bail!(
-            "`{url}` is not a store: it is `sqlite:` and the path of a file, like sqlite:data/bonafide.db"
+            "`{url}` is not a store: it is `sqlite:` and the path of a file, like sqlite:data/bonafide.db, or \
+             postgres://user@host:port/database"
         ),
     }
 }
