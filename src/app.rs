@@ -1,6 +1,7 @@
 //! What every face of the server is given: the store, the clock, the randomness, and the few ways
 //! in which they come together. [`App::change`] is the one way to change a user.
 
+mod condition;
 mod groups;
 mod history;
 mod keys;
@@ -13,12 +14,13 @@ use bytes::Bytes;
 
 use crate::directory::event::{Context, EventType, Origin};
 use crate::directory::group;
-use crate::directory::password::{Decision, PasswordHash, SecretChange};
+use crate::directory::password::{Decision, SecretChange};
 use crate::directory::user::{NewUser, User};
 use crate::error::{Error, Missing, Refusal};
 use crate::id::{Random, TenantId, UserId};
 use crate::store::{IdentifierKind, KeepError, Kept, List, Page, Store, UserChange};
 use crate::time::{Clock, Timestamp};
+use condition::{Always, Condition};
 use keys::Keys;
 use passwords::Hashers;
 use turns::Turns;
@@ -103,7 +105,7 @@ impl App {
     }
 
     /// Changes a user by a rule, and gives the document as it is afterwards. A rule that names no
-    /// events changes nothing: then nothing is written.
+    /// events changes nothing of the user: then no more is kept than what it says of secrets.
     ///
     /// The rule is decided on a document read without a lock, and kept only if nobody has changed
     /// the user in between; else it is decided anew.
@@ -117,23 +119,24 @@ impl App {
         user_id: UserId,
         rule: impl Fn(&mut User, &Context) -> Result<D, Error>,
     ) -> Result<Bytes, Error> {
-        let changed = self.change_while(origin, user_id, None, rule).await?;
-        changed.ok_or_else(|| Error::Internal("a change had a condition that nobody made".to_owned()))
+        let Ok(document) = self.change_if(Always, origin, user_id, rule).await?;
+        Ok(document)
     }
 
-    /// The same, but only while the hash of the user's password is this one: else nothing is given.
-    async fn change_while<D: Into<Decision>>(
+    /// The same, but only while something is so.
+    async fn change_if<C: Condition, D: Into<Decision>>(
         &self,
+        condition: C,
         origin: &Origin,
         user_id: UserId,
-        password: Option<&PasswordHash>,
         rule: impl Fn(&mut User, &Context) -> Result<D, Error>,
-    ) -> Result<Option<Bytes>, Error> {
-        self.decide(origin, user_id, password, |kept, before, ctx| {
+    ) -> Result<Result<Bytes, C::Unmet>, Error> {
+        self.decide(condition, origin, user_id, |kept, before, ctx| {
             let mut after = before.clone();
             let decision = rule(&mut after, ctx)?.into();
             if decision.events.is_empty() {
-                return Ok((None, kept.document.clone()));
+                let change = UserChange::of_secrets(&origin.tenant, kept.version, user_id, decision.secret);
+                return Ok((change, kept.document.clone()));
             }
             after.last_updated = ctx.now;
             let change = UserChange::replace(&origin.tenant, kept.version, before, &mut after, decision);
@@ -148,30 +151,29 @@ impl App {
     /// # Errors
     /// [`Missing::User`].
     pub async fn delete(&self, origin: &Origin, user_id: UserId) -> Result<(), Error> {
-        let deleted = self.decide(origin, user_id, None, |kept, user, ctx| {
+        let deleted = self.decide(Always, origin, user_id, |kept, user, ctx| {
             let events = vec![ctx.event(EventType::UserDeleted, user_id, None, None)];
             Ok((Some(UserChange::delete(&origin.tenant, kept.version, user, events)), ()))
         });
-        deleted.await.map(|_| ())
+        let Ok(()) = deleted.await?;
+        Ok(())
     }
 
     /// Decides what becomes of a user, keeps it, and gives what was decided to give; decides anew
-    /// when another process has changed the user in between. Where a hash is stated and the user's
-    /// password has another by then, nothing is decided.
-    async fn decide<T>(
+    /// when another process has changed the user in between. Nothing is decided where the condition
+    /// is not met.
+    async fn decide<C: Condition, T>(
         &self,
+        condition: C,
         origin: &Origin,
         user_id: UserId,
-        password: Option<&PasswordHash>,
         decision: impl Fn(&Kept, &User, &Context) -> Result<(Option<UserChange>, T), Error>,
-    ) -> Result<Option<T>, Error> {
+    ) -> Result<Result<T, C::Unmet>, Error> {
         let _turn = self.turns.wait(&origin.tenant, user_id).await;
         for _ in 0..MAX_ATTEMPTS {
             let kept = self.kept(&origin.tenant, user_id).await?;
-            // After the document: whoever sets another one from now on raises the version.
-            if password.is_some() && self.store.password(&origin.tenant, user_id).await?.as_ref() != password
-            {
-                return Ok(None);
+            if let Err(unmet) = condition.check(self, &origin.tenant, user_id).await? {
+                return Ok(Err(unmet));
             }
             let user = User::from_document(&kept.document)?;
             let (change, given) = decision(&kept, &user, &self.context(origin, self.clock.now()))?;
@@ -180,7 +182,7 @@ impl App {
                 None => true,
             };
             if is_kept {
-                return Ok(Some(given));
+                return Ok(Ok(given));
             }
         }
         Err(Error::Unavailable("other processes keep changing this user".to_owned()))

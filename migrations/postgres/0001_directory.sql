@@ -21,11 +21,20 @@ create table users (
     document text not null,
     creation_time bigint not null,
     last_updated bigint not null,
+    -- The claims of these names as they are compared, '' where there is none.
+    name text collate "C" not null default '',
+    given_name text collate "C" not null default '',
+    middle_name text collate "C" not null default '',
+    family_name text collate "C" not null default '',
     primary key (tenant_id, user_id)
 );
 
 create index users_creation_time on users (tenant_id, creation_time, user_id);
 create index users_last_updated on users (tenant_id, last_updated, user_id);
+create index users_name on users (tenant_id, name, user_id);
+create index users_given_name on users (tenant_id, given_name, user_id);
+create index users_middle_name on users (tenant_id, middle_name, user_id);
+create index users_family_name on users (tenant_id, family_name, user_id);
 
 -- The addresses and names of users, in the form in which they are compared. Where an address is
 -- verified, and for a username always, `claimant` is empty: so the primary key gives it to one user
@@ -129,6 +138,10 @@ create table groups (
     last_updated bigint not null,
     -- When a user last became a member; until one does, creation_time.
     last_assigned bigint not null,
+    -- The words of the name, folded, with a space before and after each.
+    words text collate "C" not null default '',
+    -- The description as it is compared; null where there is none, or one too long to be searched.
+    folded_description text collate "C",
     primary key (tenant_id, group_id)
 );
 

@@ -96,7 +96,7 @@ pub(super) async fn set(
 
 /// Remove the password
 ///
-/// Ends links to reset it, too. A user without a password stays as it is.
+/// Ends links to reset it, too, also for a user without a password, who stays as it is.
 #[utoipa::path(
     delete,
     path = "/api/users/{user_id}/password",

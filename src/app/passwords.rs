@@ -7,6 +7,7 @@ use bytes::Bytes;
 use tokio::sync::Semaphore;
 
 use super::App;
+use super::condition::{HashIs, HashIsAnother};
 use crate::directory::event::Origin;
 use crate::directory::password::{MAX_TRIES, Password, PasswordHash, TRIES_WITHIN, Wanted};
 use crate::directory::user::NewUser;
@@ -125,14 +126,14 @@ impl App {
                 None => self.hash_password(new.clone()).await?,
             };
             let changed = self
-                .change_while(origin, user_id, Some(&checked), |user, ctx| {
+                .change_if(HashIs(&checked), origin, user_id, |user, ctx| {
                     Ok(user.change_password(new.clone(), ctx))
                 })
                 .await?;
-            if let Some(document) = changed {
-                return Ok(document);
+            match changed {
+                Ok(document) => return Ok(document),
+                Err(HashIsAnother) => hash = Some(new),
             }
-            hash = Some(new);
         }
         Err(Error::Unavailable("the password keeps being set by others".to_owned()))
     }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Args;
 
 use crate::store::Store;
@@ -69,6 +69,16 @@ impl StoreOption {
         match self.kind()? {
             Kind::Sqlite(path) => sqlite::steps(&path),
             Kind::Postgres(options) => postgres::steps(&options).await,
+        }
+    }
+
+    /// The file of the store, which must be one.
+    pub(super) fn file(&self) -> Result<PathBuf> {
+        match self.kind()? {
+            Kind::Sqlite(path) => Ok(path),
+            Kind::Postgres(_) => {
+                bail!("a store on PostgreSQL is no file: use its own tools, like pg_basebackup")
+            }
         }
     }
 

@@ -284,7 +284,7 @@ fn unusable(password: &Password) -> Option<String> {
 /// [`InvalidFields`] when there is none, or it is longer than any that is kept.
 pub fn old_password(given: Option<&Password>) -> Result<&Password, InvalidFields> {
     const FIELD: &str = "old_password";
-    let password = given.ok_or_else(|| InvalidFields::one(FIELD, "This field is needed."))?;
+    let password = given.ok_or_else(|| InvalidFields::needed(FIELD))?;
     unusable(password).map_or(Ok(password), |message| Err(InvalidFields::one(FIELD, message)))
 }
 
@@ -343,7 +343,8 @@ pub enum SecretChange {
 }
 
 /// What a rule has decided: what happened, and what becomes of the user's secrets. A rule that has
-/// nothing to do with secrets gives the events alone.
+/// nothing to do with secrets gives the events alone. Without events the user stays the same, but
+/// the secrets may change.
 #[derive(Clone, Debug, Default)]
 pub struct Decision {
     /// What happened.
@@ -384,10 +385,10 @@ impl User {
     }
 
     /// Takes the password from the user, and with it the need to set another. No events: there is
-    /// none.
+    /// none. A link to reset it ends all the same: whoever removes passwords wants none to be set.
     pub fn remove_password(&mut self, ctx: &Context) -> Decision {
         if !self.has_password {
-            return Decision::default();
+            return Decision { events: Vec::new(), secret: SecretChange::Remove };
         }
         self.has_password = false;
         self.password_updated_at = None;

@@ -1,6 +1,7 @@
 //! The API through the real router, over a real store, at a fixed time and with foreseeable ids. This
 //! is compiled twice: what the module is called decides which store it is.
 
+mod bodies;
 mod data;
 mod documents;
 mod emails;
@@ -12,8 +13,10 @@ mod keys;
 mod passwords;
 mod phones;
 mod problems;
+mod races;
 mod schemas;
 mod search;
 mod seeds;
 mod sweep;
+mod texts;
 mod users;

@@ -201,6 +201,23 @@ async fn a_removed_password_is_gone_and_so_is_the_need_to_set_another() {
     assert_eq!(kinds(&api).await[3..], ["user.password.set", "user.password.removed"]);
 }
 
+/// Issue 3: the link stayed, and with it a way to set a password that was to be none.
+#[tokio::test]
+async fn removing_a_password_that_is_not_there_ends_a_link_and_changes_nothing_else() {
+    let api = Api::new().await;
+    let made = user(&api).await;
+    let link = link(&api, &made, Value::Null).await;
+    let address = format!("/api/users/{}", id(&made));
+    let before = (api.get(&address).await.bytes, kinds(&api).await);
+    api.clock.advance(1);
+    for _ in 0..2 {
+        let removed = api.delete(&path(&made, "")).await;
+        assert_eq!((removed.status, removed.bytes.len()), (StatusCode::NO_CONTENT, 0));
+        assert!(!is_outstanding(&api, &link).await);
+        assert_eq!((api.get(&address).await.bytes, kinds(&api).await), before);
+    }
+}
+
 #[tokio::test]
 async fn a_deleted_users_password_is_gone() {
     let api = Api::new().await;

@@ -36,6 +36,12 @@ pub(super) struct User {
 }
 
 impl User {
+    /// The user of an answer.
+    pub(super) fn of(user: &Value) -> Self {
+        let text = |value: &Value| value.as_str().expect("an id is text").to_owned();
+        Self { id: text(&user["user_id"]), email_id: text(&user["emails"][0]["id"]) }
+    }
+
     /// The path that marks the email.
     pub(super) fn path(&self, action: &str) -> String {
         format!("/api/users/{}/emails/{}/{action}", self.id, self.email_id)
@@ -72,9 +78,7 @@ impl Client {
     pub(super) async fn create(&self, email: &str) -> User {
         let answer = self.post("/api/users", Some(&json!({"email": email}))).await.expect("an answer");
         assert_eq!(answer.status(), StatusCode::CREATED);
-        let user: Value = answer.json().await.expect("a user");
-        let text = |value: &Value| value.as_str().expect("an id is text").to_owned();
-        User { id: text(&user["user_id"]), email_id: text(&user["emails"][0]["id"]) }
+        User::of(&answer.json().await.expect("a user"))
     }
 
     /// Marks the user's email and gives the status, once the whole answer is there.

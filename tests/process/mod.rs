@@ -1,8 +1,11 @@
 //! The program as a process: its command line, its sockets, its durability.
 
+mod backup;
 mod cli;
 mod client;
+mod copy;
 mod dev;
+mod disk;
 mod environment;
 mod http;
 mod journey;
@@ -16,6 +19,7 @@ mod postgres;
 mod power_loss;
 mod race;
 mod raw;
+mod raw_http2;
 mod server;
 mod signals;
 mod tls;

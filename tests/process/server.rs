@@ -153,6 +153,11 @@ impl Server {
         Self { process, url, stdout, stderr }
     }
 
+    /// The id of the process.
+    pub(super) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Standard output so far.
     pub(super) fn stdout(&self) -> String {
         text(&self.stdout)

@@ -1,12 +1,14 @@
 //! Changes of several users in one statement, and so in one trip to the server and one commit.
 
+use std::borrow::Cow;
+
 use tokio_postgres::types::ToSql;
 
 use super::super::{DOCUMENT_SHAPE, DocumentChange, IdentifierChange, UserChange};
 use super::connection::{Answer, Session};
 use super::events;
-use super::keep::text;
-use super::rows::{field, storable};
+use super::keep::{columns, text};
+use super::rows::storable;
 use crate::directory::password::SecretChange;
 
 /// Whether a change can be kept together with others: it replaces the document, and at most marks
@@ -29,16 +31,21 @@ pub(super) fn fits(change: &UserChange) -> bool {
 /// nothing is how a statement fails.
 const KEEP: &str = "
 with changed as (
-    update users set version = users.version + 1, shape = $6, document = change.document, last_updated = change.last_updated
-    from unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::bigint[])
-        with ordinality as change (tenant_id, user_id, version, document, last_updated, number)
+    update users set version = users.version + 1, shape = $10, document = change.document, last_updated = change.last_updated,
+        name = coalesce(change.name, users.name), given_name = coalesce(change.given_name, users.given_name),
+        middle_name = coalesce(change.middle_name, users.middle_name),
+        family_name = coalesce(change.family_name, users.family_name)
+    from unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::bigint[],
+            $6::text[], $7::text[], $8::text[], $9::text[])
+        with ordinality as change (tenant_id, user_id, version, document, last_updated,
+            name, given_name, middle_name, family_name, number)
     where users.tenant_id = change.tenant_id and users.user_id = change.user_id and users.version = change.version
     returning change.number
 ), marked as (
     update identifiers set
         claimant = case when mark.owned then '' else identifiers.user_id end,
         generation = identifiers.generation + case when mark.owned then 0 else 1 end
-    from unnest($7::bigint[], $8::text[], $9::text[], $10::text[], $11::text[], $12::boolean[])
+    from unnest($11::bigint[], $12::text[], $13::text[], $14::text[], $15::text[], $16::boolean[])
         as mark (change, tenant_id, user_id, kind, canonical, owned)
     where mark.change = any ((select array_agg(number) from changed)::bigint[])
         and identifiers.tenant_id = mark.tenant_id and identifiers.kind = mark.kind
@@ -48,7 +55,7 @@ with changed as (
     returning 1
 ), removed as (
     delete from index_terms
-    using unnest($13::bigint[], $14::text[], $15::text[], $16::text[], $17::text[])
+    using unnest($17::bigint[], $18::text[], $19::text[], $20::text[], $21::text[])
         as term (change, tenant_id, user_id, field, value)
     where term.change = any ((select array_agg(number) from changed)::bigint[])
         and index_terms.tenant_id = term.tenant_id and index_terms.field = term.field
@@ -56,15 +63,15 @@ with changed as (
 ), added as (
     insert into index_terms (tenant_id, field, value, user_id)
     select tenant_id, field, value, user_id
-    from unnest($18::bigint[], $19::text[], $20::text[], $21::text[], $22::text[])
+    from unnest($22::bigint[], $23::text[], $24::text[], $25::text[], $26::text[])
         as term (change, tenant_id, user_id, field, value)
     where term.change = any ((select array_agg(number) from changed)::bigint[])
 ), recorded as (
     insert into pending_events (sequence, tenant_id, event_id, type, time, user_id, identifier_id, method, key_id, key_name, request_id, personal, group_id)
     select nextval('event_sequence'), tenant_id, event_id, type, time, user_id, identifier_id, method, key_id, key_name, request_id, personal, group_id
     from (
-        select * from unnest($23::bigint[], $24::text[], $25::bytea[], $26::text[], $27::bigint[], $28::text[], $29::bytea[],
-            $30::text[], $31::text[], $32::text[], $33::text[], $34::text[], $35::bytea[])
+        select * from unnest($27::bigint[], $28::text[], $29::bytea[], $30::text[], $31::bigint[], $32::text[], $33::bytea[],
+            $34::text[], $35::text[], $36::text[], $37::text[], $38::text[], $39::bytea[])
             with ordinality as event (change, tenant_id, event_id, type, time, user_id, identifier_id, method, key_id, key_name, request_id, personal, group_id, number)
         where event.change = any ((select array_agg(number) from changed)::bigint[])
         order by event.number offset 0
@@ -72,7 +79,7 @@ with changed as (
 )
 select number from changed
 where 1 = 1 / (select case when (select count(*) from marked) = (
-    select count(*) from unnest($7::bigint[]) as mark (change)
+    select count(*) from unnest($11::bigint[]) as mark (change)
     where mark.change = any ((select array_agg(number) from changed)::bigint[])
 ) then 1 else 0 end)";
 
@@ -90,7 +97,7 @@ pub(super) async fn keep(session: &Session, changes: &[&UserChange]) -> Answer<V
         added.push(number, change, &change.added_terms);
         recorded.push(number, &change.tenant, &change.events);
     }
-    let mut values: Vec<&(dyn ToSql + Sync)> = Vec::with_capacity(35);
+    let mut values: Vec<&(dyn ToSql + Sync)> = Vec::with_capacity(39);
     values.extend(users.values());
     values.push(&DOCUMENT_SHAPE);
     values.extend(marks.values());
@@ -114,11 +121,13 @@ struct Users<'a> {
     versions: Vec<i64>,
     documents: Vec<&'a str>,
     last_updated: Vec<i64>,
+    /// Where they are others now, by the columns of [`columns`].
+    names: [Vec<Option<Cow<'a, str>>>; 4],
 }
 
 impl<'a> Users<'a> {
     fn push(&mut self, change: &'a UserChange) {
-        let DocumentChange::Replace(version, row) = &change.document else {
+        let DocumentChange::Replace(version, row, names) = &change.document else {
             unreachable!("only changes that replace the document are kept together")
         };
         self.tenants.push(change.tenant.as_str());
@@ -126,10 +135,25 @@ impl<'a> Users<'a> {
         self.versions.push(version.0);
         self.documents.push(text(row));
         self.last_updated.push(row.last_updated.0);
+        let names = names.as_ref().map_or([const { None }; 4], |names| columns(names).map(Some));
+        for (column, name) in self.names.iter_mut().zip(names) {
+            column.push(name);
+        }
     }
 
-    fn values(&self) -> [&(dyn ToSql + Sync); 5] {
-        [&self.tenants, &self.ids, &self.versions, &self.documents, &self.last_updated]
+    fn values(&self) -> [&(dyn ToSql + Sync); 9] {
+        let [name, given, middle, family] = &self.names;
+        [
+            &self.tenants,
+            &self.ids,
+            &self.versions,
+            &self.documents,
+            &self.last_updated,
+            name,
+            given,
+            middle,
+            family,
+        ]
     }
 }
 
@@ -171,8 +195,8 @@ struct Terms<'a> {
     changes: Vec<i64>,
     tenants: Vec<&'a str>,
     users: Vec<&'a str>,
-    fields: Vec<std::borrow::Cow<'a, str>>,
-    values: Vec<std::borrow::Cow<'a, str>>,
+    fields: Vec<Cow<'a, str>>,
+    values: Vec<Cow<'a, str>>,
 }
 
 impl<'a> Terms<'a> {
@@ -181,7 +205,7 @@ impl<'a> Terms<'a> {
             self.changes.push(number);
             self.tenants.push(change.tenant.as_str());
             self.users.push(change.user_id.as_str());
-            self.fields.push(field(&term.field));
+            self.fields.push(storable(&term.field));
             self.values.push(storable(&term.value));
         }
     }

@@ -4,14 +4,17 @@
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Row};
 
+use super::super::search::groups::{Column, GroupLeaf, GroupSearch};
+use super::super::sqlite::SearchForms;
 use super::super::{
-    GroupChange, GroupKept, GroupSortKey, KeepError, MembershipChange, MembershipSortKey, Page, SortKey,
-    Sorted, Version,
+    GroupChange, GroupKept, GroupSortKey, KeepError, MembershipChange, MembershipSortKey, Page, Sorted,
+    Version,
 };
 use super::connection::{Answer, Session};
 use super::events;
 use super::keep::Fault;
-use super::rows::{self, document, each, id, page, parsed, restored, storable};
+use super::rows::{self, each, id, page, parsed, restored, storable};
+use super::sql::Sql;
 use crate::directory::group::{Group, GroupName, GroupType, Membership};
 use crate::id::{GroupId, TenantId, UserId};
 use crate::time::Timestamp;
@@ -56,10 +59,45 @@ fn direction(descending: bool) -> &'static str {
     if descending { "desc" } else { "asc" }
 }
 
-/// One page of groups. They are counted each time: a tenant has few, beside its users.
+/// Writes that the group `g` meets a condition.
+fn push_leaf(sql: &mut Sql, leaf: &GroupLeaf) {
+    match leaf {
+        GroupLeaf::Id(group_id) => {
+            sql.push("g.group_id = ");
+            sql.bind_bytes(group_id.as_bytes());
+        }
+        GroupLeaf::Column(column, range) => {
+            let name = match column {
+                Column::Name => "g.canonical",
+                Column::Description => "g.folded_description",
+                Column::IsAutoAssigned => "g.is_auto_assigned::integer",
+                Column::UsersAssigned => "g.users_assigned",
+                Column::CreationTime => "g.creation_time",
+                Column::LastUpdated => "g.last_updated",
+                Column::LastAssigned => "g.last_assigned",
+            };
+            // What is not there is not within bounds: without this it would be neither within nor not.
+            sql.push(&format!("({name} is not null and "));
+            sql.push_range(name, range);
+            sql.push(")");
+        }
+        GroupLeaf::Word(word) => push_between_words(sql, &format!(" {word} ")),
+        GroupLeaf::WordPrefix(prefix) => push_between_words(sql, &format!(" {prefix}")),
+    }
+}
+
+fn push_between_words(sql: &mut Sql, text: &str) {
+    sql.push("strpos(g.words, ");
+    sql.bind_text(text);
+    sql.push(") > 0");
+}
+
+/// One page of groups. They are counted each time, and those that a filter is about are looked at one
+/// by one, unless it names one: a tenant has few, beside its users.
 pub(super) async fn list(
     client: &Client,
     tenant: &TenantId,
+    search: &GroupSearch,
     list: Sorted<GroupSortKey>,
 ) -> Answer<Page<Group>> {
     let direction = direction(list.descending);
@@ -72,54 +110,21 @@ pub(super) async fn list(
         // All groups are equal in these.
         GroupSortKey::Type | GroupSortKey::ClientsAssigned => "tenant_id",
     };
-    let sql = format!(
-        "select group_id, name, description, is_auto_assigned, users_assigned, creation_time, last_updated, last_assigned \
-         from groups where tenant_id = $1 order by {column} {direction}, group_id {direction} limit $2 offset $3"
-    );
-    let tenant = tenant.as_str();
-    let total = client
-        .query_typed_one("select count(*) from groups where tenant_id = $1", &[(&tenant, Type::TEXT)])
-        .await?;
-    let (limit, offset) = (i64::from(list.limit) + 1, list.offset.cast_signed());
-    let rows = client
-        .query_typed(&sql, &[(&tenant, Type::TEXT), (&limit, Type::INT8), (&offset, Type::INT8)])
-        .await?;
-    Ok(page(each(&rows, group)?, list.limit, total.try_get(0)?))
-}
-
-/// One page of the users in a group. The planner knows how many are in it.
-pub(super) async fn members(
-    client: &Client,
-    tenant: &TenantId,
-    group_id: GroupId,
-    list: Sorted,
-) -> Answer<Option<Page>> {
-    let direction = direction(list.descending);
-    let column = match list.sort {
-        SortKey::CreationTime => "creation_time",
-        SortKey::LastUpdated => "last_updated",
+    let wanted = |columns: &str| {
+        let mut sql = Sql::new(tenant);
+        sql.push(&format!("select {columns} from groups g where g.tenant_id = $1 and "));
+        sql.push_search(search, push_leaf);
+        sql
     };
-    let (tenant, group_id) = (tenant.as_str(), group_id.as_bytes().as_slice());
-    let counted = client
-        .query_typed_opt(
-            "select users_assigned from groups where tenant_id = $1 and group_id = $2",
-            &[(&tenant, Type::TEXT), (&group_id, Type::BYTEA)],
-        )
-        .await?;
-    let Some(counted) = counted else { return Ok(None) };
-    let sql = format!(
-        "select document from memberships join users using (tenant_id, user_id) \
-         where tenant_id = $1 and group_id = $2 \
-         order by users.{column} {direction}, user_id {direction} limit $3 offset $4"
+    let mut page_of = wanted(
+        "group_id, name, description, is_auto_assigned, users_assigned, creation_time, last_updated, last_assigned",
     );
-    let (limit, offset) = (i64::from(list.limit) + 1, list.offset.cast_signed());
-    let rows = client
-        .query_typed(
-            &sql,
-            &[(&tenant, Type::TEXT), (&group_id, Type::BYTEA), (&limit, Type::INT8), (&offset, Type::INT8)],
-        )
-        .await?;
-    Ok(Some(page(each(&rows, |row| document(row, 0))?, list.limit, counted.try_get(0)?)))
+    page_of.push(&format!(" order by {column} {direction}, group_id {direction} limit "));
+    page_of.bind_number(i64::from(list.limit) + 1);
+    page_of.push(" offset ");
+    page_of.bind_number(list.offset.cast_signed());
+    let total = wanted("count(*)").value(client).await?;
+    Ok(page(page_of.rows(client, group).await?, list.limit, total))
 }
 
 /// One page of the memberships of a user.
@@ -170,8 +175,10 @@ async fn keep_row(session: &Session, change: &GroupChange) -> Answer<bool> {
     let (tenant, id) = (change.tenant.as_str(), change.group_id.as_bytes().as_slice());
     let changed = match &change.kept {
         GroupKept::Create(group) => {
+            let forms = SearchForms::of(&group.name, group.description.as_deref());
             let sql = "insert into groups (tenant_id, group_id, version, name, canonical, description, is_auto_assigned, \
-                       creation_time, last_updated, last_assigned) values ($1, $2, 1, $3, $4, $5, $6, $7, $8, $9)";
+                       creation_time, last_updated, last_assigned, words, folded_description) \
+                       values ($1, $2, 1, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
             session
                 .execute(
                     sql,
@@ -179,19 +186,22 @@ async fn keep_row(session: &Session, change: &GroupChange) -> Answer<bool> {
                         &tenant,
                         &id,
                         &group.name.as_str(),
-                        &group.name.canonical(),
+                        &forms.canonical,
                         &group.description.as_deref().map(storable),
                         &group.is_auto_assigned,
                         &group.creation_time.0,
                         &group.last_updated.0,
                         &group.last_assigned.0,
+                        &forms.words,
+                        &forms.description.as_deref().map(storable),
                     ],
                 )
                 .await?
         }
         GroupKept::Replace(version, group) => {
+            let forms = SearchForms::of(&group.name, group.description.as_deref());
             let sql = "update groups set version = version + 1, name = $4, canonical = $5, description = $6, \
-                       is_auto_assigned = $7, last_updated = $8 \
+                       is_auto_assigned = $7, last_updated = $8, words = $9, folded_description = $10 \
                        where tenant_id = $1 and group_id = $2 and version = $3";
             session
                 .execute(
@@ -201,10 +211,12 @@ async fn keep_row(session: &Session, change: &GroupChange) -> Answer<bool> {
                         &id,
                         &version.0,
                         &group.name.as_str(),
-                        &group.name.canonical(),
+                        &forms.canonical,
                         &group.description.as_deref().map(storable),
                         &group.is_auto_assigned,
                         &group.last_updated.0,
+                        &forms.words,
+                        &forms.description.as_deref().map(storable),
                     ],
                 )
                 .await?

@@ -1,12 +1,15 @@
 //! Operations one at a time, each a transaction of its own.
 
+use std::borrow::Cow;
+
 use tokio_postgres::error::SqlState;
 
 use super::super::{
-    DOCUMENT_SHAPE, DocumentChange, Identifier, IdentifierChange, KeepError, Row, UserChange, Version,
+    DOCUMENT_SHAPE, DocumentChange, Identifier, IdentifierChange, KeepError, Row, SortNames, UserChange,
+    Version,
 };
-use super::connection::{Answer, Session};
-use super::rows::{field, storable, violates};
+use super::connection::{Answer, Session, Values};
+use super::rows::{storable, violates};
 use super::writer::{Operation, Outcome};
 use super::{events, failure, groups, keys, secrets};
 use crate::error::Error;
@@ -108,20 +111,27 @@ async fn nothing(session: &Session) -> Result<bool, Fault> {
 async fn keep(session: &Session, change: &UserChange) -> Result<bool, Fault> {
     let UserChange { tenant, user_id, document, .. } = change;
     match document {
-        DocumentChange::Create(row, joined) => {
-            insert_user(session, change, row).await?;
+        DocumentChange::Create(row, names, joined) => {
+            insert_user(session, change, row, names).await?;
             if !groups::join(session, tenant, *user_id, joined, row.creation_time).await? {
                 return Err(KeepError::Conflict.into());
             }
         }
-        DocumentChange::Replace(version, row) => {
-            if !update_user(session, change, *version, row).await? {
+        DocumentChange::Replace(version, row, names) => {
+            if !update_user(session, change, *version, row, names.as_ref()).await? {
+                return Err(KeepError::Conflict.into());
+            }
+        }
+        DocumentChange::Stay(version) => {
+            let lock = "select 1 from users where tenant_id = $1 and user_id = $2 and version = $3 for no key update";
+            let values: Values<'_> = &[&tenant.as_str(), &user_id.as_str(), &version.0];
+            if session.row(lock, values).await?.is_none() {
                 return Err(KeepError::Conflict.into());
             }
         }
         DocumentChange::Delete(version) => {
             let sql = "delete from users where tenant_id = $1 and user_id = $2 and version = $3";
-            let values: super::connection::Values<'_> = &[&tenant.as_str(), &user_id.as_str(), &version.0];
+            let values: Values<'_> = &[&tenant.as_str(), &user_id.as_str(), &version.0];
             if session.execute(sql, values).await? != 1 {
                 return Err(KeepError::Conflict.into());
             }
@@ -138,7 +148,7 @@ async fn keep(session: &Session, change: &UserChange) -> Result<bool, Fault> {
     let count = match document {
         DocumentChange::Create(..) => "update tenants set users = users + 1 where tenant_id = $1",
         DocumentChange::Delete(_) => "update tenants set users = users - 1 where tenant_id = $1",
-        DocumentChange::Replace(..) => return Ok(true),
+        DocumentChange::Replace(..) | DocumentChange::Stay(_) => return Ok(true),
     };
     session.execute(count, &[&tenant.as_str()]).await?;
     Ok(true)
@@ -149,9 +159,15 @@ pub(super) fn text(row: &Row) -> &str {
     std::str::from_utf8(&row.document).expect("a document is JSON, and so UTF-8")
 }
 
-async fn insert_user(session: &Session, change: &UserChange, row: &Row) -> Answer<()> {
-    let sql = "insert into users (tenant_id, user_id, version, shape, document, creation_time, last_updated) \
-               values ($1, $2, 1, $3, $4, $5, $6)";
+/// The names that a user is sorted by, in the order of their columns.
+pub(super) fn columns(names: &SortNames) -> [Cow<'_, str>; 4] {
+    [&names.name, &names.given_name, &names.middle_name, &names.family_name].map(|name| storable(name))
+}
+
+async fn insert_user(session: &Session, change: &UserChange, row: &Row, names: &SortNames) -> Answer<()> {
+    let sql = "insert into users (tenant_id, user_id, version, shape, document, creation_time, last_updated, \
+               name, given_name, middle_name, family_name) values ($1, $2, 1, $3, $4, $5, $6, $7, $8, $9, $10)";
+    let [name, given, middle, family] = columns(names);
     session
         .execute(
             sql,
@@ -162,16 +178,29 @@ async fn insert_user(session: &Session, change: &UserChange, row: &Row) -> Answe
                 &text(row),
                 &row.creation_time.0,
                 &row.last_updated.0,
+                &name,
+                &given,
+                &middle,
+                &family,
             ],
         )
         .await
         .map(drop)
 }
 
-/// Replaces the document, if the user still has this version.
-async fn update_user(session: &Session, change: &UserChange, version: Version, row: &Row) -> Answer<bool> {
-    let sql = "update users set version = version + 1, shape = $4, document = $5, last_updated = $6 \
+/// Replaces the document, and the names where they are given, if the user still has this version.
+async fn update_user(
+    session: &Session,
+    change: &UserChange,
+    version: Version,
+    row: &Row,
+    names: Option<&SortNames>,
+) -> Answer<bool> {
+    let sql = "update users set version = version + 1, shape = $4, document = $5, last_updated = $6, \
+               name = coalesce($7, name), given_name = coalesce($8, given_name), \
+               middle_name = coalesce($9, middle_name), family_name = coalesce($10, family_name) \
                where tenant_id = $1 and user_id = $2 and version = $3";
+    let [name, given, middle, family] = names.map_or([const { None }; 4], |names| columns(names).map(Some));
     session
         .execute(
             sql,
@@ -182,6 +211,10 @@ async fn update_user(session: &Session, change: &UserChange, version: Version, r
                 &DOCUMENT_SHAPE,
                 &text(row),
                 &row.last_updated.0,
+                &name,
+                &given,
+                &middle,
+                &family,
             ],
         )
         .await
@@ -250,7 +283,7 @@ async fn keep_terms(session: &Session, change: &UserChange) -> Answer<()> {
         ),
     ] {
         if !terms.is_empty() {
-            let fields: Vec<_> = terms.iter().map(|term| field(&term.field)).collect();
+            let fields: Vec<_> = terms.iter().map(|term| storable(&term.field)).collect();
             let values: Vec<_> = terms.iter().map(|term| storable(&term.value)).collect();
             session.execute(sql, &[&tenant, &user, &fields, &values]).await?;
         }

@@ -13,6 +13,7 @@ mod rows;
 mod secrets;
 mod sequencer;
 mod snapshot;
+mod sql;
 #[cfg(test)]
 #[path = "../../../tests/postgres/mod.rs"]
 pub(crate) mod testing;
@@ -26,6 +27,8 @@ use anyhow::Context as _;
 use async_trait::async_trait;
 use tokio_postgres::error::SqlState;
 
+use super::search::Search;
+use super::search::groups::GroupSearch;
 use super::{
     EventList, EventPage, GroupChange, GroupSortKey, KeepError, Kept, List, MembershipChange,
     MembershipSortKey, Page, PasswordTry, Sorted, Store, Tenant, UserChange, Version,
@@ -187,10 +190,16 @@ impl Store for PostgresStore {
         rows::one(row, groups::versioned)
     }
 
-    async fn groups(&self, tenant: &TenantId, list: Sorted<GroupSortKey>) -> Result<Page<Group>, Error> {
+    async fn groups(
+        &self,
+        tenant: &TenantId,
+        filter: Option<GroupSearch>,
+        list: Sorted<GroupSortKey>,
+    ) -> Result<Page<Group>, Error> {
+        let search = filter.unwrap_or(Search::All);
         let read = async {
             let snapshot = self.snapshots.begin().await?;
-            let page = groups::list(snapshot.client(), tenant, list).await;
+            let page = groups::list(snapshot.client(), tenant, &search, list).await;
             snapshot.end(page).await
         };
         self.server.wait_for(read).await?
@@ -203,20 +212,6 @@ impl Store for PostgresStore {
 
     async fn keep_group(&self, change: GroupChange) -> Result<(), KeepError> {
         self.writer.run(Operation::KeepGroup(Box::new(change))).await.map(|_| ())
-    }
-
-    async fn members(
-        &self,
-        tenant: &TenantId,
-        group_id: GroupId,
-        list: Sorted,
-    ) -> Result<Option<Page>, Error> {
-        let read = async {
-            let snapshot = self.snapshots.begin().await?;
-            let page = groups::members(snapshot.client(), tenant, group_id, list).await;
-            snapshot.end(page).await
-        };
-        self.server.wait_for(read).await?
     }
 
     async fn membership(

@@ -1,11 +1,9 @@
 //! Rows of the tables as values, and values as rows.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 use std::str::FromStr;
 
 use bytes::Bytes;
-use sha2::{Digest, Sha256};
 use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
 
@@ -13,10 +11,6 @@ use super::super::{Kept, Page, Version};
 use super::connection::Answer;
 use super::failure;
 use crate::error::Error;
-
-/// Fields of terms that are longer stand in the table by their digest, because an entry of an index
-/// has an end. In bytes.
-const LONGEST_FIELD: usize = 500;
 
 /// The value of a row that may be there.
 pub(super) fn one<T>(row: Option<Row>, read: impl Fn(&Row) -> Answer<T>) -> Result<Option<T>, Error> {
@@ -117,19 +111,6 @@ pub(super) fn restored(text: &str) -> String {
     text.replace("\u{1}\u{1}", "\0").replace("\u{1}\u{2}", "\u{1}")
 }
 
-/// The field of a term as it is kept; fields are compared for being the same only.
-pub(super) fn field(field: &str) -> Cow<'_, str> {
-    if field.len() <= LONGEST_FIELD {
-        return storable(field);
-    }
-    let mut digest = "#".to_owned();
-    for byte in Sha256::digest(field) {
-        // Writing to a text cannot fail.
-        let _ = write!(digest, "{byte:02x}");
-    }
-    Cow::Owned(digest)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -144,12 +125,5 @@ mod tests {
             assert_eq!(restored(&storable(text)), text);
         }
         assert!(texts.map(storable).is_sorted());
-    }
-
-    #[test]
-    fn long_fields_are_told_apart() {
-        let [one, other] = ["a", "b"].map(|last| format!("claims.{}{last}", "x".repeat(60_000)));
-        assert_ne!(field(&one), field(&other));
-        assert!(field(&one).len() <= LONGEST_FIELD);
     }
 }

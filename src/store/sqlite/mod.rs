@@ -1,12 +1,17 @@
 //! The embedded store: one SQLite file, one thread that writes, any number that read.
 
+mod backup;
 mod checkpoint;
+mod copy;
 mod events;
 mod groups;
+mod load;
 mod migrate;
 mod reader;
+mod recompute;
 mod rows;
 mod secrets;
+mod sql;
 mod users;
 mod writer;
 
@@ -17,6 +22,8 @@ use async_trait::async_trait;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
 
+use super::search::Search;
+use super::search::groups::GroupSearch;
 use super::{
     EventList, EventPage, GroupChange, GroupSortKey, KeepError, Kept, List, MembershipChange,
     MembershipSortKey, Page, PasswordTry, Sorted, Store, Tenant, UserChange, Version,
@@ -28,7 +35,11 @@ use crate::error::Error;
 use crate::id::{GroupId, TenantId, UserId};
 use crate::secret::{KeyId, TokenId};
 use crate::time::Timestamp;
+pub use backup::backup;
 use checkpoint::{Checkpoints, Limits};
+pub use copy::SqliteTables;
+pub(in crate::store) use groups::SearchForms;
+pub use load::NewRecord;
 use reader::Readers;
 pub(in crate::store) use rows::{personal, personal_json};
 use writer::{Operation, Writer};
@@ -61,19 +72,8 @@ impl SqliteStore {
 
     fn open_with(path: &Path, now: Timestamp, limits: Limits) -> anyhow::Result<Self> {
         use anyhow::Context as _;
-        let shown = path.display();
-        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            make_private_folder(folder)
-                .with_context(|| format!("the folder {} cannot be made", folder.display()))?;
-        }
-        make_private_file(path).with_context(|| format!("the store {shown} cannot be made"))?;
-        let open = || {
-            migrate::steps_taken(&look(path)?)?;
-            let mut connection = connect(path, WRITER_CACHE_KIB)?;
-            migrate::run(&mut connection, now)?;
-            Self::over(path, connection, limits)
-        };
-        open().with_context(|| format!("the store {shown} cannot be used"))
+        let open = || Self::over(path, made(path, now)?, limits);
+        open().map_err(with_advice).with_context(|| format!("the store {} cannot be used", path.display()))
     }
 
     /// Opens the store in this file, which must be there and up to date.
@@ -91,13 +91,40 @@ impl SqliteStore {
             migrate::check_current(&look(path)?)?;
             Self::over(path, connect(path, WRITER_CACHE_KIB)?, Limits::default())
         };
-        open().with_context(|| format!("the store {shown} cannot be used"))
+        open().map_err(with_advice).with_context(|| format!("the store {shown} cannot be used"))
     }
 
     fn over(path: &Path, connection: Connection, limits: Limits) -> anyhow::Result<Self> {
         let checkpoints = Checkpoints::start(connect(path, READER_CACHE_KIB)?, limits)?;
         Ok(Self { readers: Readers::new(path.to_owned()), writer: Writer::start(connection, checkpoints)? })
     }
+}
+
+/// Says what to do about a file that SQLite cannot open, for which it has one sentence whatever the
+/// reason.
+fn with_advice(error: anyhow::Error) -> anyhow::Error {
+    let code = error.downcast_ref::<rusqlite::Error>().and_then(rusqlite::Error::sqlite_error_code);
+    match code {
+        Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
+            error.context("bonafide must be able to write the file and its folder, also to read")
+        }
+        _ => error,
+    }
+}
+
+/// A connection to the store in this file, which is made and brought up to date if need be, and so
+/// are the folders on the way to it.
+fn made(path: &Path, now: Timestamp) -> anyhow::Result<Connection> {
+    use anyhow::Context as _;
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        make_private_folder(folder)
+            .with_context(|| format!("the folder {} cannot be made", folder.display()))?;
+    }
+    make_private_file(path).context("its file cannot be made")?;
+    migrate::steps_taken(&look(path)?)?;
+    let mut connection = connect(path, WRITER_CACHE_KIB)?;
+    migrate::run(&mut connection, now)?;
+    Ok(connection)
 }
 
 /// A connection to a file that may be another program's: it changes nothing, not even when closed.
@@ -188,9 +215,17 @@ impl Store for SqliteStore {
         self.readers.read(|connection| groups::group(connection, tenant, group_id))
     }
 
-    async fn groups(&self, tenant: &TenantId, list: Sorted<GroupSortKey>) -> Result<Page<Group>, Error> {
+    async fn groups(
+        &self,
+        tenant: &TenantId,
+        filter: Option<GroupSearch>,
+        list: Sorted<GroupSortKey>,
+    ) -> Result<Page<Group>, Error> {
         let tenant = tenant.clone();
-        self.readers.read_elsewhere(move |connection| groups::groups(connection, &tenant, list)).await
+        let search = filter.unwrap_or(Search::All);
+        self.readers
+            .read_elsewhere(move |connection| groups::groups(connection, &tenant, &search, list))
+            .await
     }
 
     async fn auto_assigned(&self, tenant: &TenantId) -> Result<Vec<GroupId>, Error> {
@@ -199,18 +234,6 @@ impl Store for SqliteStore {
 
     async fn keep_group(&self, change: GroupChange) -> Result<(), KeepError> {
         self.writer.run(Operation::KeepGroup(Box::new(change))).await.map(|_| ())
-    }
-
-    async fn members(
-        &self,
-        tenant: &TenantId,
-        group_id: GroupId,
-        list: Sorted,
-    ) -> Result<Option<Page>, Error> {
-        let tenant = tenant.clone();
-        self.readers
-            .read_elsewhere(move |connection| groups::members(connection, &tenant, group_id, list))
-            .await
     }
 
     async fn membership(

@@ -4,15 +4,14 @@
 //! few users can match, they are fetched by their terms and sorted; where many can, the index of
 //! the sort is walked and each user on the way is asked.
 
-use std::ops::Bound;
-
 use bytes::Bytes;
-use rusqlite::types::Value;
-use rusqlite::{Connection, params_from_iter};
+use rusqlite::Connection;
 
-use super::super::search::{Column, Lookup, Operand, Range, Search};
+use super::super::search::Search;
+use super::super::search::users::{Column, Lookup, UserLeaf, UserSearch};
 use super::super::{List, Page, Place, SortKey};
 use super::rows;
+use super::sql::Sql;
 use crate::id::TenantId;
 
 /// Up to how many users are fetched and sorted; beyond, the sort's index is walked.
@@ -20,127 +19,78 @@ const FEW: i64 = 5_000;
 /// Up to how many matches are counted one by one.
 const COUNTED: i64 = 10_000;
 
-/// A statement that is being written, with the values bound in it.
-struct Sql {
-    text: String,
-    values: Vec<Value>,
+/// Writes which rows `t` of `index_terms` a lookup finds.
+fn push_lookup(sql: &mut Sql, lookup: &Lookup) {
+    sql.push("t.tenant_id = ?1 and t.field = ");
+    sql.bind(lookup.field.clone());
+    sql.push(" and ");
+    sql.push_range("t.value", &lookup.values);
 }
 
-impl Sql {
-    fn new(tenant: &TenantId) -> Self {
-        Self { text: String::new(), values: vec![Value::Text(tenant.as_str().to_owned())] }
-    }
-
-    fn push(&mut self, text: &str) {
-        self.text.push_str(text);
-    }
-
-    fn bind(&mut self, value: Value) {
-        self.values.push(value);
-        let number = self.values.len();
-        self.push(&format!("?{number}"));
-    }
-
-    fn bind_operand(&mut self, operand: &Operand) {
-        self.bind(match operand {
-            Operand::Text(text) => Value::Text(text.clone()),
-            Operand::Number(number) => Value::Integer(*number),
-        });
-    }
-
-    /// `expression` is within the range; nothing if the range has no bounds.
-    fn push_range(&mut self, expression: &str, range: &Range) {
-        if let (Bound::Included(lower), Bound::Included(upper)) = (&range.lower, &range.upper)
-            && lower == upper
-        {
-            self.push(&format!(" and {expression} = "));
-            self.bind_operand(lower);
-            return;
-        }
-        for (bound, including, excluding) in [(&range.lower, ">=", ">"), (&range.upper, "<=", "<")] {
-            let (operator, operand) = match bound {
-                Bound::Included(operand) => (including, operand),
-                Bound::Excluded(operand) => (excluding, operand),
-                Bound::Unbounded => continue,
+/// Writes that the user `u` meets a condition.
+fn push_leaf(sql: &mut Sql, leaf: &UserLeaf) {
+    match leaf {
+        UserLeaf::Column(column, range) => {
+            let column = match column {
+                Column::UserId => "u.user_id",
+                Column::CreationTime => "u.creation_time",
+                Column::LastUpdated => "u.last_updated",
             };
-            self.push(&format!(" and {expression} {operator} "));
-            self.bind_operand(operand);
+            sql.push_range(column, range);
         }
-    }
-
-    /// The rows of `index_terms` that a lookup finds.
-    fn push_lookup(&mut self, lookup: &Lookup) {
-        self.push("t.tenant_id = ?1 and t.field = ");
-        self.bind(Value::Text(lookup.field.clone()));
-        self.push_range("t.value", &lookup.values);
-    }
-
-    /// Whether the user `u` matches.
-    fn push_search(&mut self, search: &Search) {
-        match search {
-            Search::All => self.push("true"),
-            Search::And(parts) => self.push_joined(parts, " and "),
-            Search::Or(parts) => self.push_joined(parts, " or "),
-            Search::Not(part) => {
-                self.push("not ");
-                self.push_search(part);
-            }
-            Search::Column(column, range) => {
-                self.push("(true");
-                let column = match column {
-                    Column::UserId => "u.user_id",
-                    Column::CreationTime => "u.creation_time",
-                    Column::LastUpdated => "u.last_updated",
-                };
-                self.push_range(column, range);
-                self.push(")");
-            }
-            // One value is asked of each user by the term's key; of many values, the users who have
-            // one are gathered once.
-            Search::Term(lookup) if is_one(&lookup.values) => {
-                self.push("exists (select 1 from index_terms t where ");
-                self.push_lookup(lookup);
-                self.push(" and t.user_id = u.user_id)");
-            }
-            Search::Term(lookup) => {
-                self.push("u.user_id in (select t.user_id from index_terms t where ");
-                self.push_lookup(lookup);
-                self.push(")");
-            }
+        UserLeaf::Member(group_id) => {
+            sql.push("exists (select 1 from memberships m where m.tenant_id = ?1 and m.group_id = ");
+            sql.bind(group_id.as_bytes().to_vec());
+            sql.push(" and m.user_id = u.user_id)");
         }
-    }
-
-    fn push_joined(&mut self, parts: &[Search], operator: &str) {
-        self.push("(");
-        for (number, part) in parts.iter().enumerate() {
-            if number > 0 {
-                self.push(operator);
-            }
-            self.push_search(part);
+        // One value is asked of each user by the term's key; of many values, the users who have one
+        // are gathered once.
+        UserLeaf::Term(lookup) if lookup.values.value().is_some() => {
+            sql.push("exists (select 1 from index_terms t where ");
+            push_lookup(sql, lookup);
+            sql.push(" and t.user_id = u.user_id)");
         }
-        self.push(")");
+        UserLeaf::Term(lookup) => {
+            sql.push("u.user_id in (select t.user_id from index_terms t where ");
+            push_lookup(sql, lookup);
+            sql.push(")");
+        }
     }
 }
 
-fn is_one(range: &Range) -> bool {
-    matches!((&range.lower, &range.upper), (Bound::Included(lower), Bound::Included(upper)) if lower == upper)
+/// The column that users are sorted by; its index has its name.
+pub(super) fn column(sort: SortKey) -> &'static str {
+    match sort {
+        SortKey::CreationTime => "creation_time",
+        SortKey::LastUpdated => "last_updated",
+        SortKey::GivenName => "given_name",
+        SortKey::MiddleName => "middle_name",
+        SortKey::FamilyName => "family_name",
+        SortKey::Name => "name",
+        // All users are equal in these while nobody can sign in, so what is left is the order of ids.
+        SortKey::FailureCount
+        | SortKey::LastSignInAttempt
+        | SortKey::SignInAttemptsCount
+        | SortKey::LastSignInSuccess
+        | SortKey::SignInSuccessCount
+        | SortKey::LastActivity
+        | SortKey::BlockUntil => "id",
+    }
 }
 
 /// Lookups that find every user who can match, and how many terms they find, if they are few.
 fn drivers<'a>(
     connection: &Connection,
     tenant: &TenantId,
-    search: &'a Search,
+    search: &'a UserSearch,
 ) -> rusqlite::Result<Option<(i64, Vec<&'a Lookup>)>> {
     match search {
-        Search::Term(lookup) => {
+        Search::Is(UserLeaf::Term(lookup)) => {
             let mut sql = Sql::new(tenant);
             sql.push("select count(*) from (select 1 from index_terms t where ");
-            sql.push_lookup(lookup);
+            push_lookup(&mut sql, lookup);
             sql.push(&format!(" limit {})", FEW + 1));
-            let found = connection
-                .prepare_cached(&sql.text)?
-                .query_row(params_from_iter(&sql.values), |row| row.get::<_, i64>(0))?;
+            let found: i64 = sql.value(connection)?;
             Ok((found <= FEW).then(|| (found, vec![lookup])))
         }
         Search::And(parts) => {
@@ -163,7 +113,7 @@ fn drivers<'a>(
             }
             Ok((all.0 <= FEW && !all.1.is_empty()).then_some(all))
         }
-        Search::All | Search::Not(_) | Search::Column(..) => Ok(None),
+        Search::All | Search::Not(_) | Search::Is(UserLeaf::Column(..) | UserLeaf::Member(_)) => Ok(None),
     }
 }
 
@@ -196,7 +146,7 @@ fn page(connection: &Connection, tenant: &TenantId, list: &List) -> rusqlite::Re
 
 /// How the users of a list are found.
 struct Plan<'a> {
-    search: &'a Search,
+    search: &'a UserSearch,
     /// Lookups that find them all, if those are few; else the index of the order is walked.
     lookups: Option<Vec<&'a Lookup>>,
     /// The column of the order, and of its index.
@@ -208,8 +158,7 @@ impl<'a> Plan<'a> {
     fn of(connection: &Connection, tenant: &TenantId, list: &'a List) -> rusqlite::Result<Self> {
         let (column, descending) = match list.place {
             Place::ById { .. } => ("id", false),
-            Place::Sorted { sort: SortKey::CreationTime, descending, .. } => ("creation_time", descending),
-            Place::Sorted { sort: SortKey::LastUpdated, descending, .. } => ("last_updated", descending),
+            Place::Sorted { sort, descending, .. } => (column(sort), descending),
         };
         let direction = if descending { "desc" } else { "asc" };
         let order = match column {
@@ -231,13 +180,13 @@ impl<'a> Plan<'a> {
                     sql.push(" union ");
                 }
                 sql.push("select distinct t.user_id from index_terms t where ");
-                sql.push_lookup(lookup);
+                push_lookup(sql, lookup);
             }
             sql.push(") found cross join users u where u.tenant_id = ?1 and u.user_id = found.user_id and ");
         } else {
             sql.push(&format!("from users u indexed by users_{} where u.tenant_id = ?1 and ", self.column));
         }
-        sql.push_search(self.search);
+        sql.push_search(self.search, push_leaf);
     }
 
     /// The page's documents, and one more if there is one. The places are found in the index alone,
@@ -253,19 +202,16 @@ impl<'a> Plan<'a> {
         self.push_matching(&mut sql);
         if let Place::ById { after: Some(user_id) } = &list.place {
             sql.push(" and u.user_id > ");
-            sql.bind(Value::Text(user_id.as_str().to_owned()));
+            sql.bind(user_id.as_str().to_owned());
         }
         sql.push(&format!(" order by {} limit ", self.order));
-        sql.bind(Value::Integer(i64::from(list.limit) + 1));
+        sql.bind(i64::from(list.limit) + 1);
         if let Place::Sorted { offset, .. } = &list.place {
             sql.push(" offset ");
-            sql.bind(Value::Integer(offset.cast_signed()));
+            sql.bind(offset.cast_signed());
         }
         sql.push(&format!(") join users u on u.user_row = wanted order by {}", self.order));
-        connection
-            .prepare_cached(&sql.text)?
-            .query_map(params_from_iter(&sql.values), rows::document)?
-            .collect()
+        sql.rows(connection, rows::document)
     }
 
     /// How many users match, counted up to one more than [`COUNTED`].
@@ -274,21 +220,19 @@ impl<'a> Plan<'a> {
         sql.push("select count(*) from (select 1 ");
         self.push_matching(&mut sql);
         sql.push(" limit ");
-        sql.bind(Value::Integer(COUNTED + 1));
+        sql.bind(COUNTED + 1);
         sql.push(")");
-        connection.prepare_cached(&sql.text)?.query_row(params_from_iter(&sql.values), |row| row.get(0))
+        sql.value(connection)
     }
 
     /// About how many of `all` users match, by the share of those who are looked at first.
     fn estimate(&self, connection: &Connection, tenant: &TenantId, all: i64) -> rusqlite::Result<i64> {
         let mut sql = Sql::new(tenant);
         sql.push("select count(*) from (select u.user_id, u.creation_time, u.last_updated from users u where u.tenant_id = ?1 limit ");
-        sql.bind(Value::Integer(COUNTED));
+        sql.bind(COUNTED);
         sql.push(") u where ");
-        sql.push_search(self.search);
-        let sample: i64 = connection
-            .prepare_cached(&sql.text)?
-            .query_row(params_from_iter(&sql.values), |row| row.get(0))?;
+        sql.push_search(self.search, push_leaf);
+        let sample: i64 = sql.value(connection)?;
         Ok((all / COUNTED * sample).clamp(COUNTED + 1, all.max(COUNTED + 1)))
     }
 }

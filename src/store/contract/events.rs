@@ -1,0 +1,96 @@
+//! Events: all of them, and those of a user.
+
+use super::*;
+
+pub(crate) async fn events_come_back_whole_in_the_order_they_were_kept(store: &dyn Store) {
+    let maker = Maker::new(&default());
+    let (mut user, change) = maker.with_email("a@example.com", false);
+    let mut expected = change.events.clone();
+    store.keep(change).await.unwrap();
+    for (version, rule) in [(1, verify as fn(&mut User, &Context) -> Vec<Event>), (2, unverify), (3, verify)]
+    {
+        let change = maker.change(&mut user, version, rule);
+        expected.extend(change.events.clone());
+        store.keep(change).await.unwrap();
+    }
+    let events = events(store, EVERYTHING).await;
+    assert!(events.is_sorted_by(|one, next| one.0 < next.0));
+    let rest =
+        store.events(&default(), EventList { after: events[1].0, limit: 2, ..EVERYTHING }).await.unwrap();
+    assert_eq!((rest.events.as_slice(), rest.next), (&events[2..4], Some(events[3].0)));
+    let events: Vec<_> = events.into_iter().map(|(_, event)| event).collect();
+    assert_eq!(events, expected);
+    assert_eq!(events[2].personal.reason.as_deref(), Some("to see"));
+    assert_eq!(events[2].personal.address.as_deref(), Some("a@example.com"));
+}
+
+pub(crate) async fn a_users_events_are_found_among_all_even_when_the_user_is_gone(store: &dyn Store) {
+    let maker = Maker::new(&default());
+    let (mut user, change) = maker.with_email("a@example.com", false);
+    store.keep(change).await.unwrap();
+    for version in 1..=5 {
+        store.keep(maker.with_email("b@example.com", false).1).await.unwrap();
+        let rule = if version % 2 == 1 { verify } else { unverify };
+        store.keep(maker.change(&mut user, version, rule)).await.unwrap();
+    }
+    let of_user = EventList { user_id: Some(user.user_id), ..EVERYTHING };
+    let expected = || async {
+        let all = events(store, EVERYTHING).await;
+        all.into_iter().filter(|(_, event)| event.user_id == Some(user.user_id)).collect::<Vec<_>>()
+    };
+    assert_eq!(events(store, of_user).await, expected().await);
+    store.keep(maker.delete(&user, 6)).await.unwrap();
+    store.keep(maker.with_email("c@example.com", false).1).await.unwrap();
+    let expected = expected().await;
+    assert_eq!(expected.len(), 8);
+    assert_eq!(events(store, of_user).await, expected);
+
+    let mut walked = Vec::new();
+    let mut after = Some(0);
+    while let Some(position) = after {
+        let page =
+            store.events(&default(), EventList { after: position, limit: 3, ..of_user }).await.unwrap();
+        walked.extend(page.events);
+        after = page.next;
+    }
+    assert_eq!(walked, expected);
+    let verified = EventList { kind: Some(EventType::EmailVerified), ..of_user };
+    assert_eq!(events(store, verified).await.len(), 3);
+    let nobody = EventList { user_id: Some(crate::id::UserId::new(&SeededRandom::new(99))), ..EVERYTHING };
+    assert_eq!(events(store, nobody).await, []);
+}
+
+pub(crate) async fn memberships_are_among_a_users_events(store: &dyn Store) {
+    let maker = Maker::new(&default());
+    let (group, change) = maker.group("a", true);
+    store.keep_group(change).await.unwrap();
+    let (mut user, mut change) = maker.with_email("a@example.com", false);
+    let joined = maker.membership(user.user_id, group.group_id, true);
+    change.events.push(joined.event.clone());
+    let DocumentChange::Create(_, _, groups) = &mut change.document else { unreachable!() };
+    groups.push(group.group_id);
+    store.keep(change).await.unwrap();
+    // Changes of the user are decided beside those of memberships: none is in the way of another.
+    for (version, rule) in [(1, verify as fn(&mut User, &Context) -> Vec<Event>), (2, unverify)] {
+        for joins in [false, true] {
+            let change = maker.membership(user.user_id, group.group_id, joins);
+            assert!(store.keep_membership(change).await.unwrap());
+        }
+        // Nothing happens, and nothing is recorded.
+        assert!(!store.keep_membership(joined.clone()).await.unwrap());
+        store.keep(maker.change(&mut user, version, rule)).await.unwrap();
+    }
+    store.keep_group(maker.rename(&group, 1, "b")).await.unwrap();
+    let of_user = EventList { user_id: Some(user.user_id), ..EVERYTHING };
+    let told = async || {
+        let all = events(store, EVERYTHING).await;
+        let expected: Vec<_> =
+            all.into_iter().filter(|(_, event)| event.user_id == Some(user.user_id)).collect();
+        assert_eq!(events(store, of_user).await, expected);
+        expected.len()
+    };
+    assert_eq!(told().await, 3 + 2 * 3);
+    store.keep(maker.delete(&user, 3)).await.unwrap();
+    assert_eq!(told().await, 3 + 2 * 3 + 1);
+    assert!(!store.keep_membership(joined).await.unwrap());
+}

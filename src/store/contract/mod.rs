@@ -1,0 +1,187 @@
+//! What every store does alike: one suite of tests, run on each implementation. The tests are in
+//! files by their noun, and listed by it in `contract!`.
+
+mod changes;
+mod events;
+mod groups;
+mod identifiers;
+mod keys;
+mod maker;
+mod memberships;
+mod search;
+mod secrets;
+mod tenants;
+mod users;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::index::{Term, terms};
+use super::postgres::testing::Database;
+use super::postgres::{Options, PostgresStore, migrate};
+use super::*;
+use crate::directory::event::{Context, EventType};
+use crate::directory::user::{NewUser, User};
+use crate::id::SeededRandom;
+use crate::secret::{PlainKey, PlainToken};
+pub(crate) use maker::document;
+use maker::{Maker, unverify, verify};
+
+/// Runs every test of the contract on the stores that `$open` makes: an async function without
+/// arguments that gives a store and what must be kept alive beside it.
+macro_rules! contract {
+    ($open:path) => {
+        $crate::store::contract::contract! { $open:
+            users {
+                a_user_is_read_as_it_was_kept
+                a_change_on_an_old_version_conflicts_and_keeps_nothing
+                a_deleted_user_is_gone_and_can_neither_be_changed_nor_deleted
+                what_fails_beside_others_fails_alone
+                pages_follow_the_sort_and_never_overlap
+                texts_of_any_kind_are_kept_and_found
+                a_closed_store_refuses_changes
+            }
+            search {
+                users_are_sorted_by_each_key
+                a_filter_finds_whom_it_describes
+                a_filter_finds_groups_that_it_describes
+                the_users_of_a_group_are_sorted_and_filtered_as_all_are
+            }
+            identifiers {
+                a_verified_address_belongs_to_one_user_of_a_tenant
+                unverified_addresses_do_not_block_each_other
+                a_freed_address_can_be_verified_by_another
+                a_username_belongs_to_one_user_of_a_tenant
+            }
+            events {
+                events_come_back_whole_in_the_order_they_were_kept
+                a_users_events_are_found_among_all_even_when_the_user_is_gone
+                memberships_are_among_a_users_events
+            }
+            groups {
+                a_group_is_read_as_it_was_kept
+                a_change_of_a_group_on_an_old_version_conflicts
+                a_name_belongs_to_one_group_of_a_tenant
+                pages_of_groups_follow_each_sort
+                groups_of_tenants_do_not_see_or_block_each_other
+            }
+            memberships {
+                members_are_counted_as_they_come_and_go
+                a_membership_needs_its_user_and_its_group
+                a_new_user_joins_the_groups_that_take_every_new_user_or_is_not_kept
+                what_is_deleted_leaves_no_memberships
+                pages_of_members_and_memberships_follow_the_sort
+            }
+            keys {
+                a_key_is_found_by_its_id_until_it_is_revoked
+                a_key_needs_its_tenant
+            }
+            tenants {
+                a_tenant_is_made_once
+                tenants_do_not_see_or_block_each_other
+                the_total_counts_creations_and_deletions
+            }
+            secrets {
+                a_password_is_kept_with_the_change_that_sets_it
+                a_hash_gives_way_to_another_only_while_it_is_the_one_kept
+                tries_of_a_password_count_for_a_while_and_until_it_is_set
+                a_reset_token_is_found_by_its_id_until_another_one_or_a_password_ends_it
+                secrets_alone_are_kept_on_the_version_they_were_decided_on
+                the_secrets_of_a_deleted_user_are_gone
+            }
+        }
+    };
+    ($open:path: $($noun:ident { $($name:ident)+ })+) => {
+        $($(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                let (store, _kept) = $open().await;
+                $crate::store::contract::$noun::$name(&*store).await;
+                store.close().await;
+            }
+        )+)+
+    };
+}
+pub(crate) use contract;
+
+fn sorted(sort: SortKey, descending: bool, offset: u64, limit: u32) -> List {
+    List { filter: None, place: Place::Sorted { sort, descending, offset }, limit }
+}
+
+fn default() -> TenantId {
+    TenantId::default_tenant()
+}
+
+const EVERYTHING: EventList = EventList { after: 0, limit: 1000, user_id: None, kind: None };
+
+async fn events(store: &dyn Store, wanted: EventList) -> Vec<(i64, Event)> {
+    until_told(store).await;
+    store.events(&default(), wanted).await.unwrap().events
+}
+
+/// Waits until everything is on record that has happened: a store may commit events some moments
+/// before it can tell their order. It has when it tells of something later, in another tenant.
+async fn until_told(store: &dyn Store) {
+    static MARKERS: AtomicU64 = AtomicU64::new(0);
+    let elsewhere: TenantId = "elsewhere".parse().unwrap();
+    store.create_tenant(&elsewhere, Timestamp(1)).await.unwrap();
+    let seed = MARKERS.fetch_add(1, Ordering::Relaxed);
+    let maker = Maker { random: SeededRandom::new(seed), ..Maker::new(&elsewhere) };
+    let (group, change) = maker.group(&format!("marker {seed}"), false);
+    store.keep_group(change).await.unwrap();
+    let is_told = async || {
+        let told = store.events(&elsewhere, EVERYTHING).await.unwrap().events;
+        told.iter().any(|(_, event)| event.group_id == Some(group.group_id))
+    };
+    for _ in 0..3_000 {
+        if is_told().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("what has happened is not told of");
+}
+
+async fn count_events(store: &dyn Store) -> usize {
+    events(store, EVERYTHING).await.len()
+}
+
+async fn group(store: &dyn Store, group: &Group) -> Option<(Version, Group)> {
+    store.group(&default(), group.group_id).await.unwrap()
+}
+
+async fn users_assigned(store: &dyn Store, of: &Group) -> u64 {
+    group(store, of).await.unwrap().1.users_assigned
+}
+
+/// The suite wants a store that nobody else uses.
+pub(crate) async fn sqlite() -> (Arc<dyn Store>, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = super::sqlite::SqliteStore::open(&folder.path().join("contract.db"), Timestamp(0)).unwrap();
+    (Arc::new(store), folder)
+}
+
+mod on_sqlite {
+    super::contract!(super::sqlite);
+}
+
+/// A store on a database of its own.
+pub(crate) async fn postgres() -> (Arc<dyn Store>, Database) {
+    let options = |url: &str| Options {
+        connections: 4,
+        // Longer than usual: other tests want the processors too.
+        statement_timeout: Duration::from_secs(30),
+        ..Options::new(url)
+    };
+    let prepare = async |url: &str| {
+        migrate(&options(url), Timestamp(0)).await.unwrap();
+    };
+    let database = Database::prepared(prepare).await;
+    let store = PostgresStore::open(&options(&database.url), Timestamp(0)).await.unwrap();
+    (Arc::new(store), database)
+}
+
+mod on_postgres {
+    super::contract!(super::postgres);
+}

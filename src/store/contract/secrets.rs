@@ -1,0 +1,154 @@
+//! Passwords and tokens, which no document holds.
+
+use super::*;
+
+/// What a store takes for a hash; it does not look into it.
+fn hash(text: &str) -> PasswordHash {
+    PasswordHash::from_stored(text.to_owned())
+}
+
+/// A user, and the change that gives them a password.
+fn with_password(maker: &Maker, version: i64, user: &mut User, text: &str) -> UserChange {
+    let change = maker.change(user, version, |user, ctx| user.set_password(hash(text), false, ctx).events);
+    UserChange { secret: SecretChange::Set(hash(text)), ..change }
+}
+
+pub(crate) async fn a_password_is_kept_with_the_change_that_sets_it(store: &dyn Store) {
+    let maker = Maker::new(&default());
+    let (mut user, change) = maker.with_email("a@example.com", false);
+    let id = user.user_id;
+    store.keep(UserChange { secret: SecretChange::Set(hash("first")), ..change }).await.unwrap();
+    assert_eq!(store.password(&default(), id).await.unwrap(), Some(hash("first")));
+    store.keep(maker.change(&mut user, 1, verify)).await.unwrap();
+    assert_eq!(store.password(&default(), id).await.unwrap(), Some(hash("first")));
+
+    // A change that is not kept keeps no password either.
+    let late = with_password(&maker, 1, &mut user.clone(), "late");
+    assert!(matches!(store.keep(late).await, Err(KeepError::Conflict)));
+    let (_, taken) = maker.with_email("a@example.com", true);
+    let other = taken.user_id;
+    let taken = UserChange { secret: SecretChange::Set(hash("taken")), ..taken };
+    assert!(matches!(store.keep(taken).await, Err(KeepError::Taken(_))));
+    assert_eq!(store.password(&default(), id).await.unwrap(), Some(hash("first")));
+    assert_eq!(store.password(&default(), other).await.unwrap(), None);
+
+    store.keep(with_password(&maker, 2, &mut user, "second")).await.unwrap();
+    assert_eq!(store.password(&default(), id).await.unwrap(), Some(hash("second")));
+    let acme: TenantId = "acme".parse().unwrap();
+    assert_eq!(store.password(&acme, id).await.unwrap(), None);
+    let removal = maker.change(&mut user, 3, |user, ctx| user.remove_password(ctx).events);
+    store.keep(UserChange { secret: SecretChange::Remove, ..removal }).await.unwrap();
+    assert_eq!(store.password(&default(), id).await.unwrap(), None);
+}
+
+pub(crate) async fn a_hash_gives_way_to_another_only_while_it_is_the_one_kept(store: &dyn Store) {
+    let maker = Maker::new(&default());
+    let (mut user, change) = maker.with_email("a@example.com", false);
+    let id = user.user_id;
+    store.keep(change).await.unwrap();
+    store.keep(with_password(&maker, 1, &mut user, "old")).await.unwrap();
+    let kept = store.user(&default(), id).await.unwrap();
+    assert!(!store.rehash_password(&default(), id, hash("other"), hash("new")).await.unwrap());
+    assert_eq!(store.password(&default(), id).await.unwrap(), Some(hash("old")));
+    assert!(store.rehash_password(&default(), id, hash("old"), hash("new")).await.unwrap());
+    assert_eq!(store.password(&default(), id).await.unwrap(), Some(hash("new")));
+    assert_eq!(store.user(&default(), id).await.unwrap(), kept);
+}
+
+pub(crate) async fn tries_of_a_password_count_for_a_while_and_until_it_is_set(store: &dyn Store) {
+    let maker = Maker::new(&default());
+    let (mut user, change) = maker.with_email("a@example.com", false);
+    store.keep(change).await.unwrap();
+    let tried = async |user_id, now: i64| {
+        let attempt = PasswordTry { now: Timestamp(now), since: Timestamp(now - 60), most: 3 };
+        store.count_password_try(&default(), user_id, attempt).await.unwrap()
+    };
+    let id = user.user_id;
+    for now in [1_000, 1_000, 1_005] {
+        assert_eq!(tried(id, now).await, None);
+    }
+    assert_eq!(tried(id, 1_005).await, Some(Timestamp(1_000)));
+    assert_eq!(tried(id, 1_059).await, Some(Timestamp(1_000)));
+    for (now, counted) in [(1_060, true), (1_060, true), (1_064, false), (1_065, true), (1_065, false)] {
+        assert_eq!(tried(id, now).await.is_none(), counted, "{now}");
+    }
+    store.keep(with_password(&maker, 1, &mut user, "new")).await.unwrap();
+    assert_eq!(tried(id, 1_065).await, None);
+    // Nothing is counted for nobody.
+    let nobody = UserId::new(&maker.random);
+    assert!(tried(nobody, 1_065).await.is_some());
+}
+
+/// The change that makes this the token of the user.
+fn with_token(maker: &Maker, version: i64, user: &mut User, token: &PlainToken) -> UserChange {
+    let decided = user.start_password_reset(token, Timestamp(5_000), &maker.context());
+    let change = maker.change(user, version, |_, _| decided.events);
+    UserChange { secret: decided.secret, ..change }
+}
+
+pub(crate) async fn a_reset_token_is_found_by_its_id_until_another_one_or_a_password_ends_it(
+    store: &dyn Store,
+) {
+    let maker = Maker::new(&default());
+    let (mut user, change) = maker.with_email("a@example.com", false);
+    store.keep(change).await.unwrap();
+    let tokens: Vec<PlainToken> = (0..3).map(|_| PlainToken::new(&maker.random)).collect();
+    let is_kept = async |token: &PlainToken| store.reset_token(token.id()).await.unwrap().is_some();
+    store.keep(with_token(&maker, 1, &mut user, &tokens[0])).await.unwrap();
+    let found = store.reset_token(tokens[0].id()).await.unwrap().unwrap();
+    assert!(found.hash.matches_token(&tokens[0]) && !found.hash.matches_token(&tokens[1]));
+    assert_eq!(
+        (found.id, found.tenant, found.user_id, found.expires_at),
+        (tokens[0].id(), default(), user.user_id, Timestamp(5_000))
+    );
+    store.keep(with_token(&maker, 2, &mut user, &tokens[1])).await.unwrap();
+    assert!(!is_kept(&tokens[0]).await && is_kept(&tokens[1]).await);
+    // Another change leaves it, one that sets the password does not.
+    store.keep(maker.change(&mut user, 3, verify)).await.unwrap();
+    assert!(is_kept(&tokens[1]).await);
+    store.keep(with_password(&maker, 4, &mut user, "new")).await.unwrap();
+    assert!(!is_kept(&tokens[1]).await);
+    store.keep(with_token(&maker, 5, &mut user, &tokens[2])).await.unwrap();
+    let removal = maker.change(&mut user, 6, |user, ctx| user.remove_password(ctx).events);
+    store.keep(UserChange { secret: SecretChange::Remove, ..removal }).await.unwrap();
+    assert!(!is_kept(&tokens[2]).await);
+}
+
+pub(crate) async fn secrets_alone_are_kept_on_the_version_they_were_decided_on(store: &dyn Store) {
+    let maker = Maker::new(&default());
+    let (mut user, change) = maker.with_email("a@example.com", false);
+    let id = user.user_id;
+    store.keep(change).await.unwrap();
+    let token = PlainToken::new(&maker.random);
+    store.keep(with_token(&maker, 1, &mut user, &token)).await.unwrap();
+    let kept = store.user(&default(), id).await.unwrap();
+    let events = count_events(store).await;
+    let removal =
+        |version| UserChange::of_secrets(&default(), Version(version), id, SecretChange::Remove).unwrap();
+    assert!(matches!(store.keep(removal(1)).await, Err(KeepError::Conflict)));
+    assert!(store.reset_token(token.id()).await.unwrap().is_some());
+    store.keep(removal(2)).await.unwrap();
+    assert!(store.reset_token(token.id()).await.unwrap().is_none());
+    assert_eq!(store.user(&default(), id).await.unwrap(), kept);
+    assert_eq!(count_events(store).await, events);
+    assert!(UserChange::of_secrets(&default(), Version(2), id, SecretChange::Keep).is_none());
+    // What comes after still finds the user's events by the newest of them.
+    store.keep(maker.change(&mut user, 2, verify)).await.unwrap();
+    let of_user = EventList { user_id: Some(id), ..EVERYTHING };
+    assert_eq!(super::events(store, of_user).await.len(), events + 1);
+    store.keep(maker.delete(&user, 3)).await.unwrap();
+    assert!(matches!(store.keep(removal(3)).await, Err(KeepError::Conflict)));
+}
+
+pub(crate) async fn the_secrets_of_a_deleted_user_are_gone(store: &dyn Store) {
+    let maker = Maker::new(&default());
+    let (mut user, change) = maker.with_email("a@example.com", false);
+    let id = user.user_id;
+    store.keep(change).await.unwrap();
+    store.keep(with_password(&maker, 1, &mut user, "old")).await.unwrap();
+    let token = PlainToken::new(&maker.random);
+    store.keep(with_token(&maker, 2, &mut user, &token)).await.unwrap();
+    store.keep(maker.delete(&user, 3)).await.unwrap();
+    assert_eq!(store.password(&default(), id).await.unwrap(), None);
+    assert!(store.reset_token(token.id()).await.unwrap().is_none());
+}

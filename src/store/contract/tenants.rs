@@ -1,0 +1,42 @@
+//! Tenants, and the walls between them.
+
+use super::*;
+
+pub(crate) async fn a_tenant_is_made_once(store: &dyn Store) {
+    let acme: TenantId = "acme".parse().unwrap();
+    assert!(store.create_tenant(&acme, Timestamp(1)).await.unwrap());
+    assert!(!store.create_tenant(&acme, Timestamp(2)).await.unwrap());
+    let tenants = store.tenants().await.unwrap();
+    assert_eq!(tenants.iter().map(|tenant| tenant.id.as_str()).collect::<Vec<_>>(), ["acme", "default"]);
+    assert_eq!(tenants[0].created_at, Timestamp(1));
+}
+
+pub(crate) async fn tenants_do_not_see_or_block_each_other(store: &dyn Store) {
+    let acme: TenantId = "acme".parse().unwrap();
+    assert!(store.create_tenant(&acme, Timestamp(1)).await.unwrap());
+    let (ours, change) = Maker::new(&default()).with_email("a@example.com", true);
+    store.keep(change).await.unwrap();
+    let theirs_maker = Maker::new(&acme);
+    let (theirs, change) = theirs_maker.with_email("a@example.com", true);
+    // The same seed gave both the same id: even then they are two users.
+    assert_eq!(theirs.user_id, ours.user_id);
+    store.keep(change).await.unwrap();
+    store.keep(theirs_maker.delete(&theirs, 1)).await.unwrap();
+    assert!(store.user(&default(), ours.user_id).await.unwrap().is_some());
+    assert_eq!(store.user(&acme, ours.user_id).await.unwrap(), None);
+    assert_eq!(count_events(store).await, 3);
+    let all = || sorted(SortKey::CreationTime, true, 0, 10);
+    assert_eq!(store.users(&acme, all()).await.unwrap().documents.len(), 0);
+    assert_eq!(store.users(&default(), all()).await.unwrap().documents.len(), 1);
+}
+
+pub(crate) async fn the_total_counts_creations_and_deletions(store: &dyn Store) {
+    let maker = Maker::new(&default());
+    let (user, change) = maker.with_email("a@example.com", true);
+    store.keep(change).await.unwrap();
+    store.keep(maker.with_email("b@example.com", true).1).await.unwrap();
+    assert!(store.keep(maker.with_email("b@example.com", true).1).await.is_err());
+    store.keep(maker.delete(&user, 1)).await.unwrap();
+    let tenants = store.tenants().await.unwrap();
+    assert_eq!(tenants.iter().map(|tenant| tenant.users).collect::<Vec<_>>(), [1]);
+}
