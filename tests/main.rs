@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod alike;
 #[expect(clippy::duplicate_mod, reason = "each test of the API is run on both stores")]
 #[path = "api/mod.rs"]
 mod api_on_postgres;

@@ -11,8 +11,9 @@ use bonafide::directory::api_key::{ApiKey, Scope};
 use bonafide::directory::event::Event;
 use bonafide::id::{Random, SeededRandom, TenantId};
 use bonafide::secret::PlainKey;
-use bonafide::store::postgres::{self, Options, PostgresStore};
-use bonafide::store::sqlite::SqliteStore;
+use bonafide::store::copy::{Row, TABLES, Tables};
+use bonafide::store::postgres::{self, Options, PostgresStore, PostgresTables};
+use bonafide::store::sqlite::{SqliteStore, SqliteTables};
 use bonafide::store::{EventList, Store};
 use bonafide::time::{Clock, ManualClock, Timestamp};
 use http_body_util::BodyExt;
@@ -37,8 +38,8 @@ pub(crate) struct Api {
 
 /// Where a store keeps what it is given; gone with the test.
 enum Home {
-    Sqlite { _folder: tempfile::TempDir },
-    Postgres { _database: Database, watch: Box<tokio_postgres::Client> },
+    Sqlite { folder: tempfile::TempDir },
+    Postgres { database: Database, watch: Box<tokio_postgres::Client> },
 }
 
 impl Api {
@@ -134,6 +135,25 @@ impl Api {
 }
 
 impl Api {
+    /// The rows of every table but that of keys, whose use is noted some moments after it.
+    pub(crate) async fn kept(&self) -> Vec<Vec<Row>> {
+        self.until_told().await;
+        let mut tables: Box<dyn Tables> = match &self.home {
+            Home::Sqlite { folder } => {
+                Box::new(SqliteTables::read(&folder.path().join("test.db")).expect("the store can be read"))
+            }
+            Home::Postgres { database, .. } => {
+                let tables = PostgresTables::read(&Options::new(&database.url)).await;
+                Box::new(tables.expect("the store can be read"))
+            }
+        };
+        let mut kept = Vec::new();
+        for table in TABLES.iter().filter(|table| table.name != "api_keys") {
+            kept.push(tables.rows(table, None, u32::MAX).await.expect("the store can be read"));
+        }
+        kept
+    }
+
     /// Waits until everything is on record that has happened: on PostgreSQL events are told of some
     /// moments after the change is answered, when their order is known.
     async fn until_told(&self) {
@@ -152,7 +172,7 @@ impl Api {
 fn on_sqlite() -> (Arc<dyn Store>, Home) {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let store = SqliteStore::open(&folder.path().join("test.db"), START).expect("a store can be made");
-    (Arc::new(store), Home::Sqlite { _folder: folder })
+    (Arc::new(store), Home::Sqlite { folder })
 }
 
 async fn on_postgres() -> (Arc<dyn Store>, Home) {
@@ -170,7 +190,7 @@ async fn on_postgres() -> (Arc<dyn Store>, Home) {
     let (watch, connection) =
         tokio_postgres::connect(&database.url, NoTls).await.expect("the server answers");
     tokio::spawn(connection);
-    (Arc::new(store), Home::Postgres { _database: database, watch: Box::new(watch) })
+    (Arc::new(store), Home::Postgres { database, watch: Box::new(watch) })
 }
 
 /// Snapshots have the same names on both stores, because the answers are the same.

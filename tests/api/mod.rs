@@ -7,7 +7,7 @@ mod documents;
 mod emails;
 mod events;
 mod groups;
-mod harness;
+pub(crate) mod harness;
 mod invariants;
 mod keys;
 mod passwords;

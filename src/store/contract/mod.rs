@@ -8,6 +8,7 @@ mod identifiers;
 mod keys;
 mod maker;
 mod memberships;
+mod order;
 mod search;
 mod secrets;
 mod tenants;
@@ -166,20 +167,24 @@ mod on_sqlite {
     super::contract!(super::sqlite);
 }
 
+/// How the suite uses PostgreSQL.
+fn options(url: &str) -> Options {
+    // Longer than usual: other tests want the processors too.
+    Options { connections: 4, statement_timeout: Duration::from_secs(30), ..Options::new(url) }
+}
+
+/// The store in this database.
+async fn open(url: &str) -> Arc<dyn Store> {
+    Arc::new(PostgresStore::open(&options(url), Timestamp(0)).await.unwrap())
+}
+
 /// A store on a database of its own.
 pub(crate) async fn postgres() -> (Arc<dyn Store>, Database) {
-    let options = |url: &str| Options {
-        connections: 4,
-        // Longer than usual: other tests want the processors too.
-        statement_timeout: Duration::from_secs(30),
-        ..Options::new(url)
-    };
     let prepare = async |url: &str| {
         migrate(&options(url), Timestamp(0)).await.unwrap();
     };
     let database = Database::prepared(prepare).await;
-    let store = PostgresStore::open(&options(&database.url), Timestamp(0)).await.unwrap();
-    (Arc::new(store), database)
+    (open(&database.url).await, database)
 }
 
 mod on_postgres {

@@ -3,6 +3,7 @@
 
 mod batch;
 mod connection;
+mod copy;
 mod events;
 mod groups;
 mod keep;
@@ -41,6 +42,7 @@ use crate::id::{GroupId, TenantId, UserId};
 use crate::secret::{KeyId, TokenId};
 use crate::time::Timestamp;
 use connection::{Purpose, Readers, Server};
+pub use copy::PostgresTables;
 pub use options::Options;
 use sequencer::Sequencer;
 use snapshot::Snapshots;
