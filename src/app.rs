@@ -5,15 +5,18 @@ mod condition;
 mod groups;
 mod history;
 mod keys;
+mod logs;
 mod passwords;
 mod turns;
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use crate::directory::event::{Context, EventType, Origin};
 use crate::directory::group;
+use crate::directory::log::LogSystem;
 use crate::directory::password::{Decision, SecretChange};
 use crate::directory::user::{NewUser, User};
 use crate::error::{Error, Missing, Refusal};
@@ -39,6 +42,8 @@ pub struct App {
     /// The URL by which clients and users reach the server, without a slash at its end: what links
     /// are made from.
     pub public_url: String,
+    /// What logs say of the process that tells them.
+    system: LogSystem,
     keys: Keys,
     turns: Turns,
     hashers: Hashers,
@@ -52,6 +57,7 @@ impl App {
             clock,
             random,
             public_url: "http://localhost".to_owned(),
+            system: LogSystem::new(std::process::id(), Ipv4Addr::LOCALHOST.into()),
             keys: Keys::default(),
             turns: Turns::default(),
             hashers: Hashers::default(),
@@ -62,6 +68,12 @@ impl App {
     #[must_use]
     pub fn reached_by(self, public_url: &str) -> Self {
         Self { public_url: public_url.trim_end_matches('/').to_owned(), ..self }
+    }
+
+    /// The same, listening on this address.
+    #[must_use]
+    pub fn listening_on(self, address: IpAddr) -> Self {
+        Self { system: LogSystem::new(std::process::id(), address), ..self }
     }
 
     /// The user's document.

@@ -97,6 +97,8 @@ pub enum Missing {
     Phone,
     /// The group of the path.
     Group,
+    /// The log of the path.
+    Log,
     /// The user and the group of the path are there, and the one is not in the other.
     Membership,
 }
@@ -108,6 +110,7 @@ impl fmt::Display for Missing {
             Self::Email => "email",
             Self::Phone => "phone number",
             Self::Group => "group",
+            Self::Log => "log",
             Self::Membership => "membership",
         })
     }

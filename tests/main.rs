@@ -1,4 +1,4 @@
-//! The API through the real router, and the program through the real binary.
+//! The API through the real router, the program through the real binary, and what holds of any input.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -10,3 +10,4 @@ mod api_on_postgres;
 mod api_on_sqlite;
 mod postgres;
 mod process;
+mod properties;

@@ -7,7 +7,9 @@ create table tenants (
     tenant_id text collate "C" not null primary key,
     created_at bigint not null,
     -- How many users there are: counting them by millions is too slow for a list's total.
-    users bigint not null default 0
+    users bigint not null default 0,
+    -- How many logs there are: counted as events get their positions.
+    logs bigint not null default 0
 );
 
 -- A user is one document: the JSON that a GET answers. The other columns exist to find and sort it.
@@ -83,6 +85,26 @@ create table events (
 );
 
 create index events_user on events (tenant_id, user_id, position);
+-- Logs are the events of some types, those of src/directory/log.rs. They have indexes of their own, so
+-- that events of other types, verifying above all, pay nothing for them.
+create index events_logs on events (tenant_id, type, position) where
+    type = 'group.created' or type = 'group.deleted' or type = 'group.updated'
+    or type = 'user.unblocked' or type = 'user.group.added' or type = 'user.created'
+    or type = 'user.deleted' or type = 'user.group.removed';
+create index events_logs_time on events (tenant_id, type, time, position) where
+    type = 'group.created' or type = 'group.deleted' or type = 'group.updated'
+    or type = 'user.unblocked' or type = 'user.group.added' or type = 'user.created'
+    or type = 'user.deleted' or type = 'user.group.removed';
+create index events_logs_actor on events (tenant_id, key_id, position, type) where
+    type = 'group.created' or type = 'group.deleted' or type = 'group.updated'
+    or type = 'user.unblocked' or type = 'user.group.added' or type = 'user.created'
+    or type = 'user.deleted' or type = 'user.group.removed';
+create index events_logs_request on events (tenant_id, request_id, position) where
+    type = 'group.created' or type = 'group.deleted' or type = 'group.updated'
+    or type = 'user.unblocked' or type = 'user.group.added' or type = 'user.created'
+    or type = 'user.deleted' or type = 'user.group.removed';
+-- All that happens to groups, or with them, has a code.
+create index events_group on events (tenant_id, group_id, position) where group_id is not null;
 
 -- What happened and has no position yet. A change adds its events here, because several are
 -- committed at once and none knows its place; the sequencer moves them over in order.
@@ -120,6 +142,9 @@ create table api_keys (
     revoked_at bigint,
     last_used_at bigint
 );
+
+-- A log is found by the name of its actor, too, which is the name of a key.
+create index api_keys_tenant on api_keys (tenant_id);
 
 create table groups (
     tenant_id text collate "C" not null,

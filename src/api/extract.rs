@@ -18,6 +18,7 @@ use super::answer::RemoteAddress;
 use crate::app::App;
 use crate::directory::api_key::{ApiKey, Scope};
 use crate::directory::event::{Actor, Origin};
+use crate::directory::log::LogId;
 use crate::error::Error;
 use crate::id::{GroupId, IdentifierId, RequestId, UserId};
 use crate::secret::PlainKey;
@@ -48,7 +49,7 @@ macro_rules! permission {
         )+
     };
 }
-permission! { UsersRead UsersWrite EmailsVerify EventsRead PasswordsWrite GroupsRead GroupsWrite }
+permission! { UsersRead UsersWrite EmailsVerify EventsRead PasswordsWrite GroupsRead GroupsWrite LogsRead }
 
 /// Who calls: a request whose key was checked and holds the permission.
 pub(super) struct Caller<P> {
@@ -150,6 +151,15 @@ pub(super) struct GroupPath {
     pub(super) group_id: GroupId,
 }
 
+/// The path parameter of a log.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(super) struct LogPath {
+    /// The id of the log.
+    #[param(value_type = String, example = "0000000000000001")]
+    pub(super) log_id: LogId,
+}
+
 /// The path parameters of a user and a group.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
@@ -198,6 +208,14 @@ impl FromRequestParts<Arc<App>> for GroupPath {
 
     async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Error> {
         Ok(Self { group_id: GroupId::from_path(&path_parameter(parts, "group_id")) })
+    }
+}
+
+impl FromRequestParts<Arc<App>> for LogPath {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Error> {
+        Ok(Self { log_id: LogId::from_path(&path_parameter(parts, "log_id")) })
     }
 }
 

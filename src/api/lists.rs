@@ -11,8 +11,9 @@ use crate::app::App;
 use crate::directory::filter::FilterError;
 use crate::error::Error;
 use crate::store::search::groups::{self, GroupSearch};
+use crate::store::search::logs::{self, LogSearch};
 use crate::store::search::users::{self, UserSearch};
-use crate::store::{GroupSortKey, List, MembershipSortKey, Place, SortKey, Sorted};
+use crate::store::{GroupSortKey, List, LogSortKey, MembershipSortKey, Place, SortKey, Sorted};
 
 /// The query parameters of a list of users.
 #[derive(IntoParams)]
@@ -72,6 +73,26 @@ pub(super) struct MembershipListParameters {
     sort: Option<String>,
 }
 
+/// The query parameters of a list of logs.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "these fields only describe the parameters")]
+pub(super) struct LogListParameters {
+    /// The number of the page, from 1.
+    #[param(minimum = 1, default = 1, example = 1)]
+    page: Option<u32>,
+    /// How many logs a page has.
+    #[param(minimum = 1, maximum = 1000, default = 10, example = 10)]
+    size: Option<u32>,
+    /// `key:1` for ascending or `key:-1` for descending order, by `time_stamp`, `category`, `code`,
+    /// `type` or `name`.
+    #[param(default = "time_stamp:-1", example = "code:1")]
+    sort: Option<String>,
+    /// What the logs must match, in the filter language.
+    #[param(max_length = 4096, example = "category:groups AND time_stamp:>=1640975400")]
+    filter: Option<String>,
+}
+
 /// What a list can be sorted by, and with it what list it is.
 pub(super) trait Sort: Copy + 'static {
     /// The query parameters of the list, to be documented.
@@ -88,14 +109,15 @@ pub(super) trait Sort: Copy + 'static {
     fn filter(text: &str) -> Result<Option<Self::Filter>, Error>;
 }
 
-/// Says for the keys of a list with which parameters it is asked for, and how its filters are read.
+/// Says for the keys of a list with which parameters it is asked for, by which
+/// key the newest come first, and how its filters are read.
 macro_rules! sorts {
-    ($($key:ident by $parameters:ident, $filter:ty, $parse:expr;)+) => {
+    ($($key:ident by $parameters:ident from $age:ident, $filter:ty, $parse:expr;)+) => {
         $(impl Sort for $key {
             type Parameters = $parameters;
             type Filter = $filter;
             const ALL: &'static [Self] = Self::ALL;
-            const AGE: Self = Self::CreationTime;
+            const AGE: Self = Self::$age;
             fn name(self) -> &'static str {
                 self.as_str()
             }
@@ -106,9 +128,10 @@ macro_rules! sorts {
     };
 }
 sorts! {
-    SortKey by UserListParameters, UserSearch, |text| read(users::parse(text));
-    GroupSortKey by GroupListParameters, GroupSearch, |text| read(groups::parse(text));
-    MembershipSortKey by MembershipListParameters, Infallible, no_filter;
+    SortKey by UserListParameters from CreationTime, UserSearch, |text| read(users::parse(text));
+    GroupSortKey by GroupListParameters from CreationTime, GroupSearch, |text| read(groups::parse(text));
+    MembershipSortKey by MembershipListParameters from CreationTime, Infallible, no_filter;
+    LogSortKey by LogListParameters from TimeStamp, LogSearch, |text| read(logs::parse(text));
 }
 
 /// The page of users that a request wants.
@@ -117,6 +140,8 @@ pub(super) type UserList = Listed<SortKey>;
 pub(super) type GroupList = Listed<GroupSortKey>;
 /// The page of the groups of a user that a request wants.
 pub(super) type MembershipList = Listed<MembershipSortKey>;
+/// The page of logs that a request wants.
+pub(super) type LogList = Listed<LogSortKey>;
 
 /// The page of a list that a request wants.
 #[derive(Debug)]
@@ -244,7 +269,8 @@ fn sort<Key: Sort>(value: &str) -> Result<(Key, bool), Error> {
     parsed.ok_or_else(|| {
         let keys: Vec<&str> = Key::ALL.iter().map(|key| key.name()).collect();
         Error::BadRequest(format!(
-            "sort must be a key and a direction, like creation_time:-1; the keys are {}.",
+            "sort must be a key and a direction, like {}:-1; the keys are {}.",
+            Key::AGE.name(),
             keys.join(", ")
         ))
     })

@@ -19,6 +19,7 @@ use super::problem::{CONTENT_TYPE_PROBLEM, Problem};
 use crate::directory::api_key::Scope;
 use crate::directory::event::{Actor, Context, Origin};
 use crate::directory::group::{Group, Membership, NewGroup};
+use crate::directory::log::{Log, LogId, LogSystem};
 use crate::directory::password::{DEFAULT_RESET_EXPIRY, PasswordHash};
 use crate::directory::user::{NewUser, User};
 use crate::error::{Error, InvalidFields, Missing, Refusal};
@@ -66,6 +67,7 @@ fn complete(generated: utoipa::openapi::OpenApi) -> Value {
     document["tags"] = json!([
         {"name": "users", "description": "Users and their addresses."},
         {"name": "groups", "description": "Groups of users."},
+        {"name": "logs", "description": "What happened, in the words of the Management API."},
         {"name": "events", "description": "What happened: the project's own surface."},
         {"name": "server", "description": "The server itself; no key needed."},
     ]);
@@ -184,6 +186,7 @@ struct Examples {
     group: Value,
     membership: Value,
     event: Value,
+    log: Value,
     /// The path of the user.
     path: String,
     /// The path of the group.
@@ -215,12 +218,15 @@ impl Examples {
             claims,
             ..NewUser::default()
         };
-        let (mut user, _) = User::create(new, &ctx).expect("the example's fields are well-formed");
+        let (mut user, events) = User::create(new, &ctx).expect("the example's fields are well-formed");
         let read = |document: Vec<u8>| serde_json::from_slice(&document).expect("a document is JSON");
         let created = read(user.to_document());
         let email = user.emails[0].id;
         let event = user.verify_email(email, &ctx).expect("the example has this email").remove(0);
         let event = serde_json::to_value(EventAnswer::new(1, event)).expect("an event is JSON");
+        let system = LogSystem::new(1, [192, 0, 2, 1].into());
+        let log = events.into_iter().find_map(|event| Log::of(LogId::of_position(1), event, &system));
+        let log = serde_json::to_value(log).expect("a log is JSON");
         let verified = read(user.to_document());
         let mut owner = user.clone();
         owner.set_password(PasswordHash::from_stored(String::new()), false, &ctx);
@@ -257,6 +263,7 @@ impl Examples {
             group,
             membership,
             event,
+            log,
             path,
             group_path,
             request_id,
@@ -303,6 +310,8 @@ impl Examples {
             "getPrivateData" | "patchPrivateData" => {
                 json!({"private_data": {"subscription_plan": "premium"}})
             }
+            "getAllLogs" => json!([self.log]),
+            "findLogById" => self.log.clone(),
             "walkUsers" => json!({"users": [self.summary], "next": Value::Null}),
             "listEvents" => json!({"events": [self.event], "next": "1"}),
             "emailHistory" => json!({"history": [{

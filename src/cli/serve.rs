@@ -82,10 +82,13 @@ pub(super) async fn run(options: Options, clock: Arc<SystemClock>) -> Result<()>
         .await
         .with_context(|| format!("the address {} cannot be listened on", options.listen))?;
     let scheme = if tls.is_some() { "https" } else { "http" };
-    let bound = format!("{scheme}://{}", listener.local_addr()?);
+    let address = listener.local_addr()?;
+    let bound = format!("{scheme}://{address}");
     let public = options.public_url.as_ref().map_or(bound.as_str(), url::Url::as_str).trim_end_matches('/');
     let random = Arc::new(SystemRandom);
-    let app = Arc::new(App::new(store.clone(), clock, random.clone()).reached_by(public));
+    let app = Arc::new(
+        App::new(store.clone(), clock, random.clone()).reached_by(public).listening_on(address.ip()),
+    );
 
     let mut greeting = format!("listening on {bound}\n");
     if let Some(files) = certificate.as_ref().filter(|_| options.tls_self_signed) {

@@ -77,7 +77,9 @@ impl StoreOption {
         match self.kind()? {
             Kind::Sqlite(path) => Ok(path),
             Kind::Postgres(_) => {
-                bail!("a store on PostgreSQL is no file: use its own tools, like pg_basebackup")
+                bail!(
+                    "this is for a store in a file; PostgreSQL has tools of its own, such as pg_dump and explain"
+                )
             }
         }
     }

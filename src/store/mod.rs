@@ -21,6 +21,7 @@ use bytes::Bytes;
 use crate::directory::api_key::ApiKey;
 use crate::directory::event::{Event, EventType, names};
 use crate::directory::group::{Group, Membership};
+use crate::directory::log::{LogId, Wording};
 use crate::directory::password::{PasswordHash, ResetToken, SecretChange};
 use crate::error::Error;
 use crate::id::{GroupId, IdentifierId, TenantId, UserId};
@@ -28,6 +29,7 @@ use crate::secret::{KeyId, TokenId};
 use crate::time::Timestamp;
 use index::Term;
 use search::groups::GroupSearch;
+use search::logs::LogSearch;
 use search::users::UserSearch;
 
 /// The shape of the documents that this version of the program writes.
@@ -85,6 +87,17 @@ pub trait Store: Send + Sync {
 
     /// Events of the tenant, oldest first.
     async fn events(&self, tenant: &TenantId, wanted: EventList) -> Result<EventPage, Error>;
+
+    /// One page of the tenant's logs: events of a type that has a code, each with its log's id.
+    async fn logs(
+        &self,
+        tenant: &TenantId,
+        filter: Option<LogSearch>,
+        list: Sorted<LogSortKey>,
+    ) -> Result<Page<(LogId, Event)>, Error>;
+
+    /// The event of this log's id, of whatever type.
+    async fn log(&self, tenant: &TenantId, id: LogId) -> Result<Option<Event>, Error>;
 
     /// The hash of the user's password.
     async fn password(&self, tenant: &TenantId, user_id: UserId) -> Result<Option<PasswordHash>, Error>;
@@ -435,6 +448,36 @@ names! {
     MembershipSortKey {
         /// When they came to be.
         CreationTime = "creation_time",
+    }
+}
+
+names! {
+    /// What logs can be sorted by.
+    LogSortKey {
+        /// When it happened.
+        TimeStamp = "time_stamp",
+        /// What they are about.
+        Category = "category",
+        /// What happened.
+        Code = "code",
+        /// How it ended.
+        Type = "type",
+        /// What happened, in plain words.
+        Name = "name",
+    }
+}
+
+impl LogSortKey {
+    /// What the logs of events of one type are all sorted by; nothing for the time, which is each
+    /// log's own.
+    pub fn text(self, wording: &Wording) -> Option<&'static str> {
+        match self {
+            Self::TimeStamp => None,
+            Self::Category => Some(wording.category.as_str()),
+            Self::Code => Some(wording.code.as_str()),
+            Self::Type => Some(wording.r#type().as_str()),
+            Self::Name => Some(wording.name),
+        }
     }
 }
 

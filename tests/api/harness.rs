@@ -99,7 +99,7 @@ impl Api {
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
-        if path.starts_with("/v1/") {
+        if path.starts_with("/v1/") || path.starts_with("/api/logs") {
             self.until_told().await;
         }
         self.call(Method::GET, path, Value::Null).await

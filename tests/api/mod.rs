@@ -10,6 +10,7 @@ mod groups;
 pub(crate) mod harness;
 mod invariants;
 mod keys;
+mod logs;
 mod passwords;
 mod phones;
 mod problems;

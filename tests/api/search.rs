@@ -198,6 +198,25 @@ async fn pages_of_a_filter_follow_each_other() {
 }
 
 #[tokio::test]
+async fn values_that_are_too_long_or_too_deep_are_not_searchable() {
+    let api = Api::new().await;
+    let user = api.user(json!({"username": "ada"})).await;
+    let mut data = json!({"fits": "x".repeat(256), "long": "x".repeat(257)});
+    data["a"] = json!({"b": {"c": {"d": {"e": {"f": {"g": {"h": 1, "i": {"j": 1}}}}}}}});
+    let path = format!("/api/users/{}/private_data", user["user_id"].as_str().unwrap());
+    api.call(Method::PATCH, &path, json!({"private_data": data})).await.json();
+    for (filter, expected) in [
+        (format!("private_data.fits:{}", "X".repeat(256)), 1),
+        (format!("private_data.long:{}", "x".repeat(257)), 0),
+        ("private_data.long:*".to_owned(), 0),
+        ("private_data.a.b.c.d.e.f.g.h:1".to_owned(), 1),
+        ("private_data.a.b.c.d.e.f.g.i.j:1".to_owned(), 0),
+    ] {
+        assert_eq!(found(&api, &filter).await.len(), expected, "{filter}");
+    }
+}
+
+#[tokio::test]
 async fn users_sort_by_names_and_by_what_no_sign_in_has_told_apart() {
     let api = Api::new().await;
     people(&api).await;
@@ -267,5 +286,10 @@ async fn the_examples_of_the_api_design_are_filters() {
     assert!(of_groups.len() >= 6, "{of_groups:?}");
     for filter in of_groups {
         api.get(&format!("/api/groups?filter={}", query(&filter))).await.json();
+    }
+    let of_logs = examples("Filter of logs");
+    assert!(of_logs.len() >= 6, "{of_logs:?}");
+    for filter in of_logs {
+        api.get(&format!("/api/logs?filter={}", query(&filter))).await.json();
     }
 }

@@ -6,6 +6,7 @@ mod events;
 mod groups;
 mod identifiers;
 mod keys;
+mod logs;
 mod maker;
 mod memberships;
 mod order;
@@ -59,6 +60,12 @@ macro_rules! contract {
                 events_come_back_whole_in_the_order_they_were_kept
                 a_users_events_are_found_among_all_even_when_the_user_is_gone
                 memberships_are_among_a_users_events
+            }
+            logs {
+                logs_follow_each_sort_and_pages_never_overlap
+                a_filter_finds_the_logs_that_it_describes
+                a_log_is_found_by_its_id
+                tenants_do_not_see_each_others_logs
             }
             groups {
                 a_group_is_read_as_it_was_kept

@@ -66,7 +66,7 @@ macro_rules! tables {
 /// All tables in the order in which they are copied. Columns that only one kind of store has are not
 /// here: [`Target::finish`](super::Target::finish) fills them.
 pub const TABLES: &[Table] = tables! {
-    tenants(tenant_id Text; created_at Integer, users Integer),
+    tenants(tenant_id Text; created_at Integer, users Integer, logs Integer),
     users(
         tenant_id Text, user_id Text;
         version Integer, shape Integer, document Text, creation_time Integer, last_updated Integer,

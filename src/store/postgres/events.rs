@@ -14,7 +14,12 @@ use crate::time::Timestamp;
 /// How many events are looked at for one answer at most; what is rare among them comes in several.
 const LOOKED_AT: i64 = 10_000;
 
-const COLUMNS: &str = "position, event_id, type, time, user_id, identifier_id, method, key_id, key_name, request_id, personal, group_id";
+/// The columns that [`event`] reads.
+pub(super) const COLUMNS: &str = "position, event_id, type, time, user_id, identifier_id, method, key_id, key_name, request_id, personal, group_id";
+
+/// The event at a position.
+pub(super) const AT: &str = "select position, event_id, type, time, user_id, identifier_id, method, key_id, key_name, request_id, personal, group_id \
+     from events where tenant_id = $1 and position = $2";
 
 pub(super) async fn list(client: &Client, tenant: &TenantId, wanted: EventList) -> Answer<EventPage> {
     match wanted.user_id {
@@ -86,7 +91,7 @@ async fn of_user(
     Ok(EventPage { events, next })
 }
 
-fn event(row: &Row) -> Answer<(i64, Event)> {
+pub(super) fn event(row: &Row) -> Answer<(i64, Event)> {
     let user_id = row.try_get::<_, &str>(4)?;
     let event = Event {
         id: EventId::from_bytes(id(row, 1)?),

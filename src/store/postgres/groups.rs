@@ -113,7 +113,7 @@ pub(super) async fn list(
     let wanted = |columns: &str| {
         let mut sql = Sql::new(tenant);
         sql.push(&format!("select {columns} from groups g where g.tenant_id = $1 and "));
-        sql.push_search(search, push_leaf);
+        sql.push_search(search, &push_leaf);
         sql
     };
     let mut page_of = wanted(

@@ -8,6 +8,7 @@ mod events;
 mod groups;
 mod keep;
 mod keys;
+mod logs;
 mod migrate;
 mod options;
 mod rows;
@@ -30,12 +31,15 @@ use tokio_postgres::error::SqlState;
 
 use super::search::Search;
 use super::search::groups::GroupSearch;
+use super::search::logs::LogSearch;
 use super::{
-    EventList, EventPage, GroupChange, GroupSortKey, KeepError, Kept, List, MembershipChange,
+    EventList, EventPage, GroupChange, GroupSortKey, KeepError, Kept, List, LogSortKey, MembershipChange,
     MembershipSortKey, Page, PasswordTry, Sorted, Store, Tenant, UserChange, Version,
 };
 use crate::directory::api_key::ApiKey;
+use crate::directory::event::Event;
 use crate::directory::group::{Group, Membership};
+use crate::directory::log::LogId;
 use crate::directory::password::{PasswordHash, ResetToken};
 use crate::error::Error;
 use crate::id::{GroupId, TenantId, UserId};
@@ -252,6 +256,26 @@ impl Store for PostgresStore {
             snapshot.end(page).await
         };
         self.server.wait_for(read).await?
+    }
+
+    async fn logs(
+        &self,
+        tenant: &TenantId,
+        filter: Option<LogSearch>,
+        list: Sorted<LogSortKey>,
+    ) -> Result<Page<(LogId, Event)>, Error> {
+        let search = filter.unwrap_or(Search::All);
+        let read = async {
+            let snapshot = self.snapshots.begin().await?;
+            let page = logs::list(snapshot.client(), tenant, &search, list).await;
+            snapshot.end(page).await
+        };
+        self.server.wait_for(read).await?
+    }
+
+    async fn log(&self, tenant: &TenantId, id: LogId) -> Result<Option<Event>, Error> {
+        let row = self.readers.row(events::AT, &[&tenant.as_str(), &id.position()]).await?;
+        rows::one(row, |row| events::event(row).map(|(_, event)| event))
     }
 
     async fn password(&self, tenant: &TenantId, user_id: UserId) -> Result<Option<PasswordHash>, Error> {

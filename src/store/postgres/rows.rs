@@ -27,6 +27,11 @@ pub(super) fn each<T>(rows: &[Row], read: impl Fn(&Row) -> Answer<T>) -> Answer<
     rows.iter().map(read).collect()
 }
 
+/// The text of a column.
+pub(super) fn text_of(row: &Row, column: usize) -> Answer<&str> {
+    row.try_get(column)
+}
+
 /// The text of a column as a type that reads itself from text.
 pub(super) fn parsed<T: FromStr>(row: &Row, column: usize) -> Answer<T> {
     row.try_get::<_, Readable<T>>(column).map(|readable| readable.0)

@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 use tokio_postgres::Client;
 
 use super::connection::{Answer, Purpose, Server};
+use super::logs::is_logged;
 use super::told;
 
 /// The lock that one server holds: "bona", and 2.
@@ -27,23 +28,34 @@ const TRY_EVERY: Duration = Duration::from_millis(500);
 const AT_A_TIME: i64 = 2_000;
 /// After how many moved events the room they took is cleared. Waiting until the database does so by
 /// itself would leave much to be passed over with every look.
-const CLEAR_AFTER: u64 = 20_000;
+const CLEAR_AFTER: i64 = 20_000;
 
 /// Numbers the events on from each tenant's last position, in the order in which they were drawn: so
-/// those of one user stay in theirs.
-const MOVE: &str = "
-with taken as (
-    delete from pending_events
-    where sequence in (select sequence from pending_events order by sequence limit $1)
-    returning *
-), last as (
-    select tenant_id, coalesce((select max(position) from events where events.tenant_id = tenant.tenant_id), 0) as position
-    from (select distinct tenant_id from taken) as tenant
-)
-insert into events (tenant_id, position, event_id, type, time, user_id, identifier_id, method, key_id, key_name, request_id, personal, group_id)
-select taken.tenant_id, last.position + row_number() over (partition by taken.tenant_id order by taken.sequence),
-    event_id, type, time, user_id, identifier_id, method, key_id, key_name, request_id, personal, group_id
-from taken join last on last.tenant_id = taken.tenant_id";
+/// those of one user stay in theirs. Those that there are logs of are counted.
+fn moving() -> String {
+    let is_logged = is_logged();
+    format!(
+        "with taken as ( \
+             delete from pending_events \
+             where sequence in (select sequence from pending_events order by sequence limit {AT_A_TIME}) \
+             returning * \
+         ), last as ( \
+             select tenant_id, coalesce((select max(position) from events where events.tenant_id = tenant.tenant_id), 0) as position \
+             from (select distinct tenant_id from taken) as tenant \
+         ), moved as ( \
+             insert into events (tenant_id, position, event_id, type, time, user_id, identifier_id, method, key_id, key_name, request_id, personal, group_id) \
+             select taken.tenant_id, last.position + row_number() over (partition by taken.tenant_id order by taken.sequence), \
+                 event_id, type, time, user_id, identifier_id, method, key_id, key_name, request_id, personal, group_id \
+             from taken join last on last.tenant_id = taken.tenant_id \
+             returning tenant_id, type \
+         ), counted as ( \
+             update tenants set logs = tenants.logs + added.logs \
+             from (select tenant_id, count(*) as logs from moved where {is_logged} group by tenant_id) as added \
+             where tenants.tenant_id = added.tenant_id \
+         ) \
+         select count(*) from moved"
+    )
+}
 
 /// The handle of the task.
 pub(super) struct Sequencer {
@@ -105,10 +117,14 @@ async fn serve_once(server: &Server) -> Result<(), String> {
         }
         tokio::time::sleep(TRY_EVERY).await;
     }
+    let sql = moving();
+    let moving = tokio::time::timeout(server.patience(), client.prepare(&sql));
+    let moving = moving.await.map_err(|_| in_time.to_owned())?.map_err(|error| told(&error))?;
     let mut moved_since = 0;
     loop {
-        let moved = tokio::time::timeout(server.patience(), client.execute(MOVE, &[&AT_A_TIME]));
+        let moved = tokio::time::timeout(server.patience(), client.query_one(&moving, &[]));
         let moved = moved.await.map_err(|_| in_time.to_owned())?.map_err(|error| told(&error))?;
+        let moved: i64 = moved.try_get(0).map_err(|error| told(&error))?;
         moved_since += moved;
         if moved_since >= CLEAR_AFTER {
             moved_since = 0;

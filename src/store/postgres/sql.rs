@@ -76,7 +76,7 @@ impl Sql {
     }
 
     /// Writes that a row matches a search, each leaf of which is written by `leaf`.
-    pub(super) fn push_search<Leaf>(&mut self, search: &Search<Leaf>, leaf: fn(&mut Self, &Leaf)) {
+    pub(super) fn push_search<Leaf>(&mut self, search: &Search<Leaf>, leaf: &impl Fn(&mut Self, &Leaf)) {
         match search {
             Search::All => self.push("true"),
             Search::And(parts) => {
@@ -94,7 +94,13 @@ impl Sql {
     }
 
     /// Writes the parts in parentheses with an operator between them, or else what none of them is.
-    fn push_joined<T>(&mut self, parts: &[T], operator: &str, none: &str, part: impl Fn(&mut Self, &T)) {
+    pub(super) fn push_joined<T>(
+        &mut self,
+        parts: &[T],
+        operator: &str,
+        none: &str,
+        part: impl Fn(&mut Self, &T),
+    ) {
         if parts.is_empty() {
             return self.push(none);
         }

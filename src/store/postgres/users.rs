@@ -16,7 +16,7 @@ use crate::id::TenantId;
 /// Up to how many users are fetched and sorted; beyond, the sort's index is walked.
 const FEW: i64 = 5_000;
 /// Up to how many matches are counted one by one.
-const COUNTED: i64 = 10_000;
+pub(super) const COUNTED: i64 = 10_000;
 
 /// Writes which rows `t` of `index_terms` a lookup finds.
 fn push_lookup(sql: &mut Sql, lookup: &Lookup) {
@@ -197,7 +197,7 @@ impl<'a> Plan<'a> {
         } else {
             sql.push("from users u where u.tenant_id = $1 and ");
         }
-        sql.push_search(self.search, push_leaf);
+        sql.push_search(self.search, &push_leaf);
     }
 
     /// The page's documents, and one more if there is one. The places are found first, then the
@@ -240,7 +240,7 @@ impl<'a> Plan<'a> {
         sql.push("select count(*) from (select u.user_id, u.creation_time, u.last_updated from users u where u.tenant_id = $1 limit ");
         sql.bind_number(COUNTED);
         sql.push(") u where ");
-        sql.push_search(self.search, push_leaf);
+        sql.push_search(self.search, &push_leaf);
         let sample: i64 = sql.value(client).await?;
         Ok((all / COUNTED * sample).clamp(COUNTED + 1, all.max(COUNTED + 1)))
     }

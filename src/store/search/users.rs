@@ -28,8 +28,8 @@ impl UserSearch {
     pub fn members(group_id: GroupId, filter: Option<Self>) -> Self {
         let members = Search::Is(UserLeaf::Member(group_id));
         match filter {
+            Some(Search::All) | None => members,
             Some(filter) => Search::And(vec![members, filter]),
-            None => members,
         }
     }
 }

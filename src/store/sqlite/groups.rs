@@ -109,6 +109,24 @@ pub(super) fn groups(
     search: &GroupSearch,
     list: Sorted<GroupSortKey>,
 ) -> rusqlite::Result<Page<Group>> {
+    // One transaction, so that the page and the total are of one moment.
+    let transaction = connection.unchecked_transaction()?;
+    let total = matching("count(*)", tenant, search).value(&transaction)?;
+    let groups = page_of(tenant, search, list).rows(&transaction, group_of)?;
+    transaction.finish()?;
+    Ok(page(groups, list.limit, total))
+}
+
+/// What is asked for of all groups that match.
+fn matching(columns: &str, tenant: &TenantId, search: &GroupSearch) -> Sql {
+    let mut sql = Sql::new(tenant);
+    sql.push(&format!("select {columns} from groups g where g.tenant_id = ?1 and "));
+    sql.push_search(search, &push_leaf);
+    sql
+}
+
+/// The groups of a page, and one more if there is one.
+fn page_of(tenant: &TenantId, search: &GroupSearch, list: Sorted<GroupSortKey>) -> Sql {
     let direction = direction(list.descending);
     let column = match list.sort {
         GroupSortKey::Name => "canonical",
@@ -119,23 +137,12 @@ pub(super) fn groups(
         // All groups are equal in these.
         GroupSortKey::Type | GroupSortKey::ClientsAssigned => "tenant_id",
     };
-    let wanted = |columns: &str| {
-        let mut sql = Sql::new(tenant);
-        sql.push(&format!("select {columns} from groups g where g.tenant_id = ?1 and "));
-        sql.push_search(search, push_leaf);
-        sql
-    };
-    let mut page_of = wanted(GROUP_COLUMNS);
-    page_of.push(&format!(" order by {column} {direction}, group_id {direction} limit "));
-    page_of.bind(i64::from(list.limit) + 1);
-    page_of.push(" offset ");
-    page_of.bind(list.offset.cast_signed());
-    // One transaction, so that the page and the total are of one moment.
-    let transaction = connection.unchecked_transaction()?;
-    let total = wanted("count(*)").value(&transaction)?;
-    let groups = page_of.rows(&transaction, group_of)?;
-    transaction.finish()?;
-    Ok(page(groups, list.limit, total))
+    let mut sql = matching(GROUP_COLUMNS, tenant, search);
+    sql.push(&format!(" order by {column} {direction}, group_id {direction} limit "));
+    sql.bind(i64::from(list.limit) + 1);
+    sql.push(" offset ");
+    sql.bind(list.offset.cast_signed());
+    sql
 }
 
 pub(super) fn auto_assigned(connection: &Connection, tenant: &TenantId) -> rusqlite::Result<Vec<GroupId>> {
@@ -395,4 +402,29 @@ fn remove(
             .execute(params![tenant.as_str(), group_id.as_bytes()])?;
     }
     Ok(removed == 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::search::groups::parse;
+    use crate::store::sqlite::SqliteStore;
+
+    #[test]
+    fn a_group_that_is_named_is_found_by_its_index() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("groups.db");
+        drop(SqliteStore::open(&path, Timestamp(0)).unwrap());
+        let connection = Connection::open(path).unwrap();
+        for (filter, index) in [
+            ("name:Administrators", "groups_canonical (tenant_id=? AND canonical=?)"),
+            ("name:a users_assigned:>0", "groups_canonical (tenant_id=? AND canonical=?)"),
+            ("group_id:8c8ee7ee-6c6f-4f3c-9b1c-0a3f5a3f2d11", "PRIMARY KEY (tenant_id=? AND group_id=?)"),
+        ] {
+            let list = Sorted { sort: GroupSortKey::CreationTime, descending: true, offset: 0, limit: 10 };
+            let statement = page_of(&TenantId::default_tenant(), &parse(filter).unwrap().unwrap(), list);
+            let steps = statement.explained(&connection).unwrap();
+            assert!(steps[0].ends_with(index), "{filter}: {steps:?}");
+        }
+    }
 }

@@ -3,9 +3,12 @@
 mod backup;
 mod checkpoint;
 mod copy;
+mod drivers;
 mod events;
+mod explain;
 mod groups;
 mod load;
+mod logs;
 mod migrate;
 mod reader;
 mod recompute;
@@ -24,12 +27,15 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
 
 use super::search::Search;
 use super::search::groups::GroupSearch;
+use super::search::logs::LogSearch;
 use super::{
-    EventList, EventPage, GroupChange, GroupSortKey, KeepError, Kept, List, MembershipChange,
+    EventList, EventPage, GroupChange, GroupSortKey, KeepError, Kept, List, LogSortKey, MembershipChange,
     MembershipSortKey, Page, PasswordTry, Sorted, Store, Tenant, UserChange, Version,
 };
 use crate::directory::api_key::ApiKey;
+use crate::directory::event::Event;
 use crate::directory::group::{Group, Membership};
+use crate::directory::log::LogId;
 use crate::directory::password::{PasswordHash, ResetToken};
 use crate::error::Error;
 use crate::id::{GroupId, TenantId, UserId};
@@ -38,6 +44,7 @@ use crate::time::Timestamp;
 pub use backup::backup;
 use checkpoint::{Checkpoints, Limits};
 pub use copy::SqliteTables;
+pub use explain::{Counted, Explanation, Way, explain};
 pub(in crate::store) use groups::SearchForms;
 pub use load::NewRecord;
 use reader::Readers;
@@ -272,6 +279,20 @@ impl Store for SqliteStore {
                 Ok(page)
             })
             .await
+    }
+
+    async fn logs(
+        &self,
+        tenant: &TenantId,
+        filter: Option<LogSearch>,
+        list: Sorted<LogSortKey>,
+    ) -> Result<Page<(LogId, Event)>, Error> {
+        let (tenant, search) = (tenant.clone(), filter.unwrap_or(Search::All));
+        self.readers.read_elsewhere(move |connection| logs::list(connection, &tenant, &search, list)).await
+    }
+
+    async fn log(&self, tenant: &TenantId, id: LogId) -> Result<Option<Event>, Error> {
+        self.readers.read(|connection| events::at(connection, tenant, id.position()))
     }
 
     async fn password(&self, tenant: &TenantId, user_id: UserId) -> Result<Option<PasswordHash>, Error> {
