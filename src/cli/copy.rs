@@ -13,10 +13,10 @@ use crate::time::Clock;
 #[derive(Args)]
 pub(super) struct Options {
     /// The store to copy; no server should write to it meanwhile
-    #[arg(long, value_name = "URL", env = "BONAFIDE_COPY_FROM")]
+    #[arg(long, value_name = "URL", env = "BONAFIDE_COPY_FROM", hide_env_values = true)]
     from: String,
     /// The store to copy into: a new one, or one that an interrupted copy has begun
-    #[arg(long, value_name = "URL", env = "BONAFIDE_COPY_TO")]
+    #[arg(long, value_name = "URL", env = "BONAFIDE_COPY_TO", hide_env_values = true)]
     to: String,
 }
 

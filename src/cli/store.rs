@@ -20,7 +20,13 @@ const FOLDER: &str = "data";
 pub(super) struct StoreOption {
     /// Where the directory is kept: `sqlite:` and the path of a file, or
     /// `postgres://user@host:port/database`
-    #[arg(long, value_name = "URL", env = "BONAFIDE_STORE", default_value = "sqlite:data/bonafide.db")]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "BONAFIDE_STORE",
+        hide_env_values = true,
+        default_value = "sqlite:data/bonafide.db"
+    )]
     store: String,
     /// How many connections to PostgreSQL there are; one more puts events in order
     #[arg(long, value_name = "N", env = "BONAFIDE_POOL_SIZE", default_value_t = 8, value_parser = clap::value_parser!(u16).range(4..))]

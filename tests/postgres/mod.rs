@@ -31,8 +31,12 @@ trap 'rm -rf "$folder"' EXIT
 "$1/initdb" -D "$folder/data" -U bonafide --auth=trust --encoding=UTF8 --locale=C --no-sync 2>&1 >/dev/null
 echo "made"
 read -r port
+umask 077
+printf '%s' "$CERTIFICATE" >"$folder/server.crt"
+printf '%s' "$KEY" >"$folder/server.key"
 "$1/postgres" -D "$folder/data" -p "$port" \
     -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections=400 \
+    -c ssl=on -c ssl_cert_file="$folder/server.crt" -c ssl_key_file="$folder/server.key" \
     -c fsync=off -c full_page_writes=off -c log_min_messages=fatal >"$folder/log" 2>&1 &
 server=$!
 read -r _ || true
@@ -43,6 +47,8 @@ wait "$server" || true
 /// The server, and what it is asked for.
 struct Server {
     port: u16,
+    /// The certificate that it shows to who asks for TLS, as PEM.
+    certificate: String,
     requests: mpsc::UnboundedSender<Request>,
     /// What watches over it, and the end of the pipe that it reads: never closed before the process
     /// ends.
@@ -56,7 +62,7 @@ enum Request {
 
 /// A database of its own, removed when this is dropped.
 pub(crate) struct Database {
-    /// The URL by which it is reached.
+    /// The URL by which it is reached, without TLS.
     pub(crate) url: String,
     name: String,
 }
@@ -87,6 +93,11 @@ impl Database {
     }
 }
 
+/// The certificate of the server, for the address 127.0.0.1, as PEM.
+pub(crate) fn certificate() -> &'static str {
+    &server().certificate
+}
+
 impl Drop for Database {
     fn drop(&mut self) {
         // The server may be gone already, and the database with it.
@@ -101,9 +112,14 @@ fn server() -> &'static Server {
 
 impl Server {
     fn start() -> Self {
+        let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]);
+        let made = made.expect("a certificate can be made");
+        let certificate = made.cert.pem();
         let mut watcher = as_somebody_else_than_root("sh")
             .args(["-c", WATCH, "watch"])
             .arg(programs())
+            .env("CERTIFICATE", &certificate)
+            .env("KEY", made.signing_key.serialize_pem())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
@@ -122,11 +138,11 @@ impl Server {
         writeln!(alive, "{port}").expect("the watcher listens");
         let (requests, asked) = mpsc::unbounded_channel();
         std::thread::spawn(move || administer(port, asked));
-        Self { port, requests, _watcher: (watcher, alive) }
+        Self { port, certificate, requests, _watcher: (watcher, alive) }
     }
 
     fn url(&self, database: &str) -> String {
-        format!("postgres://bonafide@127.0.0.1:{}/{database}", self.port)
+        format!("postgres://bonafide@127.0.0.1:{}/{database}?sslmode=disable", self.port)
     }
 
     async fn create(&self, name: &str, template: &'static str) {

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use super::client::{Client, User};
 use super::server::{Home, Server, until};
-use crate::postgres::Database;
+use crate::postgres::{Database, certificate};
 
 /// Within which a request is answered, whatever happens to the database.
 const AT_ONCE: Duration = Duration::from_secs(2);
@@ -216,8 +216,10 @@ async fn migrate_tells_what_it_would_do_and_does_it_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_to_try_out_works_on_postgresql_too() {
     let (home, database) = (Home::new(), Database::empty().await);
+    std::fs::write(home.path("root.pem"), certificate()).expect("the file can be written");
+    let url = database.url.replace("sslmode=disable", "sslmode=verify-full&sslrootcert=root.pem");
     for _ in 0..2 {
-        let server = home.serve(&["--dev", "--store", &database.url]);
+        let server = home.serve(&["--dev", "--store", &url]);
         let key = std::fs::read_to_string(home.path("data/dev-key")).expect("the key is kept");
         let client = Client::new(&server, key.trim());
         until(StatusCode::OK, async || client.list_status().await).await;

@@ -180,7 +180,7 @@ impl<'a> Columns<'a> {
         }
     }
 
-    /// The values to bind, in the order of [`columns!`].
+    /// The values to bind, in the order of the columns of [`append`].
     pub(super) fn values(&self) -> [&(dyn ToSql + Sync); 13] {
         [
             &self.changes,

@@ -123,7 +123,7 @@ mod tests {
         let version = i64::try_from(MIGRATIONS.len()).unwrap() + 1;
         connect(&database.url).await.execute(newer, &[&version]).await.unwrap();
         let error = complaint(&database.url).await;
-        let name = database.url.rsplit('/').next().unwrap();
+        let name = database.url.rsplit(['/', '?']).nth(1).unwrap();
         assert!(error.contains(name) && error.contains("newer bonafide"), "{error}");
     }
 
@@ -146,7 +146,7 @@ mod tests {
         let nowhere = "postgres://me:hush@127.0.0.1:1/users";
         for url in [nowhere, &database.url.replace("/test", "/no_such_")] {
             let error = complaint(url).await;
-            let place = url.rsplit('/').next().unwrap();
+            let place = url.split('?').next().unwrap().rsplit('/').next().unwrap();
             assert!(error.contains(place) && !error.contains("hush"), "{error}");
         }
     }

@@ -161,3 +161,48 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Encrypted<S> {
         Pin::new(&mut self.0).poll_shutdown(ctx)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Options;
+    use super::super::connection::{Purpose, Server};
+    use super::super::testing::{Database, certificate};
+
+    /// Whether a connection by this URL is encrypted, if there is one.
+    async fn is_encrypted(url: &str) -> anyhow::Result<bool> {
+        let (client, _driven) = Server::new(&Options::new(url))?.connect(Purpose::Read).await?;
+        let sql = "select ssl from pg_stat_ssl where pid = pg_backend_pid()";
+        Ok(client.query_one(sql, &[]).await?.try_get(0)?)
+    }
+
+    #[tokio::test]
+    async fn the_mode_says_whether_there_is_tls_and_whether_the_server_is_looked_at() {
+        let database = Database::empty().await;
+        let url = database.url.split('?').next().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let [right, wrong] = ["right.pem", "wrong.pem"].map(|name| folder.path().join(name));
+        std::fs::write(&right, certificate()).unwrap();
+        let other = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+        std::fs::write(&wrong, other.cert.pem()).unwrap();
+        let (right, wrong) = (right.display(), wrong.display());
+
+        assert!(!is_encrypted(&format!("{url}?sslmode=disable")).await.unwrap());
+        for parameters in [
+            String::new(),
+            "?sslmode=prefer".to_owned(),
+            "?sslmode=require".to_owned(),
+            format!("?sslmode=require&sslrootcert={right}"),
+            format!("?sslmode=verify-full&sslrootcert={right}"),
+        ] {
+            assert!(is_encrypted(&format!("{url}{parameters}")).await.unwrap(), "{parameters}");
+        }
+        for mode in ["prefer", "require", "verify-full"] {
+            let url = format!("{url}?sslmode={mode}&sslrootcert={wrong}");
+            assert!(is_encrypted(&url).await.is_err(), "{mode}");
+        }
+        // The certificate is for the address, and not for this name.
+        let by_name = url.replace("127.0.0.1", "localhost");
+        assert!(is_encrypted(&format!("{by_name}?sslmode=require")).await.unwrap());
+        assert!(is_encrypted(&format!("{by_name}?sslmode=verify-full&sslrootcert={right}")).await.is_err());
+    }
+}

@@ -425,8 +425,30 @@ pub fn path_of_url(url: &str) -> anyhow::Result<PathBuf> {
     match url.strip_prefix("sqlite:") {
         Some(path) if !path.is_empty() && path != ":memory:" => Ok(PathBuf::from(path)),
         _ => anyhow::bail!(
-            "`{url}` is not a store: it is `sqlite:` and the path of a file, like sqlite:data/bonafide.db, or \
-             postgres://user@host:port/database"
+            "`{}` is not a store: it is `sqlite:` and the path of a file, like sqlite:data/bonafide.db, or \
+             postgres://user@host:port/database",
+            without_password(url)
         ),
+    }
+}
+
+/// A URL as it can be shown: there may be a password before the `@`.
+fn without_password(url: &str) -> String {
+    match (url.split_once("://"), url.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://...@{rest}"),
+        _ => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_a_store_is_told_without_a_password() {
+        for wrong in ["mysql://me:hush@host/users", "postgre://hush:hush@host/users", "sqlite:"] {
+            let error = path_of_url(wrong).unwrap_err().to_string();
+            assert!(!error.contains("hush") && error.contains("sqlite:data/bonafide.db"), "{error}");
+        }
     }
 }
