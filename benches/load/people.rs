@@ -19,9 +19,9 @@ const GIVEN: [&str; 8] = ["Ada", "Alan", "Barbara", "Dennis", "Edsger", "Grace",
 /// How much is known of a person.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Length {
-    /// What is usual: an email, a phone number, names and a picture.
+    /// What is usual: an email and names, and of some a phone number, a middle name or a picture.
     Usual,
-    /// Also a username, another email and long links: a document of about 2 KB.
+    /// All of that of everybody, a username, another email and long links: a document of about 2 KB.
     Long,
 }
 
@@ -72,6 +72,18 @@ impl Person {
             claims: claims(given, &self.family_name(), &digits),
             ..NewUser::default()
         };
+        if length == Length::Usual {
+            // Not all documents are equally long: so many more, or fewer, would fit into a page.
+            if number.is_multiple_of(2) {
+                new.phone_number = None;
+            }
+            if number.is_multiple_of(3) {
+                new.claims.remove("middle_name");
+            }
+            if number.is_multiple_of(5) {
+                new.claims.remove("picture");
+            }
+        }
         if length == Length::Long {
             new.username = Some(format!("user.{digits}"));
             for (claim, host) in [("picture", "images"), ("profile", "people")] {
