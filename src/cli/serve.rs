@@ -75,7 +75,7 @@ impl Options {
 pub(super) async fn run(options: Options, clock: Arc<SystemClock>) -> Result<()> {
     // Before anything else, so that a signal during the start is not lost.
     let end = end_signal()?;
-    let store = options.store.open_or_make(&*clock)?;
+    let store = options.store.open_or_make(&*clock).await?;
     let certificate = options.certificate()?;
     let tls = certificate.as_ref().map(CertificateFiles::acceptor).transpose()?;
     let listener = TcpListener::bind(&options.listen)

@@ -28,7 +28,7 @@ pub(super) enum Command {
 pub(super) async fn run(command: Command, clock: &dyn Clock) -> Result<()> {
     match command {
         Command::Create { name, store } => {
-            let store = store.open_or_make(clock)?;
+            let store = store.open_or_make(clock).await?;
             let created = store.create_tenant(&name, clock.now()).await;
             store.close().await;
             if !created? {
@@ -37,7 +37,7 @@ pub(super) async fn run(command: Command, clock: &dyn Clock) -> Result<()> {
             print(&format!("{name}\n"))
         }
         Command::List { store } => {
-            let store = store.open()?;
+            let store = store.open().await?;
             let tenants = store.tenants().await;
             store.close().await;
             let lines = tenants?.into_iter().map(|tenant| format!("{}\t{} users\n", tenant.id, tenant.users));

@@ -11,7 +11,7 @@ use proptest::sample::{Index, select};
 use proptest::test_runner::TestRunner;
 use serde_json::{Map, Value};
 
-use crate::api::harness;
+use crate::api_on_sqlite::harness;
 use requests::Directory;
 
 /// Texts of pieces that mean something to one of the languages; there is a broken bar between them.

@@ -156,7 +156,8 @@ pub(super) fn insert_event(
     Ok(())
 }
 
-fn personal_json(personal: &Personal) -> Option<String> {
+/// The personal values of an event as a JSON object, if there are any.
+pub(in crate::store) fn personal_json(personal: &Personal) -> Option<String> {
     let mut values = Map::new();
     let mut put = |name: &str, value: Option<String>| {
         if let Some(value) = value {
@@ -170,7 +171,8 @@ fn personal_json(personal: &Personal) -> Option<String> {
     (!values.is_empty()).then(|| Value::Object(values).to_string())
 }
 
-fn personal(json: &str) -> Personal {
+/// The personal values that [`personal_json`] was given.
+pub(in crate::store) fn personal(json: &str) -> Personal {
     let values: Map<String, Value> = serde_json::from_str(json).unwrap_or_default();
     let text = |name: &str| values.get(name).and_then(Value::as_str).map(str::to_owned);
     Personal {
