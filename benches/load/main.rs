@@ -14,6 +14,7 @@ mod machine;
 mod process;
 mod report;
 mod session;
+mod witness;
 mod wrk;
 
 use std::path::{Path, PathBuf};
@@ -28,7 +29,7 @@ struct Arguments {
     #[command(flatten)]
     options: Options,
     /// Cargo adds it.
-    #[arg(long, hide = true)]
+    #[arg(long, hide = true, global = true)]
     bench: bool,
     #[command(subcommand)]
     limit: Option<Limit>,
@@ -48,7 +49,7 @@ struct Options {
     quick: bool,
 }
 
-/// The limits, which this program starts by itself.
+/// The limits, which this program starts by itself, and the witness, which a script starts.
 #[derive(Subcommand)]
 enum Limit {
     /// Serve a document that is ready, and one that is serialised each time
@@ -66,6 +67,8 @@ enum Limit {
         #[arg(long)]
         seconds: u32,
     },
+    /// Change users while servers or their store fail, and look for all that was answered
+    Witness(witness::Options),
 }
 
 fn main() -> Result<()> {
@@ -73,6 +76,7 @@ fn main() -> Result<()> {
     match arguments.limit {
         Some(Limit::LimitHttp { document }) => limit_http::run(document),
         Some(Limit::LimitWrites { file, seconds }) => limit_writes::run(&file, seconds),
+        Some(Limit::Witness(options)) => witness::run(options),
         None if cfg!(debug_assertions) => {
             println!("nothing is measured in a build without optimisation: cargo bench --bench load");
             Ok(())
