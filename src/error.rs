@@ -122,6 +122,11 @@ impl InvalidFields {
     pub fn one(field: &str, message: impl Into<String>) -> Self {
         Self(vec![(field.to_owned(), message.into())])
     }
+
+    /// One field that is absent and must not be.
+    pub fn needed(field: &str) -> Self {
+        Self::one(field, "This field is needed.")
+    }
 }
 
 impl fmt::Display for InvalidFields {

@@ -326,7 +326,9 @@ impl Examples {
             (
                 "400",
                 "The request cannot be read: a body that is not a JSON object, or a query parameter out of bounds.",
-                vec![Error::BadRequest("The body is not JSON: the fault is at line 1, column 2.".to_owned())],
+                vec![Error::BadRequest(
+                    "The body cannot be read: expected value, at line 1, column 2.".to_owned(),
+                )],
             ),
             ("401", "No valid API key.", vec![Error::Unauthenticated]),
             ("403", "The key lacks the scope.", vec![Error::Forbidden { needed: Scope::UsersWrite }]),

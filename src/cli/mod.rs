@@ -1,6 +1,7 @@
 //! The command line.
 
 mod backup;
+mod copy;
 mod dev;
 mod keys;
 mod logging;
@@ -42,6 +43,8 @@ enum Command {
     Tenants(tenants::Command),
     /// Copy the store to a file, also while a server runs
     Backup(backup::Options),
+    /// Copy a whole store into a new one, of the same kind or another
+    Copy(copy::Options),
     /// Print the OpenAPI document
     Openapi,
 }
@@ -86,6 +89,7 @@ fn run(command: Command) -> Result<()> {
             Command::Keys(command) => keys::run(command, &*clock).await,
             Command::Tenants(command) => tenants::run(command, &*clock).await,
             Command::Backup(options) => backup::run(&options),
+            Command::Copy(options) => copy::run(options, &*clock).await,
             Command::Openapi => Ok(()),
         }
     })

@@ -3,9 +3,11 @@
 mod linger;
 mod patient;
 mod refusal;
+mod requests;
 pub mod tls;
 
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,20 +15,20 @@ use axum::Router;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 
 use crate::api::RemoteAddress;
 use crate::id::{Random, RequestId};
 use linger::Lingering;
 use patient::Patient;
+use requests::Requests;
 
 /// How long a client may take for a request's head, or to begin the next one.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a TLS handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long requests that are under way may take to finish when the server ends.
@@ -51,8 +53,7 @@ pub struct Settings {
 pub async fn serve(listener: TcpListener, router: Router, settings: Settings, end: impl Future<Output = ()>) {
     let connections = Arc::new(Semaphore::new(settings.max_connections));
     let refusals = Arc::new(Semaphore::new(REFUSALS));
-    let graceful = GracefulShutdown::new();
-    let (goes_on, end_begins) = watch::channel(());
+    let (ending, end_begins) = watch::channel(());
     let server = Arc::new(Server { router, tls: settings.tls, http: http_settings() });
     tokio::pin!(end);
     loop {
@@ -69,8 +70,7 @@ pub async fn serve(listener: TcpListener, router: Router, settings: Settings, en
             }
         };
         if let Ok(permit) = connections.clone().try_acquire_owned() {
-            let end = End { begins: end_begins.clone(), watcher: graceful.watcher() };
-            tokio::spawn(server.clone().connection(stream, remote, end, permit));
+            tokio::spawn(server.clone().connection(stream, remote, end_begins.clone(), permit));
         } else {
             let id = RequestId::new(&*settings.random);
             tracing::warn!(request.id = %id, "a connection was refused: there are as many as the server takes");
@@ -82,25 +82,19 @@ pub async fn serve(listener: TcpListener, router: Router, settings: Settings, en
             }
         }
     }
-    drop((listener, goes_on));
-    if tokio::time::timeout(GRACE, graceful.shutdown()).await.is_err() {
+    drop((listener, end_begins));
+    ending.send_replace(());
+    // Each connection holds on to the other side of the channel for as long as it is there.
+    if tokio::time::timeout(GRACE, ending.closed()).await.is_err() {
         tracing::warn!("some requests were not finished in time and were cut off");
     }
 }
 
 fn http_settings() -> Builder<TokioExecutor> {
     let mut http = Builder::new(TokioExecutor::new());
-    http.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
-    http.http2().timer(TokioTimer::new()).keep_alive_interval(HEADER_TIMEOUT).max_concurrent_streams(256);
+    http.http1().timer(TokioTimer::new()).header_read_timeout(REQUEST_TIMEOUT);
+    http.http2().timer(TokioTimer::new()).keep_alive_interval(REQUEST_TIMEOUT).max_concurrent_streams(256);
     http
-}
-
-/// The server's end, as a connection learns of it.
-struct End {
-    /// Changes when it begins: what is no request yet is dropped then.
-    begins: watch::Receiver<()>,
-    /// Waits for the requests that are under way.
-    watcher: Watcher,
 }
 
 struct Server {
@@ -114,7 +108,7 @@ impl Server {
         self: Arc<Self>,
         stream: TcpStream,
         remote: SocketAddr,
-        mut end: End,
+        mut end_begins: watch::Receiver<()>,
         permit: OwnedSemaphorePermit,
     ) {
         // Small answers go out at once; without it they would wait for an acknowledgement.
@@ -122,15 +116,15 @@ impl Server {
         // Below TLS, whose own writes and close go the same way.
         let stream = Patient::around(stream);
         match &self.tls {
-            None => self.requests(stream, remote, end.watcher).await,
+            None => self.requests(stream, remote, end_begins).await,
             Some(acceptor) => {
                 let handshake = tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream));
                 let handshake = tokio::select! {
                     done = handshake => done,
-                    _ = end.begins.changed() => return,
+                    _ = end_begins.changed() => return,
                 };
                 match handshake {
-                    Ok(Ok(stream)) => self.requests(stream, remote, end.watcher).await,
+                    Ok(Ok(stream)) => self.requests(stream, remote, end_begins).await,
                     Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
                     Err(_) => tracing::debug!("a TLS handshake took too long"),
                 }
@@ -139,36 +133,50 @@ impl Server {
         drop(permit);
     }
 
-    async fn requests<S>(&self, stream: S, remote: SocketAddr, watcher: Watcher)
+    /// Answers the requests of a connection until its client closes it, or brings no more of them,
+    /// or the server ends.
+    async fn requests<S>(&self, stream: S, remote: SocketAddr, mut end_begins: watch::Receiver<()>)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let router = self.router.clone();
-        let begun = Arc::new(Notify::new());
-        let begins = begun.clone();
+        let requests = Arc::new(Requests::default());
+        let counted = requests.clone();
         let service = tower::service_fn(move |mut request: hyper::Request<Incoming>| {
-            begins.notify_one();
+            let under_way = counted.begin();
             request.extensions_mut().insert(RemoteAddress(remote.ip().to_canonical()));
             let expects_go_ahead = request.headers().contains_key(hyper::header::EXPECT);
             let request = request.map(|body| Lingering::around(body, expects_go_ahead));
-            tower::ServiceExt::oneshot(router.clone(), request)
-        });
-        let connection =
-            self.http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service)).into_owned();
-        // The time-out for heads begins only once it is known which version of HTTP the client
-        // speaks, which one that says nothing never tells.
-        let silence = async {
-            if tokio::time::timeout(HEADER_TIMEOUT, begun.notified()).await.is_ok() {
-                std::future::pending::<()>().await;
+            let answer = tower::ServiceExt::oneshot(router.clone(), request);
+            async move {
+                let answer = answer.await;
+                drop(under_way);
+                answer
             }
-        };
+        });
+        let connection = self.http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+        let mut connection = pin!(connection);
         tokio::select! {
-            ended = watcher.watch(connection) => {
-                if let Err(error) = ended {
-                    tracing::debug!(%error, "a connection ended early");
+            biased;
+            ended = connection.as_mut() => return log_end(ended),
+            _ = end_begins.changed() => {
+                // Whoever has not sent a whole head by now has asked for nothing that could be lost.
+                if !requests.any_begun() {
+                    return;
                 }
             }
-            () = silence => tracing::debug!("a connection brought no request in time"),
+            // HTTP/1.1 has a time-out for heads of its own, but that begins only once it is known
+            // which version the client speaks, which one that says nothing never tells.
+            () = requests.idle_for(REQUEST_TIMEOUT) => tracing::debug!("a connection brought no request in time"),
         }
+        connection.as_mut().graceful_shutdown();
+        log_end(connection.await);
+    }
+}
+
+/// Logs why a connection ended, if it did not end in order.
+fn log_end(ended: Result<(), impl std::fmt::Display>) {
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended early");
     }
 }

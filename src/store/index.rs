@@ -6,7 +6,9 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::{DocumentChange, Identifier, IdentifierChange, IdentifierKind, Row, UserChange, Version};
+use super::{
+    DocumentChange, Identifier, IdentifierChange, IdentifierKind, Row, SortNames, UserChange, Version,
+};
 use crate::directory::email::EmailAddress;
 use crate::directory::event::Event;
 use crate::directory::password::{Decision, SecretChange};
@@ -30,7 +32,8 @@ pub const WORDS: &str = "*";
 const NAMES: [&str; 5] = ["name", "given_name", "middle_name", "family_name", "nickname"];
 
 /// One searchable value of a user: the dotted path of a field, and the value folded as searches
-/// fold theirs. `true` is a term and `false` is none; ids and times are found by columns.
+/// fold theirs. `true` and `false` are terms, too; but of what is true or false of the user as a whole
+/// `true` only, because the others are all the rest. Ids and times are found by columns.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Term {
     /// The dotted path.
@@ -80,17 +83,22 @@ pub fn terms(user: &User) -> Vec<Term> {
     terms
 }
 
-/// The terms of what is true of a user, sorted, each once.
+/// The terms of what is true of a user, and true or false of their addresses; sorted, each once.
 fn flags(user: &User) -> Vec<Term> {
-    let flags = [
-        (user.disabled, "disabled"),
-        (user.emails.iter().any(|email| email.verified), "emails.verified"),
-        (user.force_password_reset, "force_password_reset"),
-        (user.has_password, "has_password"),
-        (user.phone_numbers.iter().any(|phone| phone.verified), "phone_numbers.verified"),
+    let of_user = [
+        ("disabled", user.disabled),
+        ("force_password_reset", user.force_password_reset),
+        ("has_password", user.has_password),
     ];
-    let set = flags.into_iter().filter(|(is_set, _)| *is_set);
-    set.map(|(_, field)| Term { field: field.into(), value: "true".to_owned() }).collect()
+    let set = of_user.into_iter().filter(|(_, is_set)| *is_set);
+    let emails = user.emails.iter().map(|email| ("emails.verified", email.verified));
+    let phones = user.phone_numbers.iter().map(|phone| ("phone_numbers.verified", phone.verified));
+    let flags = set.chain(emails).chain(phones);
+    let mut terms: Vec<Term> =
+        flags.map(|(field, flag)| Term { field: field.into(), value: flag.to_string() }).collect();
+    terms.sort_unstable();
+    terms.dedup();
+    terms
 }
 
 /// Whether the texts of two users, all that terms are made from but flags, are the same.
@@ -115,8 +123,8 @@ fn push_words(terms: &mut Vec<Term>, user: &User) {
     let username = user.username.iter().map(|username| username.username.as_str());
     for text in names.chain(addresses).chain(username) {
         let whole = fold(text);
-        for word in whole.split(|character: char| !character.is_alphanumeric()) {
-            if !word.is_empty() && word.len() < whole.len() {
+        for word in words(&whole) {
+            if word.len() < whole.len() {
                 push(terms, WORDS.into(), word.to_owned());
             }
         }
@@ -124,6 +132,35 @@ fn push_words(terms: &mut Vec<Term>, user: &User) {
     }
     for phone in &user.phone_numbers {
         push(terms, WORDS.into(), phone.phone.as_str().to_owned());
+    }
+}
+
+/// The words of a folded text: what is left of it without all that is neither letter nor digit.
+pub fn words(folded: &str) -> impl Iterator<Item = &str> {
+    folded.split(|character: char| !character.is_alphanumeric()).filter(|word| !word.is_empty())
+}
+
+/// A text as searches compare it; `None` if it is too long to be searchable.
+pub fn searchable(text: &str) -> Option<String> {
+    let folded = fold(text);
+    (folded.chars().count() <= MAX_VALUE_LENGTH).then_some(folded)
+}
+
+/// The names that a user is sorted by.
+pub fn sort_names(user: &User) -> SortNames {
+    let name = |claim: &str| {
+        let text = user.claims.get(claim).and_then(Value::as_str).unwrap_or_default();
+        let folded = fold(text);
+        match folded.char_indices().nth(MAX_VALUE_LENGTH) {
+            Some((end, _)) => folded[..end].to_owned(),
+            None => folded,
+        }
+    };
+    SortNames {
+        name: name("name"),
+        given_name: name("given_name"),
+        middle_name: name("middle_name"),
+        family_name: name("family_name"),
     }
 }
 
@@ -139,7 +176,7 @@ pub fn number_value(number: f64) -> String {
 /// Adds the terms of a value of claims or data, and of all within it.
 fn push_values(terms: &mut Vec<Term>, path: &str, value: &Value, depth: usize) {
     match value {
-        Value::Bool(true) => push(terms, path.to_owned().into(), "true".to_owned()),
+        Value::Bool(flag) => push(terms, path.to_owned().into(), flag.to_string()),
         Value::Number(number) => {
             if let Some(number) = number.as_f64() {
                 push(terms, format!("{path}{NUMBERS}").into(), number_value(number));
@@ -156,7 +193,7 @@ fn push_values(terms: &mut Vec<Term>, path: &str, value: &Value, depth: usize) {
                 push_values(terms, &format!("{path}.{key}"), value, depth + 1);
             }
         }
-        Value::Null | Value::Bool(false) | Value::Object(_) => {}
+        Value::Null | Value::Object(_) => {}
     }
 }
 
@@ -257,7 +294,7 @@ impl UserChange {
             identifiers: identifier_changes(None, Some(user)),
             removed_terms: Vec::new(),
             added_terms: terms(user),
-            document: DocumentChange::Create(row(user), joined),
+            document: DocumentChange::Create(row(user), sort_names(user), joined),
             secret: decision.secret,
             events: decision.events,
         }
@@ -272,13 +309,15 @@ impl UserChange {
         decision: Decision,
     ) -> Self {
         let (removed_terms, added_terms) = term_changes(before, after);
+        let others = |names: &SortNames| *names != sort_names(before);
+        let names = if before.claims == after.claims { None } else { Some(sort_names(after)).filter(others) };
         Self {
             tenant: tenant.clone(),
             user_id: after.user_id,
             identifiers: identifier_changes(Some(before), Some(after)),
             removed_terms,
             added_terms,
-            document: DocumentChange::Replace(version, row(after)),
+            document: DocumentChange::Replace(version, row(after), names),
             secret: decision.secret,
             events: decision.events,
         }

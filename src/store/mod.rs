@@ -5,6 +5,7 @@
 
 #[cfg(test)]
 mod contract;
+pub mod copy;
 pub mod index;
 pub mod search;
 pub mod sqlite;
@@ -23,6 +24,7 @@ use crate::id::{GroupId, IdentifierId, TenantId, UserId};
 use crate::secret::{KeyId, TokenId};
 use crate::time::Timestamp;
 use index::Term;
+use search::groups::GroupSearch;
 use search::users::UserSearch;
 
 /// The shape of the documents that this version of the program writes.
@@ -44,22 +46,19 @@ pub trait Store: Send + Sync {
     /// The group and its version.
     async fn group(&self, tenant: &TenantId, group_id: GroupId) -> Result<Option<(Version, Group)>, Error>;
 
-    /// One page of the tenant's groups.
-    async fn groups(&self, tenant: &TenantId, list: Sorted<GroupSortKey>) -> Result<Page<Group>, Error>;
+    /// One page of the tenant's groups, of all or of those that match a filter.
+    async fn groups(
+        &self,
+        tenant: &TenantId,
+        filter: Option<GroupSearch>,
+        list: Sorted<GroupSortKey>,
+    ) -> Result<Page<Group>, Error>;
 
     /// The groups that take every new user, by id.
     async fn auto_assigned(&self, tenant: &TenantId) -> Result<Vec<GroupId>, Error>;
 
     /// Keeps a change of a group whole.
     async fn keep_group(&self, change: GroupChange) -> Result<(), KeepError>;
-
-    /// One page of the users in a group, if there is such a group.
-    async fn members(
-        &self,
-        tenant: &TenantId,
-        group_id: GroupId,
-        list: Sorted,
-    ) -> Result<Option<Page>, Error>;
 
     /// The membership of a user in a group.
     async fn membership(
@@ -182,7 +181,7 @@ impl UserChange {
     /// The document as the change writes it; empty where it writes none.
     pub fn document(&self) -> Bytes {
         match &self.document {
-            DocumentChange::Create(row, _) | DocumentChange::Replace(_, row) => row.document.clone(),
+            DocumentChange::Create(row, ..) | DocumentChange::Replace(_, row, _) => row.document.clone(),
             DocumentChange::Stay(_) | DocumentChange::Delete(_) => Bytes::new(),
         }
     }
@@ -192,9 +191,10 @@ impl UserChange {
 #[derive(Clone, Debug)]
 pub enum DocumentChange {
     /// The user is new, and joins these groups, which must be all that take every new user.
-    Create(Row, Vec<GroupId>),
-    /// The user is changed, if it still has the version on which that was decided.
-    Replace(Version, Row),
+    Create(Row, SortNames, Vec<GroupId>),
+    /// The user is changed, if it still has the version on which that was decided; the names are
+    /// given where they are others now.
+    Replace(Version, Row, Option<SortNames>),
     /// The user stays as it is, if it still has this version: only its secrets change.
     Stay(Version),
     /// The user is removed, if it still has the version on which that was decided.
@@ -216,6 +216,27 @@ impl fmt::Debug for Row {
     /// What is known of a person is personal: nothing that prints for debugging shows it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Row(hidden)")
+    }
+}
+
+/// The names that users are sorted by: claims as they are compared, cut at the length that is
+/// searchable, empty where there is none.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SortNames {
+    /// The whole name.
+    pub name: String,
+    /// The given name.
+    pub given_name: String,
+    /// The middle name.
+    pub middle_name: String,
+    /// The family name.
+    pub family_name: String,
+}
+
+impl fmt::Debug for SortNames {
+    /// What is known of a person is personal: nothing that prints for debugging shows it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SortNames(hidden)")
     }
 }
 
@@ -319,9 +340,9 @@ pub enum Place {
     },
 }
 
-/// Which page of a list without a filter, in which order.
+/// Which page of a list, in which order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sorted<Key = SortKey> {
+pub struct Sorted<Key> {
     /// What it is sorted by; what is equal in this is sorted by id, in the same direction.
     pub sort: Key,
     /// Whether the largest come first.
@@ -355,12 +376,34 @@ pub struct EventPage {
 }
 
 names! {
-    /// What users can be sorted by.
+    /// What users can be sorted by. Nobody signs in yet, so all users are equal in the first seven.
     SortKey {
+        /// How often signing in failed since it last did not.
+        FailureCount = "failure_count",
+        /// When somebody last tried to sign in as them.
+        LastSignInAttempt = "last_sign_in_attempt",
+        /// How often.
+        SignInAttemptsCount = "sign_in_attempts_count",
+        /// When they last signed in.
+        LastSignInSuccess = "last_sign_in_success",
+        /// How often they did.
+        SignInSuccessCount = "sign_in_success_count",
+        /// When they last did anything.
+        LastActivity = "last_activity",
+        /// Until when signing in is blocked.
+        BlockUntil = "block_until",
         /// When they came to be.
         CreationTime = "creation_time",
         /// When they were last changed.
         LastUpdated = "last_updated",
+        /// The claim of this name, as are the next three. Those who have none come before all others.
+        GivenName = "given_name",
+        /// The middle name.
+        MiddleName = "middle_name",
+        /// The family name.
+        FamilyName = "family_name",
+        /// The whole name.
+        Name = "name",
     }
 }
 

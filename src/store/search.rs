@@ -2,6 +2,7 @@
 //! its own that says which fields there are and how their values compare.
 
 pub mod field;
+pub mod groups;
 pub mod users;
 
 use std::ops::Bound;
@@ -67,7 +68,7 @@ pub struct Range {
 }
 
 /// What a column or a term is compared with.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Operand {
     /// A text.
     Text(String),

@@ -1,5 +1,6 @@
 //! The API through the real router, over a real store, at a fixed time and with foreseeable ids.
 
+mod bodies;
 mod data;
 mod documents;
 mod emails;
@@ -11,8 +12,10 @@ mod keys;
 mod passwords;
 mod phones;
 mod problems;
+mod races;
 mod schemas;
 mod search;
 mod seeds;
 mod sweep;
+mod texts;
 mod users;

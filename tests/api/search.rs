@@ -21,7 +21,7 @@ async fn people(api: &Api) {
         ),
         (
             json!({"username": "oneil", "email": "shaq@bücher.example", "name": "Shaquille O'Neil", "family_name": "O'Neil", "nickname": "Diesel"}),
-            json!({"plan": "none", "seats": -1.5}),
+            json!({"plan": "none", "seats": -1.5, "beta": false}),
             true,
         ),
         (
@@ -90,10 +90,14 @@ async fn a_filter_finds_whom_it_describes() {
         ("phone_numbers.phone:+4415*", &["zoe"]),
         // Flags.
         ("emails.verified:true", &["ada", "oneil"]),
-        ("emails.verified:false", &["grace", "zoe"]),
+        ("emails.verified:false", &["grace"]),
+        ("emails.verified:*", &["ada", "grace", "oneil"]),
         ("phone_numbers.verified:true", &["grace"]),
+        ("phone_numbers.verified:false", &["zoe"]),
         ("disabled:false", everybody),
         ("private_data.beta:true", &["ada"]),
+        ("private_data.beta:false", &["oneil"]),
+        ("private_data.beta:*", &["ada", "oneil"]),
         // Texts compare folded, and accents count.
         ("claims.family_name:STRASSE", &["zoe"]),
         ("claims.family_name:o'neil", &["oneil"]),
@@ -194,6 +198,26 @@ async fn pages_of_a_filter_follow_each_other() {
 }
 
 #[tokio::test]
+async fn users_sort_by_names_and_by_what_no_sign_in_has_told_apart() {
+    let api = Api::new().await;
+    people(&api).await;
+    let sorted = async |sort: &str| {
+        let users = api.get(&format!("/api/users?sort={sort}")).await.json();
+        let name = |user: &Value| user["username"]["username"].as_str().unwrap().to_owned();
+        users.as_array().unwrap().iter().map(name).collect::<Vec<_>>()
+    };
+    assert_eq!(sorted("family_name:1").await, ["grace", "ada", "oneil", "zoe"]);
+    assert_eq!(sorted("name:-1").await, ["zoe", "oneil", "grace", "ada"]);
+    // Who has none comes first.
+    assert_eq!(sorted("given_name:-1").await[0], "ada");
+    let by_id = sorted("failure_count:1").await;
+    for key in ["last_sign_in_attempt", "sign_in_attempts_count", "last_sign_in_success", "block_until"] {
+        assert_eq!(sorted(&format!("{key}:1")).await, by_id);
+        assert!(sorted(&format!("{key}:-1")).await.iter().rev().eq(&by_id));
+    }
+}
+
+#[tokio::test]
 async fn a_walk_meets_every_user_once() {
     let api = Api::new().await;
     for number in 0..12 {
@@ -219,18 +243,29 @@ async fn a_walk_meets_every_user_once() {
     api.get("/v1/users?limit=0").await.problem(StatusCode::BAD_REQUEST);
 }
 
+/// The examples of a table of the guide, by the head of its first column.
+fn examples(head: &str) -> Vec<String> {
+    let design = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/API-DESIGN.md")).unwrap();
+    let table = design.lines().skip_while(|line| !line.starts_with(&format!("| {head} |"))).skip(2);
+    table
+        .take_while(|line| line.starts_with('|'))
+        .map(|line| line.trim_start_matches("| `").split("` |").next().unwrap().replace("\\|", "|"))
+        .collect()
+}
+
 /// Every example of the guide is one that works.
 #[tokio::test]
 async fn the_examples_of_the_api_design_are_filters() {
     let api = Api::new().await;
     people(&api).await;
-    let design = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/API-DESIGN.md")).unwrap();
-    let table = design.lines().skip_while(|line| !line.starts_with("| Filter |")).skip(2);
-    let mut examples = 0;
-    for line in table.take_while(|line| line.starts_with('|')) {
-        let filter = line.trim_start_matches("| `").split("` |").next().unwrap().replace("\\|", "|");
+    let of_users = examples("Filter of users");
+    assert!(of_users.len() >= 19, "{of_users:?}");
+    for filter in of_users {
         found(&api, &filter).await;
-        examples += 1;
     }
-    assert!(examples >= 12, "{examples}");
+    let of_groups = examples("Filter of groups");
+    assert!(of_groups.len() >= 6, "{of_groups:?}");
+    for filter in of_groups {
+        api.get(&format!("/api/groups?filter={}", query(&filter))).await.json();
+    }
 }

@@ -3,6 +3,7 @@
 mod backup;
 mod cli;
 mod client;
+mod copy;
 mod dev;
 mod disk;
 mod environment;
@@ -17,6 +18,7 @@ mod patience;
 mod power_loss;
 mod race;
 mod raw;
+mod raw_http2;
 mod server;
 mod signals;
 mod tls;

@@ -5,6 +5,7 @@ use std::thread;
 
 use super::client::Client;
 use super::raw::{self, Connection};
+use super::raw_http2;
 use super::server::Home;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -31,6 +32,11 @@ async fn who_keeps_the_server_waiting_is_let_go() {
             idle.send(format!("{request}\r\n"));
             assert_eq!(idle.answer().status, 200);
             idle.wait_for_end();
+        });
+        clients.spawn(|| {
+            let mut idle = raw_http2::Connection::open(&server);
+            idle.ask();
+            assert!(idle.wait_for_end(), "the connection was closed without a word");
         });
         clients.spawn(|| {
             let mut deaf = Connection::open(&server);

@@ -77,3 +77,18 @@ fn connections_that_have_said_nothing_do_not_hold_up_the_end() {
         }
     }
 }
+
+#[tokio::test]
+async fn half_a_request_does_not_hold_up_the_end() {
+    let home = Home::new();
+    let server = home.serve(&[]);
+    let mut half = Connection::open(&server);
+    half.send("POST /api/users HTTP/1.1\r\nhost: a\r\n");
+    // Who came first was taken first.
+    assert_eq!(Client::new(&server, &home.key("users:read")).list_status().await, 200);
+    let asked = SystemClock::start();
+    server.signal("TERM");
+    half.wait_for_end();
+    assert_eq!(server.wait().code(), Some(0));
+    assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
+}

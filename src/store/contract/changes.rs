@@ -1,6 +1,7 @@
 //! What a change says, before any store has seen it.
 
 use super::*;
+use crate::directory::email::EmailAddress;
 
 /// A user's terms are what the store was told to index, one for each searchable value.
 #[test]
@@ -23,15 +24,27 @@ fn terms_follow_the_fields_of_a_user() {
             "emails.domain=xn--bcher-kva.example",
             "emails.email=alice@bücher.example",
             "emails.email=alice@xn--bcher-kva.example",
+            "emails.verified=false",
             "private_data.plan.Name=gold",
             "private_data.plan.seats#=c008000000000000",
             "private_data.plan.tags=a",
             "private_data.plan.tags=b",
+            "private_data.plan.trial=false",
         ]
     );
+    let mark = |value: &str| [Term { field: "emails.verified".into(), value: value.to_owned() }];
     let verified = maker.change(&mut user, 1, verify);
-    assert_eq!(verified.removed_terms, []);
-    assert_eq!(verified.added_terms, [Term { field: "emails.verified".into(), value: "true".to_owned() }]);
+    assert_eq!(
+        (&verified.removed_terms[..], &verified.added_terms[..]),
+        (&mark("false")[..], &mark("true")[..])
+    );
+    // Beside another one, an address that is marked takes no term away.
+    let other = maker.change(&mut user, 2, |user, ctx| {
+        user.add_email(EmailAddress::parse("b@example.com").unwrap(), false, ctx).unwrap()
+    });
+    assert!(other.added_terms.contains(&mark("false")[0]));
+    let unverified = maker.change(&mut user, 3, unverify);
+    assert_eq!((&unverified.removed_terms[..], &unverified.added_terms[..]), (&mark("true")[..], &[][..]));
 }
 
 #[test]

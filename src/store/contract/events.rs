@@ -67,7 +67,7 @@ pub(crate) async fn memberships_are_among_a_users_events(store: &dyn Store) {
     let (mut user, mut change) = maker.with_email("a@example.com", false);
     let joined = maker.membership(user.user_id, group.group_id, true);
     change.events.push(joined.event.clone());
-    let DocumentChange::Create(_, groups) = &mut change.document else { unreachable!() };
+    let DocumentChange::Create(_, _, groups) = &mut change.document else { unreachable!() };
     groups.push(group.group_id);
     store.keep(change).await.unwrap();
     // Changes of the user are decided beside those of memberships: none is in the way of another.

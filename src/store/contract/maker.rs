@@ -42,6 +42,12 @@ impl Maker {
         self.user(NewUser { email: Some(email.to_owned()), email_verified: verified, ..NewUser::default() })
     }
 
+    /// A user without identifiers who has these claims.
+    pub(super) fn with_claims(&self, claims: &[(&str, &str)]) -> (User, UserChange) {
+        let claims = claims.iter().map(|(name, text)| ((*name).to_owned(), (*text).into())).collect();
+        self.user(NewUser { claims, skip_conformance_checks: true, ..NewUser::default() })
+    }
+
     /// The change that `rule` makes of `user`, decided on `version`.
     pub(super) fn change(
         &self,
@@ -84,6 +90,14 @@ impl Maker {
         let events = vec![self.context().event(EventType::UserDeleted, user.user_id, None, None)];
         UserChange::delete(&self.origin.tenant, Version(version), user, events)
     }
+}
+
+/// The document of a user with this id, of whom nothing is known but what `fill` says.
+pub(crate) fn document(user_id: &str, fill: impl FnOnce(&mut User)) -> String {
+    let (mut user, _) = Maker::new(&TenantId::default_tenant()).with_claims(&[]);
+    user.user_id = user_id.parse().unwrap();
+    fill(&mut user);
+    String::from_utf8(user.to_document()).unwrap()
 }
 
 pub(super) fn verify(user: &mut User, ctx: &Context) -> Vec<Event> {

@@ -6,7 +6,7 @@ use super::{Operand, Range, Search, field};
 use crate::directory::email::EmailAddress;
 use crate::directory::filter::{Clause, Condition, FilterError, Value};
 use crate::directory::text::fold;
-use crate::id::UserId;
+use crate::id::{GroupId, UserId};
 use crate::store::index::{NUMBERS, WORDS, number_value};
 
 /// A search for users.
@@ -19,6 +19,19 @@ pub enum UserLeaf {
     Term(Lookup),
     /// The user's column is within bounds.
     Column(Column, Range),
+    /// The user is in a group. No filter says so: it is what the list of a group's users is about.
+    Member(GroupId),
+}
+
+impl UserSearch {
+    /// The users in a group, all or those who match a filter.
+    pub fn members(group_id: GroupId, filter: Option<Self>) -> Self {
+        let members = Search::Is(UserLeaf::Member(group_id));
+        match filter {
+            Some(filter) => Search::And(vec![members, filter]),
+            None => members,
+        }
+    }
 }
 
 /// Terms of one field.
@@ -46,7 +59,10 @@ enum Kind {
     Email,
     Domain,
     Text,
+    /// True or false of the user.
     Flag,
+    /// True or false of each address.
+    Mark,
     Value,
     Column(Column),
 }
@@ -62,9 +78,9 @@ const FIELDS: &[(&str, Kind)] = &[
     ("username.username", Kind::Text),
     ("emails.email", Kind::Email),
     ("emails.domain", Kind::Domain),
-    ("emails.verified", Kind::Flag),
+    ("emails.verified", Kind::Mark),
     ("phone_numbers.phone", Kind::Text),
-    ("phone_numbers.verified", Kind::Flag),
+    ("phone_numbers.verified", Kind::Mark),
 ];
 
 /// The objects whose every path is a field.
@@ -108,6 +124,10 @@ fn clause(clause: &Clause) -> Result<UserSearch, FilterError> {
             Some(true) => term(name, Range::text("true")),
             Some(false) => Search::Not(Box::new(term(name, Range::text("true")))),
             None => Search::All,
+        },
+        Kind::Mark => match field::flag(clause)? {
+            Some(mark) => term(name, Range::text(mark.to_string())),
+            None => term(name, Range::any()),
         },
         Kind::Value => value(&clause.condition, name),
         Kind::Text => term(name, field::texts(&clause.condition, fold)),
@@ -153,10 +173,6 @@ fn value(condition: &Condition, field: &str) -> UserSearch {
     };
     let texts = || term(field, field::texts(condition, fold));
     match condition {
-        Condition::Equals(value) if !value.quoted && value.text == "false" => {
-            // False is not indexed; what is not true, and is neither text nor number, is taken for it.
-            Search::Not(Box::new(Search::Or(vec![term(field, Range::any()), numbers(Range::any())])))
-        }
         Condition::Equals(value) => match number_of(value) {
             Some(number) => Search::Or(vec![numbers(Range::only(number)), texts()]),
             None => texts(),

@@ -3,11 +3,14 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, ffi, params};
 
+use super::super::index;
+use super::super::search::groups::{Column, GroupLeaf, GroupSearch};
 use super::super::{
-    GroupChange, GroupKept, GroupSortKey, KeepError, MembershipChange, MembershipSortKey, Page, SortKey,
-    Sorted, Version,
+    GroupChange, GroupKept, GroupSortKey, KeepError, MembershipChange, MembershipSortKey, Page, Sorted,
+    Version,
 };
 use super::rows;
+use super::sql::Sql;
 use super::writer::{failed, user_row};
 use crate::directory::group::{Group, GroupName, GroupType, Membership};
 use crate::id::{GroupId, TenantId, UserId};
@@ -65,10 +68,45 @@ pub(super) fn group(
         .optional()
 }
 
-/// One page of groups. They are counted each time: a tenant has few, beside its users.
+/// Writes that the group `g` meets a condition.
+fn push_leaf(sql: &mut Sql, leaf: &GroupLeaf) {
+    match leaf {
+        GroupLeaf::Id(group_id) => {
+            sql.push("g.group_id = ");
+            sql.bind(group_id.as_bytes().to_vec());
+        }
+        GroupLeaf::Column(column, range) => {
+            let name = match column {
+                Column::Name => "g.canonical",
+                Column::Description => "g.folded_description",
+                Column::IsAutoAssigned => "g.is_auto_assigned",
+                Column::UsersAssigned => "g.users_assigned",
+                Column::CreationTime => "g.creation_time",
+                Column::LastUpdated => "g.last_updated",
+                Column::LastAssigned => "g.last_assigned",
+            };
+            // What is not there is not within bounds: without this it would be neither within nor not.
+            sql.push(&format!("({name} is not null and "));
+            sql.push_range(name, range);
+            sql.push(")");
+        }
+        GroupLeaf::Word(word) => push_between_words(sql, format!(" {word} ")),
+        GroupLeaf::WordPrefix(prefix) => push_between_words(sql, format!(" {prefix}")),
+    }
+}
+
+fn push_between_words(sql: &mut Sql, text: String) {
+    sql.push("instr(g.words, ");
+    sql.bind(text);
+    sql.push(") > 0");
+}
+
+/// One page of groups. They are counted each time, and those that a filter is about are looked at one
+/// by one, unless it names one: a tenant has few, beside its users.
 pub(super) fn groups(
     connection: &Connection,
     tenant: &TenantId,
+    search: &GroupSearch,
     list: Sorted<GroupSortKey>,
 ) -> rusqlite::Result<Page<Group>> {
     let direction = direction(list.descending);
@@ -81,18 +119,21 @@ pub(super) fn groups(
         // All groups are equal in these.
         GroupSortKey::Type | GroupSortKey::ClientsAssigned => "tenant_id",
     };
-    let sql = format!(
-        "select {GROUP_COLUMNS} from groups where tenant_id = ?1 \
-         order by {column} {direction}, group_id {direction} limit ?2 offset ?3"
-    );
+    let wanted = |columns: &str| {
+        let mut sql = Sql::new(tenant);
+        sql.push(&format!("select {columns} from groups g where g.tenant_id = ?1 and "));
+        sql.push_search(search, push_leaf);
+        sql
+    };
+    let mut page_of = wanted(GROUP_COLUMNS);
+    page_of.push(&format!(" order by {column} {direction}, group_id {direction} limit "));
+    page_of.bind(i64::from(list.limit) + 1);
+    page_of.push(" offset ");
+    page_of.bind(list.offset.cast_signed());
+    // One transaction, so that the page and the total are of one moment.
     let transaction = connection.unchecked_transaction()?;
-    let total = connection
-        .prepare_cached("select count(*) from groups where tenant_id = ?1")?
-        .query_row([tenant.as_str()], |row| row.get(0))?;
-    let groups = connection
-        .prepare_cached(&sql)?
-        .query_map(params![tenant.as_str(), i64::from(list.limit) + 1, list.offset.cast_signed()], group_of)?
-        .collect::<rusqlite::Result<_>>()?;
+    let total = wanted("count(*)").value(&transaction)?;
+    let groups = page_of.rows(&transaction, group_of)?;
     transaction.finish()?;
     Ok(page(groups, list.limit, total))
 }
@@ -106,59 +147,6 @@ pub(super) fn auto_assigned(connection: &Connection, tenant: &TenantId) -> rusql
         )?
         .query_map([tenant.as_str()], |row| row.get(0).map(GroupId::from_bytes))?
         .collect()
-}
-
-/// One page of the users in a group. Where a good part of all users is in it, the sort's index is
-/// walked until the page is full; else the members are fetched and sorted. `cross join` keeps the
-/// order of the two as it is written.
-pub(super) fn members(
-    connection: &Connection,
-    tenant: &TenantId,
-    group_id: GroupId,
-    list: Sorted,
-) -> rusqlite::Result<Option<Page>> {
-    let direction = direction(list.descending);
-    let column = match list.sort {
-        SortKey::CreationTime => "creation_time",
-        SortKey::LastUpdated => "last_updated",
-    };
-    let key = params![tenant.as_str(), group_id.as_bytes()];
-    let transaction = connection.unchecked_transaction()?;
-    let counts = connection
-        .prepare_cached(
-            "select users_assigned, users from groups join tenants using (tenant_id) \
-             where tenant_id = ?1 and group_id = ?2",
-        )?
-        .query_row(key, |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))
-        .optional()?;
-    let Some((total, users)) = counts else { return Ok(None) };
-    let wanted = list.offset.saturating_add(u64::from(list.limit)).saturating_add(1);
-    let walked = wanted.saturating_mul(users.unsigned_abs()) / total.unsigned_abs().max(1);
-    let tables = if walked < total.unsigned_abs() {
-        "users cross join memberships"
-    } else {
-        "memberships cross join users"
-    };
-    let sql = format!(
-        "select document from (select user_row from {tables} using (tenant_id, user_id) \
-         where tenant_id = ?1 and group_id = ?2 \
-         order by users.{column} {direction}, users.user_id {direction} limit ?3 offset ?4) \
-         join users using (user_row) order by users.{column} {direction}, users.user_id {direction}"
-    );
-    let documents = connection
-        .prepare_cached(&sql)?
-        .query_map(
-            params![
-                tenant.as_str(),
-                group_id.as_bytes(),
-                i64::from(list.limit) + 1,
-                list.offset.cast_signed()
-            ],
-            rows::document,
-        )?
-        .collect::<rusqlite::Result<_>>()?;
-    transaction.finish()?;
-    Ok(Some(page(documents, list.limit, total)))
 }
 
 pub(super) fn membership(
@@ -205,6 +193,25 @@ pub(super) fn memberships(
     Ok(page(memberships, list.limit, total))
 }
 
+/// What a group's row has beside what the group says of itself: the forms it is found by.
+pub(super) struct SearchForms {
+    pub(super) canonical: String,
+    pub(super) words: String,
+    pub(super) description: Option<String>,
+}
+
+impl SearchForms {
+    pub(super) fn of(name: &GroupName, description: Option<&str>) -> Self {
+        let canonical = name.canonical();
+        let mut between = " ".to_owned();
+        for word in index::words(&canonical) {
+            between.push_str(word);
+            between.push(' ');
+        }
+        Self { words: between, canonical, description: description.and_then(index::searchable) }
+    }
+}
+
 /// Applies a change of a group. Nothing is written when what it was decided on has moved on.
 pub(super) fn keep(connection: &Connection, change: &GroupChange) -> Result<bool, KeepError> {
     match keep_row(connection, change) {
@@ -235,39 +242,51 @@ fn is_name_taken(error: &rusqlite::Error) -> bool {
 fn keep_row(connection: &Connection, change: &GroupChange) -> rusqlite::Result<bool> {
     let tenant = change.tenant.as_str();
     let id = change.group_id.as_bytes();
+    let forms = |group: &Group| SearchForms::of(&group.name, group.description.as_deref());
     match &change.kept {
-        GroupKept::Create(group) => connection
-            .prepare_cached(
-                "insert into groups (tenant_id, group_id, version, name, canonical, description, is_auto_assigned, \
-                 creation_time, last_updated, last_assigned) values (?1, ?2, 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-            )?
-            .execute(params![
-                tenant,
-                id,
-                group.name.as_str(),
-                group.name.canonical(),
-                group.description,
-                group.is_auto_assigned,
-                group.creation_time.0,
-                group.last_updated.0,
-                group.last_assigned.0
-            ]),
-        GroupKept::Replace(version, group) => connection
-            .prepare_cached(
-                "update groups set version = version + 1, name = ?4, canonical = ?5, description = ?6, \
-                 is_auto_assigned = ?7, last_updated = ?8 \
-                 where tenant_id = ?1 and group_id = ?2 and version = ?3",
-            )?
-            .execute(params![
-                tenant,
-                id,
-                version.0,
-                group.name.as_str(),
-                group.name.canonical(),
-                group.description,
-                group.is_auto_assigned,
-                group.last_updated.0
-            ]),
+        GroupKept::Create(group) => {
+            let SearchForms { canonical, words, description } = forms(group);
+            connection
+                .prepare_cached(
+                    "insert into groups (tenant_id, group_id, version, name, canonical, words, description, \
+                     folded_description, is_auto_assigned, creation_time, last_updated, last_assigned) \
+                     values (?1, ?2, 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+                )?
+                .execute(params![
+                    tenant,
+                    id,
+                    group.name.as_str(),
+                    canonical,
+                    words,
+                    group.description,
+                    description,
+                    group.is_auto_assigned,
+                    group.creation_time.0,
+                    group.last_updated.0,
+                    group.last_assigned.0
+                ])
+        }
+        GroupKept::Replace(version, group) => {
+            let SearchForms { canonical, words, description } = forms(group);
+            connection
+                .prepare_cached(
+                    "update groups set version = version + 1, name = ?4, canonical = ?5, words = ?6, \
+                     description = ?7, folded_description = ?8, is_auto_assigned = ?9, last_updated = ?10 \
+                     where tenant_id = ?1 and group_id = ?2 and version = ?3",
+                )?
+                .execute(params![
+                    tenant,
+                    id,
+                    version.0,
+                    group.name.as_str(),
+                    canonical,
+                    words,
+                    group.description,
+                    description,
+                    group.is_auto_assigned,
+                    group.last_updated.0
+                ])
+        }
         GroupKept::Delete => {
             connection
                 .prepare_cached("delete from memberships where tenant_id = ?1 and group_id = ?2")?

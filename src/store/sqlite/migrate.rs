@@ -3,14 +3,30 @@
 use anyhow::bail;
 use rusqlite::{Connection, TransactionBehavior};
 
+use super::recompute;
 use crate::id::TenantId;
 use crate::time::Timestamp;
 
+/// A step of the schema.
+struct Step {
+    sql: &'static str,
+    /// Fills what the statements have made room for and only code can compute.
+    fill: fn(&Connection) -> anyhow::Result<()>,
+}
+
+impl Step {
+    /// A step that statements take alone.
+    const fn of(sql: &'static str) -> Self {
+        Self { sql, fill: |_| Ok(()) }
+    }
+}
+
 /// The steps, in order. One that has shipped is never edited.
-const MIGRATIONS: &[&str] = &[
-    include_str!("../../../migrations/sqlite/0001_directory.sql"),
-    include_str!("../../../migrations/sqlite/0002_groups.sql"),
-    include_str!("../../../migrations/sqlite/0003_secrets.sql"),
+const STEPS: &[Step] = &[
+    Step::of(include_str!("../../../migrations/sqlite/0001_directory.sql")),
+    Step::of(include_str!("../../../migrations/sqlite/0002_groups.sql")),
+    Step::of(include_str!("../../../migrations/sqlite/0003_secrets.sql")),
+    Step { sql: include_str!("../../../migrations/sqlite/0004_search.sql"), fill: recompute::search },
 ];
 
 /// What `application_id` is in a file of ours: "bona". It tells our files from those of others.
@@ -19,10 +35,10 @@ const APPLICATION_ID: i32 = 0x626f_6e61;
 /// Fails unless the file is a store that needs no steps.
 pub(super) fn check_current(connection: &Connection) -> anyhow::Result<()> {
     let taken = steps_taken(connection)?;
-    if taken < MIGRATIONS.len() {
+    if taken < STEPS.len() {
         bail!(
             "its schema has version {taken}, and this program needs {}: `bonafide serve` brings it up to date",
-            MIGRATIONS.len()
+            STEPS.len()
         );
     }
     Ok(())
@@ -39,11 +55,11 @@ pub(super) fn steps_taken(connection: &Connection) -> anyhow::Result<usize> {
         connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     match found {
         (0, 0, 0) => Ok(0),
-        (APPLICATION_ID, taken, _) if taken as usize <= MIGRATIONS.len() => Ok(taken as usize),
+        (APPLICATION_ID, taken, _) if taken as usize <= STEPS.len() => Ok(taken as usize),
         (APPLICATION_ID, taken, _) => bail!(
             "its schema has version {taken}, and this program knows {} at most: it was written by a newer bonafide, \
              use that one or restore a backup",
-            MIGRATIONS.len()
+            STEPS.len()
         ),
         _ => bail!("it is a database of another program"),
     }
@@ -54,11 +70,12 @@ pub(super) fn run(connection: &mut Connection, now: Timestamp) -> anyhow::Result
     // Immediate: of two processes that start at once, the second waits and finds nothing to do.
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let taken = steps_taken(&transaction)?;
-    for migration in &MIGRATIONS[taken..] {
-        transaction.execute_batch(migration)?;
+    for step in &STEPS[taken..] {
+        transaction.execute_batch(step.sql)?;
+        (step.fill)(&transaction)?;
     }
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-    transaction.pragma_update(None, "user_version", MIGRATIONS.len() as u32)?;
+    transaction.pragma_update(None, "user_version", STEPS.len() as u32)?;
     transaction.execute(
         "insert into tenants (tenant_id, created_at) values (?1, ?2) on conflict do nothing",
         (TenantId::default_tenant().as_str(), now.0),
@@ -78,7 +95,7 @@ mod tests {
         let path = folder.path().join("newer.db");
         let connection = Connection::open(&path).unwrap();
         connection.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
-        connection.pragma_update(None, "user_version", MIGRATIONS.len() as u32 + 1).unwrap();
+        connection.pragma_update(None, "user_version", STEPS.len() as u32 + 1).unwrap();
         drop(connection);
         let error = format!("{:#}", SqliteStore::open(&path, Timestamp(0)).err().unwrap());
         assert!(error.contains("newer.db") && error.contains("newer bonafide"), "{error}");
@@ -95,7 +112,7 @@ mod tests {
 
     fn store_of_the_first_schema(path: &std::path::Path) -> Connection {
         let connection = Connection::open(path).unwrap();
-        connection.execute_batch(MIGRATIONS[0]).unwrap();
+        connection.execute_batch(STEPS[0].sql).unwrap();
         connection.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
         connection.pragma_update(None, "user_version", 1).unwrap();
         connection
@@ -137,6 +154,57 @@ mod tests {
         let secrets: i64 =
             connection.query_row("select count(*) from secrets", [], |row| row.get(0)).unwrap();
         assert_eq!((tenants, secrets), (2, 0));
+    }
+
+    /// What the code computes of documents is computed anew for those that are there.
+    #[test]
+    fn users_and_groups_of_an_older_store_are_found_and_sorted_as_new_ones_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("older.db");
+        let connection = store_of_the_first_schema(&path);
+        connection.execute_batch(STEPS[1].sql).unwrap();
+        connection.execute_batch(STEPS[2].sql).unwrap();
+        connection.pragma_update(None, "user_version", 3).unwrap();
+        // More than are in memory at once; every one with a term that nobody has any more.
+        let users = 250;
+        for number in 0..users {
+            let user_id = format!("{number:021}");
+            let document = crate::store::contract::document(&user_id, |user| {
+                user.claims.insert("family_name".to_owned(), format!("Straße {number}").into());
+                user.private_data.insert("beta".to_owned(), false.into());
+            });
+            connection
+                .execute(
+                    "insert into users (tenant_id, user_id, version, shape, document, creation_time, last_updated) \
+                     values ('default', ?1, 1, 1, ?2, 5, 5)",
+                    (&user_id, document),
+                )
+                .unwrap();
+            connection
+                .execute("insert into index_terms values ('default', 'emails.color', 'red', ?1)", [user_id])
+                .unwrap();
+        }
+        connection
+            .execute(
+                "insert into groups (tenant_id, group_id, version, name, canonical, description, is_auto_assigned, \
+                 creation_time, last_updated, last_assigned) \
+                 values ('default', zeroblob(16), 1, 'R&D Süd', 'r&d süd', 'Straße', 0, 5, 5, 5)",
+                [],
+            )
+            .unwrap();
+        drop(SqliteStore::open(&path, Timestamp(0)).unwrap());
+        let count = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+        assert_eq!(count("select count(*) from index_terms where field = 'emails.color'"), 0);
+        let terms = "select count(*) from index_terms where tenant_id = 'default' and ";
+        assert_eq!(count(&format!("{terms} field = 'private_data.beta' and value = 'false'")), users);
+        assert_eq!(count(&format!("{terms} field = 'claims.family_name' and value = 'strasse 249'")), 1);
+        assert_eq!(
+            count("select count(*) from users where family_name like 'strasse %' and name = ''"),
+            users
+        );
+        let group = "select words || folded_description from groups";
+        let forms: String = connection.query_row(group, [], |row| row.get(0)).unwrap();
+        assert_eq!(forms, " r d süd strasse");
     }
 
     #[test]

@@ -2,10 +2,13 @@
 
 mod backup;
 mod checkpoint;
+mod copy;
 mod events;
 mod groups;
+mod load;
 mod migrate;
 mod reader;
+mod recompute;
 mod rows;
 mod secrets;
 mod sql;
@@ -19,6 +22,8 @@ use async_trait::async_trait;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
 
+use super::search::Search;
+use super::search::groups::GroupSearch;
 use super::{
     EventList, EventPage, GroupChange, GroupSortKey, KeepError, Kept, List, MembershipChange,
     MembershipSortKey, Page, PasswordTry, Sorted, Store, Tenant, UserChange, Version,
@@ -32,6 +37,8 @@ use crate::secret::{KeyId, TokenId};
 use crate::time::Timestamp;
 pub use backup::backup;
 use checkpoint::{Checkpoints, Limits};
+pub use copy::SqliteTables;
+pub use load::NewRecord;
 use reader::Readers;
 use writer::{Operation, Writer};
 
@@ -63,19 +70,8 @@ impl SqliteStore {
 
     fn open_with(path: &Path, now: Timestamp, limits: Limits) -> anyhow::Result<Self> {
         use anyhow::Context as _;
-        let shown = path.display();
-        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            make_private_folder(folder)
-                .with_context(|| format!("the folder {} cannot be made", folder.display()))?;
-        }
-        make_private_file(path).with_context(|| format!("the store {shown} cannot be made"))?;
-        let open = || {
-            migrate::steps_taken(&look(path)?)?;
-            let mut connection = connect(path, WRITER_CACHE_KIB)?;
-            migrate::run(&mut connection, now)?;
-            Self::over(path, connection, limits)
-        };
-        open().map_err(with_advice).with_context(|| format!("the store {shown} cannot be used"))
+        let open = || Self::over(path, made(path, now)?, limits);
+        open().map_err(with_advice).with_context(|| format!("the store {} cannot be used", path.display()))
     }
 
     /// Opens the store in this file, which must be there and up to date.
@@ -112,6 +108,21 @@ fn with_advice(error: anyhow::Error) -> anyhow::Error {
         }
         _ => error,
     }
+}
+
+/// A connection to the store in this file, which is made and brought up to date if need be, and so
+/// are the folders on the way to it.
+fn made(path: &Path, now: Timestamp) -> anyhow::Result<Connection> {
+    use anyhow::Context as _;
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        make_private_folder(folder)
+            .with_context(|| format!("the folder {} cannot be made", folder.display()))?;
+    }
+    make_private_file(path).context("its file cannot be made")?;
+    migrate::steps_taken(&look(path)?)?;
+    let mut connection = connect(path, WRITER_CACHE_KIB)?;
+    migrate::run(&mut connection, now)?;
+    Ok(connection)
 }
 
 /// A connection to a file that may be another program's: it changes nothing, not even when closed.
@@ -191,9 +202,17 @@ impl Store for SqliteStore {
         self.readers.read(|connection| groups::group(connection, tenant, group_id))
     }
 
-    async fn groups(&self, tenant: &TenantId, list: Sorted<GroupSortKey>) -> Result<Page<Group>, Error> {
+    async fn groups(
+        &self,
+        tenant: &TenantId,
+        filter: Option<GroupSearch>,
+        list: Sorted<GroupSortKey>,
+    ) -> Result<Page<Group>, Error> {
         let tenant = tenant.clone();
-        self.readers.read_elsewhere(move |connection| groups::groups(connection, &tenant, list)).await
+        let search = filter.unwrap_or(Search::All);
+        self.readers
+            .read_elsewhere(move |connection| groups::groups(connection, &tenant, &search, list))
+            .await
     }
 
     async fn auto_assigned(&self, tenant: &TenantId) -> Result<Vec<GroupId>, Error> {
@@ -202,18 +221,6 @@ impl Store for SqliteStore {
 
     async fn keep_group(&self, change: GroupChange) -> Result<(), KeepError> {
         self.writer.run(Operation::KeepGroup(Box::new(change))).await.map(|_| ())
-    }
-
-    async fn members(
-        &self,
-        tenant: &TenantId,
-        group_id: GroupId,
-        list: Sorted,
-    ) -> Result<Option<Page>, Error> {
-        let tenant = tenant.clone();
-        self.readers
-            .read_elsewhere(move |connection| groups::members(connection, &tenant, group_id, list))
-            .await
     }
 
     async fn membership(

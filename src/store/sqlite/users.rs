@@ -38,6 +38,11 @@ fn push_leaf(sql: &mut Sql, leaf: &UserLeaf) {
             };
             sql.push_range(column, range);
         }
+        UserLeaf::Member(group_id) => {
+            sql.push("exists (select 1 from memberships m where m.tenant_id = ?1 and m.group_id = ");
+            sql.bind(group_id.as_bytes().to_vec());
+            sql.push(" and m.user_id = u.user_id)");
+        }
         // One value is asked of each user by the term's key; of many values, the users who have one
         // are gathered once.
         UserLeaf::Term(lookup) if lookup.values.value().is_some() => {
@@ -50,6 +55,26 @@ fn push_leaf(sql: &mut Sql, leaf: &UserLeaf) {
             push_lookup(sql, lookup);
             sql.push(")");
         }
+    }
+}
+
+/// The column that users are sorted by; its index has its name.
+pub(super) fn column(sort: SortKey) -> &'static str {
+    match sort {
+        SortKey::CreationTime => "creation_time",
+        SortKey::LastUpdated => "last_updated",
+        SortKey::GivenName => "given_name",
+        SortKey::MiddleName => "middle_name",
+        SortKey::FamilyName => "family_name",
+        SortKey::Name => "name",
+        // All users are equal in these while nobody can sign in, so what is left is the order of ids.
+        SortKey::FailureCount
+        | SortKey::LastSignInAttempt
+        | SortKey::SignInAttemptsCount
+        | SortKey::LastSignInSuccess
+        | SortKey::SignInSuccessCount
+        | SortKey::LastActivity
+        | SortKey::BlockUntil => "id",
     }
 }
 
@@ -88,7 +113,7 @@ fn drivers<'a>(
             }
             Ok((all.0 <= FEW && !all.1.is_empty()).then_some(all))
         }
-        Search::All | Search::Not(_) | Search::Is(UserLeaf::Column(..)) => Ok(None),
+        Search::All | Search::Not(_) | Search::Is(UserLeaf::Column(..) | UserLeaf::Member(_)) => Ok(None),
     }
 }
 
@@ -133,8 +158,7 @@ impl<'a> Plan<'a> {
     fn of(connection: &Connection, tenant: &TenantId, list: &'a List) -> rusqlite::Result<Self> {
         let (column, descending) = match list.place {
             Place::ById { .. } => ("id", false),
-            Place::Sorted { sort: SortKey::CreationTime, descending, .. } => ("creation_time", descending),
-            Place::Sorted { sort: SortKey::LastUpdated, descending, .. } => ("last_updated", descending),
+            Place::Sorted { sort, descending, .. } => (column(sort), descending),
         };
         let direction = if descending { "desc" } else { "asc" };
         let order = match column {

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::super::{
     DOCUMENT_SHAPE, DocumentChange, GroupChange, Identifier, IdentifierChange, KeepError, MembershipChange,
-    PasswordTry, Row, UserChange, Version,
+    PasswordTry, Row, SortNames, UserChange, Version,
 };
 use super::checkpoint::Checkpoints;
 use super::{failure, groups, rows, secrets};
@@ -208,23 +208,26 @@ pub(super) struct UserRow {
 
 /// Applies a change of a user. Nothing is changed before what it was decided on is known to be still
 /// so.
-fn keep(connection: &Connection, change: &UserChange) -> Outcome {
+pub(super) fn keep(connection: &Connection, change: &UserChange) -> Outcome {
     let UserChange { tenant, user_id, document, .. } = change;
     let sql = |error| failed(&error);
     let first_event = rows::last_position(connection, tenant).map_err(sql)? + 1;
     let last_event = first_event + change.events.len().cast_signed() as i64 - 1;
     let mut previous = match document {
-        DocumentChange::Create(row, joined) => {
+        DocumentChange::Create(row, names, joined) => {
             if groups::auto_assigned(connection, tenant).map_err(sql)? != *joined {
                 return Err(KeepError::Conflict);
             }
-            insert_user(connection, change, row, last_event).map_err(sql)?;
+            insert_user(connection, change, row, names, last_event).map_err(sql)?;
             groups::join(connection, tenant, *user_id, joined, row.creation_time).map_err(sql)?;
             None
         }
-        DocumentChange::Replace(version, row) => {
+        DocumentChange::Replace(version, row, names) => {
             let kept = decided_on(connection, change, *version)?;
             update_user(connection, &kept, row, last_event).map_err(sql)?;
+            if let Some(names) = names {
+                keep_names(connection, kept.row, names).map_err(sql)?;
+            }
             kept.last_event
         }
         DocumentChange::Stay(version) => decided_on(connection, change, *version)?.last_event,
@@ -276,13 +279,14 @@ fn insert_user(
     connection: &Connection,
     change: &UserChange,
     row: &Row,
+    names: &SortNames,
     last_event: i64,
 ) -> rusqlite::Result<()> {
     let tenant = change.tenant.as_str();
     connection
         .prepare_cached(
-            "insert into users (tenant_id, user_id, version, shape, document, creation_time, last_updated, last_event) \
-             values (?1, ?2, 1, ?3, ?4, ?5, ?6, ?7)",
+            "insert into users (tenant_id, user_id, version, shape, document, creation_time, last_updated, last_event, \
+             name, given_name, middle_name, family_name) values (?1, ?2, 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         )?
         .execute(params![
             tenant,
@@ -291,7 +295,11 @@ fn insert_user(
             text(&row.document),
             row.creation_time.0,
             row.last_updated.0,
-            last_event
+            last_event,
+            names.name,
+            names.given_name,
+            names.middle_name,
+            names.family_name
         ])?;
     connection
         .prepare_cached("update tenants set users = users + 1 where tenant_id = ?1")?
@@ -306,6 +314,17 @@ fn update_user(connection: &Connection, kept: &UserRow, row: &Row, last_event: i
              where user_row = ?1",
         )?
         .execute(params![kept.row, DOCUMENT_SHAPE, text(&row.document), row.last_updated.0, last_event])?;
+    Ok(())
+}
+
+/// Keeps the names that the user in a row is sorted by. Other changes leave these columns out, and with
+/// them their indexes.
+pub(super) fn keep_names(connection: &Connection, row: i64, names: &SortNames) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "update users set name = ?2, given_name = ?3, middle_name = ?4, family_name = ?5 where user_row = ?1",
+        )?
+        .execute(params![row, names.name, names.given_name, names.middle_name, names.family_name])?;
     Ok(())
 }
 
