@@ -12,6 +12,7 @@ pub mod group;
 pub mod log;
 pub mod password;
 pub mod phone;
+pub mod summary;
 pub mod text;
 pub mod user;
 pub mod username;
