@@ -89,6 +89,9 @@ impl Api {
 
     /// A call with a key of one's own, the way published clients make it.
     pub(crate) async fn call_as(&self, key: &str, method: Method, path: &str, body: Value) -> Answer {
+        if path.starts_with("/v1/") || path.starts_with("/api/logs") {
+            self.until_told().await;
+        }
         let request = Request::builder()
             .method(method)
             .uri(path)
@@ -99,9 +102,6 @@ impl Api {
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
-        if path.starts_with("/v1/") || path.starts_with("/api/logs") {
-            self.until_told().await;
-        }
         self.call(Method::GET, path, Value::Null).await
     }
 
