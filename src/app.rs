@@ -6,6 +6,7 @@ mod groups;
 mod history;
 mod keys;
 mod passwords;
+pub mod proofs;
 mod turns;
 
 use std::sync::Arc;

@@ -11,6 +11,7 @@ pub mod filter;
 pub mod group;
 pub mod password;
 pub mod phone;
+pub mod proof;
 pub mod text;
 pub mod user;
 pub mod username;
