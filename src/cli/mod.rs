@@ -4,6 +4,7 @@ mod backup;
 mod dev;
 mod keys;
 mod logging;
+mod secret;
 mod serve;
 mod store;
 mod tenants;
@@ -37,7 +38,7 @@ enum Command {
     /// Create, list and revoke API keys
     #[command(subcommand)]
     Keys(keys::Command),
-    /// Create and list tenants
+    /// Create and list tenants, and choose for them
     #[command(subcommand)]
     Tenants(tenants::Command),
     /// Copy the store to a file, also while a server runs

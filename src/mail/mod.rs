@@ -43,6 +43,17 @@ pub enum Mailer {
 }
 
 impl Mailer {
+    /// The mailer that a URL names.
+    ///
+    /// # Errors
+    /// A sentence for the operator when the URL is none of those that are known.
+    pub fn from_url(url: &str) -> anyhow::Result<Self> {
+        match url.strip_prefix("file:") {
+            Some(folder) if !folder.is_empty() => Ok(Self::Folder(folder.into())),
+            _ => anyhow::bail!("`{url}` is no way to send mail: it is `file:` and the path of a folder"),
+        }
+    }
+
     /// Sends a mail. It is out of our hands when this returns.
     pub async fn send(&self, message: &Message) -> Result<(), SendError> {
         match self {

@@ -9,7 +9,7 @@ use bonafide::app::App;
 use bonafide::directory::api_key::{ApiKey, Scope};
 use bonafide::directory::event::Event;
 use bonafide::id::{Random, SeededRandom, TenantId};
-use bonafide::secret::PlainKey;
+use bonafide::secret::{PlainKey, ServerSecret};
 use bonafide::store::EventList;
 use bonafide::store::sqlite::SqliteStore;
 use bonafide::time::{Clock, ManualClock, Timestamp};
@@ -30,11 +30,23 @@ pub(crate) struct Api {
 }
 
 impl Api {
+    /// One whose server sends no mail.
     pub(crate) async fn new() -> Self {
+        Self::made(|app| app).await
+    }
+
+    /// One whose server sends mail, when it is told to.
+    pub(crate) async fn with_mail() -> Self {
+        Self::made(App::sending_mail).await
+    }
+
+    async fn made(change: impl FnOnce(App) -> App) -> Self {
         let folder = tempfile::tempdir().expect("a folder can be made");
         let store = SqliteStore::open(&folder.path().join("test.db"), START).expect("a store can be made");
         let clock = Arc::new(ManualClock::at(START));
-        let app = Arc::new(App::new(Arc::new(store), clock.clone(), Arc::new(SeededRandom::new(1))));
+        let secret = ServerSecret::new(&SeededRandom::new(2));
+        let app = App::new(Arc::new(store), clock.clone(), Arc::new(SeededRandom::new(1)), secret);
+        let app = Arc::new(change(app));
         let router = bonafide::api::router(app.clone());
         let mut api = Self { router, app, clock, admin: String::new(), _folder: folder };
         api.admin = api.key(&[Scope::Admin]).await;
