@@ -6,7 +6,7 @@ mod groups;
 mod history;
 mod keys;
 pub mod outbox;
-pub mod passwords;
+mod passwords;
 pub mod proofs;
 mod turns;
 

@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 
 use super::App;
 use super::condition::{Always, HashIs, HashIsAnother, ResetIsOpen, ResetIsOver};
-use super::proofs::Visitor;
+use super::proofs::{ResetView, Visitor};
 use crate::directory::event::{Context, Method, Origin};
 use crate::directory::mail::MailChange;
 use crate::directory::password::{
@@ -56,22 +56,6 @@ pub struct ResetLink {
     pub expires_at: Timestamp,
     /// Whether a mail with it is on its way.
     pub email_sent: bool,
-}
-
-/// What a link to reset a password is good for.
-pub enum ResetView {
-    /// Another password can be set with it.
-    Live {
-        /// In whose name the page speaks.
-        tenant_name: String,
-    },
-    /// Another password was set with it just now.
-    Done {
-        /// In whose name the page speaks.
-        tenant_name: String,
-    },
-    /// Nothing: it is expired, used, ended or was never made. Nobody is told which.
-    Dead,
 }
 
 impl App {

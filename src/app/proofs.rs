@@ -94,6 +94,22 @@ pub enum ProofView {
     Dead,
 }
 
+/// What a link to reset a password is good for.
+pub enum ResetView {
+    /// Another password can be set with it.
+    Live {
+        /// In whose name the page speaks.
+        tenant_name: String,
+    },
+    /// Another password was set with it just now.
+    Done {
+        /// In whose name the page speaks.
+        tenant_name: String,
+    },
+    /// Nothing: it is expired, used, ended or was never made. Nobody is told which.
+    Dead,
+}
+
 impl App {
     /// That the user has this address.
     ///

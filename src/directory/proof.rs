@@ -6,6 +6,9 @@
 //! most. What ends one: its time, its use, the next one, unverifying or removing the address, and the
 //! first proof of another address of a user of whom nothing was proved before.
 
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};

@@ -4,7 +4,7 @@
 //! There is one trait and one contract of tests (`contract/`) that every implementation passes.
 
 #[cfg(test)]
-mod contract;
+pub(crate) mod contract;
 pub mod index;
 pub mod search;
 pub mod sqlite;

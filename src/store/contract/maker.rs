@@ -3,6 +3,8 @@
 use crate::directory::event::{Actor, Context, EventType, Method, Origin};
 use crate::directory::group::{GroupPatch, NewGroup, Wanted};
 use crate::directory::password::Decision;
+use crate::directory::proof::{AddressId, Proof, ProofChange, Standing};
+use crate::directory::settings::{Limit, Means, Settings};
 use crate::directory::user::{NewUser, User};
 use crate::id::{RequestId, SeededRandom};
 use crate::secret::{PlainKey, PlainToken, Purpose, ServerSecret, TokenId};
@@ -68,6 +70,33 @@ impl Maker {
     pub(super) fn beside(&self, user: &User, version: i64, decision: Decision) -> UserChange {
         let change = UserChange::beside(&self.origin.tenant, Version(version), user.user_id, decision);
         change.expect("there is something to keep")
+    }
+
+    /// A proof of an email of `user` by a link and a code, at this moment.
+    pub(super) fn proof(&self, user: &User, email: usize) -> Proof {
+        let settings = Settings { proof_means: Means::Both, ..Settings::default() };
+        let address = AddressId::email(user.emails[email].id);
+        user.make_proof(address, None, &settings, &self.secret, &self.context()).unwrap().proof
+    }
+
+    /// The change that starts this proof, decided on `version`.
+    pub(super) fn start(&self, user: &User, version: i64, proof: &Proof, limits: &[Limit]) -> UserChange {
+        let decision = user.start_proof(proof.clone(), true, &Settings::default(), &self.context()).unwrap();
+        let proof = ProofChange::Start(Box::new(proof.clone()), limits.to_vec());
+        self.beside(user, version, Decision { proof, ..decision })
+    }
+
+    /// The change by which this proof verifies its address, decided on `version`.
+    pub(super) fn prove(
+        &self,
+        user: &mut User,
+        version: i64,
+        proof: &Proof,
+        standing: &Standing,
+    ) -> UserChange {
+        self.change(user, version, |user, ctx| {
+            user.prove(proof, standing, &Settings::default(), ctx).unwrap()
+        })
     }
 
     /// A new token to reset a password.
