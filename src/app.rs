@@ -2,6 +2,8 @@
 //! in which they come together. [`App::change`] is the one way to change a user.
 
 mod condition;
+#[cfg(test)]
+pub(crate) mod contract;
 mod groups;
 mod history;
 mod keys;
