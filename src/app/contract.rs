@@ -175,7 +175,7 @@ async fn after_an_unverify_nothing_issued_before_can_verify_whatever_happens_at_
     for number in 0..60 {
         let user = scene.user(&[&format!("a{number}@example.com"), &format!("b{number}@example.com")]).await;
         let mut issued: Vec<Issued> = Vec::new();
-        let mut used: HashMap<String, Issued> = HashMap::new();
+        let mut tried_with: HashMap<String, Issued> = HashMap::new();
         // By the requests that asked for them: what an unverify has ended that was answered, whether or
         // not it left an event.
         let mut ended: HashSet<String> = HashSet::new();
@@ -187,7 +187,7 @@ async fn after_an_unverify_nothing_issued_before_can_verify_whatever_happens_at_
             for tried in &done {
                 if let Done::Tried { request, with, has_proved } = tried {
                     assert!(!has_proved || !ended.contains(&with.request), "it had ended before");
-                    used.insert(request.clone(), with.clone());
+                    tried_with.insert(request.clone(), with.clone());
                 }
             }
             for unverified in &done {
@@ -203,7 +203,7 @@ async fn after_an_unverify_nothing_issued_before_can_verify_whatever_happens_at_
         }
         let events = scene.events().await;
         let events: Vec<&Event> = events.iter().filter(|event| event.user_id == Some(user.user_id)).collect();
-        proved += check(&events, &used);
+        proved += check(&events, &tried_with);
     }
     assert!(proved > 30, "{proved} proofs were used: too few to show anything");
 }
@@ -271,7 +271,7 @@ async fn perform(scene: &Scene, server: usize, user: &User, issued: &[Issued], a
 
 /// Checks each verification by a link or a code against what happened before, and tells how many there
 /// were.
-fn check(events: &[&Event], used: &HashMap<String, Issued>) -> usize {
+fn check(events: &[&Event], tried_with: &HashMap<String, Issued>) -> usize {
     let mut verifications = 0;
     let mut spent = HashSet::new();
     for (place, event) in events.iter().enumerate() {
@@ -279,7 +279,7 @@ fn check(events: &[&Event], used: &HashMap<String, Issued>) -> usize {
             continue;
         }
         verifications += 1;
-        let with = &used[&event.request_id.to_string()];
+        let with = &tried_with[&event.request_id.to_string()];
         assert_eq!(event.identifier_id, Some(with.address.id));
         assert!(spent.insert(with.request.clone()), "a proof was used twice");
         let started = events

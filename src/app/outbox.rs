@@ -97,16 +97,12 @@ impl Outbox {
             SendError::Permanent(_) => None,
         };
         let attempts = mail.attempts + 1;
-        match next {
-            Some(due_at) => {
-                tracing::warn!(mail.id = %mail.id, attempts, error = %failure, "a mail was not sent; it is tried again");
-                store.postpone_mail(&mail.tenant, mail.id, due_at).await
-            }
-            None => {
-                tracing::error!(mail.id = %mail.id, attempts, error = %failure, "a mail was not sent, and is given up");
-                self.give_up(mail).await
-            }
+        if let Some(due_at) = next {
+            tracing::warn!(mail.id = %mail.id, attempts, error = %failure, "a mail was not sent; it is tried again");
+            return store.postpone_mail(&mail.tenant, mail.id, due_at).await;
         }
+        tracing::error!(mail.id = %mail.id, attempts, error = %failure, "a mail was not sent, and is given up");
+        self.give_up(mail).await
     }
 
     /// What a mail says at this moment.

@@ -97,12 +97,11 @@ pub(super) async fn run(options: Options, clock: Arc<SystemClock>) -> Result<()>
     let app = App::new(store.clone(), clock, random.clone(), secret).reached_by(public);
     let mailer = options.mail.as_deref().map(Mailer::from_url).transpose()?;
     let app = Arc::new(if mailer.is_some() { app.sending_mail() } else { app });
-    match mailer {
-        Some(mailer) => {
-            let outbox = Outbox::new(app.clone(), mailer, Templates::load()?);
-            tokio::spawn(async move { outbox.run().await });
-        }
-        None => tracing::warn!("no mail is configured: nobody is sent a link or a code; see --mail"),
+    if let Some(mailer) = mailer {
+        let outbox = Outbox::new(app.clone(), mailer, Templates::load()?);
+        tokio::spawn(async move { outbox.run().await });
+    } else {
+        tracing::warn!("no mail is configured: nobody is sent a link or a code; see --mail");
     }
 
     let mut greeting = format!("listening on {bound}\n");

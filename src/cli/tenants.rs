@@ -32,7 +32,7 @@ pub(super) enum Command {
     Set {
         /// Its name
         name: TenantId,
-        /// What to choose, like proof_means=both; `show` lists all there is
+        /// What to choose, a setting and a value; `show` lists all there is
         #[arg(value_name = "KEY=VALUE", required = true, value_parser = choice)]
         choices: Vec<(String, String)>,
         #[command(flatten)]

@@ -59,7 +59,13 @@ impl ServerSecret {
 
     /// The secret as the text of its file.
     pub fn reveal(&self) -> Zeroizing<String> {
-        Zeroizing::new(self.0.iter().map(|byte| format!("{byte:02x}")).collect())
+        let mut text = Zeroizing::new(String::with_capacity(64));
+        for byte in self.0.iter() {
+            for digit in [byte >> 4, byte & 15] {
+                text.push(char::from_digit(u32::from(digit), 16).expect("four bits are a digit"));
+            }
+        }
+        text
     }
 
     /// Bytes that nobody can guess who does not know the secret, and that are always the same.

@@ -15,6 +15,7 @@ mod links;
 mod logs;
 mod patience;
 mod power_loss;
+mod proofs;
 mod race;
 mod raw;
 mod raw_http2;

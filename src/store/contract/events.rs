@@ -32,12 +32,12 @@ pub(crate) async fn an_event_tells_who_did_it_how_and_what_else_came_of_it(store
     store.keep(change).await.unwrap();
     let mut expected = Vec::new();
     let by = [(Actor::Owner, Method::Link), (Actor::Server, Method::Policy), (Actor::Owner, Method::Code)];
-    for (number, (actor, method)) in by.into_iter().enumerate() {
+    for (number, (actor, method)) in (1..).zip(by) {
         (maker.origin.actor, maker.origin.method) = (actor, method);
-        let mut change = maker.change(&mut user, number as i64 + 1, |user, ctx| {
-            if number % 2 == 0 { verify(user, ctx) } else { unverify(user, ctx) }
+        let mut change = maker.change(&mut user, number, |user, ctx| {
+            if number % 2 == 1 { verify(user, ctx) } else { unverify(user, ctx) }
         });
-        if number == 0 {
+        if number == 1 {
             change.events[0].details = Some(Unproven {
                 ended_proofs: vec![user.emails[0].id],
                 password: Some(UnprovenPassword::Removed),

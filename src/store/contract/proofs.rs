@@ -83,8 +83,8 @@ pub(crate) async fn a_proof_ends_with_the_trust_of_its_address_and_with_its_remo
     assert!(!open(store, &proofs[0]).await && open(store, &proofs[1]).await);
     store.keep(maker.change(&mut user, 6, verify)).await.unwrap();
     assert!(!open(store, &proofs[0]).await);
-    let used = maker.prove(&mut user.clone(), 7, &proofs[0], &Standing::default());
-    assert!(matches!(store.keep(used).await, Err(KeepError::Conflict)));
+    let late = maker.prove(&mut user.clone(), 7, &proofs[0], &Standing::default());
+    assert!(matches!(store.keep(late).await, Err(KeepError::Conflict)));
     // The next one is of the generation that the address has now.
     let next = maker.proof(&user, 0);
     store.keep(maker.start(&user, 7, &next, &[])).await.unwrap();
@@ -127,8 +127,8 @@ pub(crate) async fn a_proof_is_used_once_and_with_the_change_that_uses_it(store:
     let kept = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
     let conflicts = outcomes.iter().filter(|outcome| matches!(outcome, Err(KeepError::Conflict))).count();
     assert_eq!((kept, conflicts, count_events(store).await), (1, 3, before + 1));
-    let used = store.proof(proof.id).await.unwrap().unwrap();
-    assert!(used.is_bound() && used.used_at == Some(Timestamp(2_000)));
+    let over = store.proof(proof.id).await.unwrap().unwrap();
+    assert!(over.is_bound() && over.used_at == Some(Timestamp(2_000)));
     let document = store.user(&default(), user_id).await.unwrap().unwrap();
     user = User::from_document(&document.document).unwrap();
     assert!(user.emails[0].verified);

@@ -39,7 +39,7 @@ pub(crate) async fn a_password_is_kept_with_the_change_that_sets_it(store: &dyn 
     assert_eq!(store.password(&default(), id).await.unwrap(), Some(hash("second")));
     let acme: TenantId = "acme".parse().unwrap();
     assert_eq!(store.password(&acme, id).await.unwrap(), None);
-    store.keep(maker.change(&mut user, 3, |user, ctx| user.remove_password(ctx))).await.unwrap();
+    store.keep(maker.change(&mut user, 3, User::remove_password)).await.unwrap();
     assert_eq!(store.password(&default(), id).await.unwrap(), None);
 }
 
@@ -109,7 +109,7 @@ pub(crate) async fn a_reset_token_is_found_by_its_id_until_another_one_or_a_pass
     store.keep(with_password(&maker, 4, &mut user, "new")).await.unwrap();
     assert!(!is_kept(&tokens[1]).await);
     store.keep(with_token(&maker, 5, &mut user, &tokens[2])).await.unwrap();
-    store.keep(maker.change(&mut user, 6, |user, ctx| user.remove_password(ctx))).await.unwrap();
+    store.keep(maker.change(&mut user, 6, User::remove_password)).await.unwrap();
     assert!(!is_kept(&tokens[2]).await);
 }
 
