@@ -90,11 +90,13 @@ pub(super) async fn run(options: Options, clock: Arc<SystemClock>) -> Result<()>
         .await
         .with_context(|| format!("the address {} cannot be listened on", options.listen))?;
     let scheme = if tls.is_some() { "https" } else { "http" };
-    let bound = format!("{scheme}://{}", listener.local_addr()?);
+    let address = listener.local_addr()?;
+    let bound = format!("{scheme}://{address}");
     let public = options.public_url.as_ref().map_or(bound.as_str(), url::Url::as_str).trim_end_matches('/');
     let random = Arc::new(SystemRandom);
     let secret = options.secret.read_or_make(&options.store, &*random)?;
-    let app = App::new(store.clone(), clock, random.clone(), secret).reached_by(public);
+    let app =
+        App::new(store.clone(), clock, random.clone(), secret).reached_by(public).listening_on(address.ip());
     let mailer = options.mail.as_deref().map(Mailer::from_url).transpose()?;
     let app = Arc::new(if mailer.is_some() { app.sending_mail() } else { app });
     if let Some(mailer) = mailer {

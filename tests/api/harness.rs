@@ -141,6 +141,14 @@ impl Api {
         Outbox::new(self.app.clone(), mailer, Templates::load().expect("the texts can be read"))
     }
 
+    /// Who tries to send into a folder that cannot be made, because it is a file.
+    pub(crate) fn failing_outbox(&self) -> Outbox {
+        let folder = self.folder().join("no-folder");
+        std::fs::write(&folder, "").expect("a file can be written");
+        let templates = Templates::load().expect("the texts can be read");
+        Outbox::new(self.app.clone(), Mailer::Folder(folder), templates)
+    }
+
     /// Sends all mail that is due, and gives it as it was written, in no order.
     pub(crate) async fn sent(&self) -> Vec<String> {
         let outbox = self.outbox();

@@ -15,13 +15,6 @@ use serde_json::{Value, json};
 
 use super::harness::{Api, START, mails_in, token_in};
 
-/// Who tries to send into a folder that cannot be made, because it is a file.
-fn failing(api: &Api) -> Outbox {
-    let folder = api.folder().join("no-folder");
-    std::fs::write(&folder, "").unwrap();
-    Outbox::new(api.app.clone(), Mailer::Folder(folder), Templates::load().unwrap())
-}
-
 async fn ask(api: &Api, path: &str) {
     let sent = api.post(&format!("/api{path}/verify/link"), json!({"expiry": 604_800})).await.json();
     assert_eq!(sent["email_sent"], json!(true));
@@ -36,7 +29,7 @@ async fn waiting(api: &Api) -> Vec<Mail> {
 async fn a_mail_that_cannot_be_sent_is_tried_after_5_15_and_60_seconds_and_then_gets_through() {
     let api = Api::with_mail().await;
     let (path, _) = api.user_with_email("user@example.com").await;
-    let failing = failing(&api);
+    let failing = api.failing_outbox();
     ask(&api, &path).await;
     for pause in [5, 15, 60] {
         assert_eq!(failing.send_due().await.unwrap(), 1);
@@ -55,7 +48,7 @@ async fn a_mail_that_cannot_be_sent_is_tried_after_5_15_and_60_seconds_and_then_
 async fn a_mail_that_cannot_be_sent_for_a_day_is_given_up_with_an_event() {
     let api = Api::with_mail().await;
     let (path, user) = api.user_with_email("user@example.com").await;
-    let failing = failing(&api);
+    let failing = api.failing_outbox();
     ask(&api, &path).await;
     let mut tries = 0;
     while let Some(mail) = waiting(&api).await.pop() {

@@ -3,9 +3,11 @@
 mod backup;
 mod cli;
 mod client;
+mod copy;
 mod dev;
 mod disk;
 mod environment;
+mod explain;
 mod http;
 mod journey;
 mod keys;
@@ -21,4 +23,5 @@ mod raw;
 mod raw_http2;
 mod server;
 mod signals;
+mod system;
 mod tls;
