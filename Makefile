@@ -15,10 +15,12 @@ run: need-build ## Build and start a server to try out, on 127.0.0.1:8080
 	@# The program itself, not `cargo run`: it gets the signals that end it.
 	@exec "$(TARGET)/release/bonafide" serve --dev
 
-# strace counts what is synced to the disk; curl is the client that people paste into.
+# strace counts what is synced to the disk; curl is the client that people paste into. The tests start
+# a PostgreSQL server of their own, and never use one that runs.
 test: need-build ## Run all tests
 	@scripts/need strace strace
 	@scripts/need curl curl
+	@scripts/need '/usr/lib/postgresql/*/bin/postgres' postgresql
 	cargo test
 
 lint: need-build ## Check format, clippy, rustdoc and docs/openapi.json

@@ -6,6 +6,7 @@ mod dev;
 mod explain;
 mod keys;
 mod logging;
+mod migrate;
 mod secret;
 mod serve;
 mod store;
@@ -43,6 +44,8 @@ enum Command {
     /// Create and list tenants, and choose for them
     #[command(subcommand)]
     Tenants(tenants::Command),
+    /// Bring the store's schema up to date; `serve` does so too when it starts
+    Migrate(migrate::Options),
     /// Copy the store to a file, also while a server runs
     Backup(backup::Options),
     /// Copy a whole store into a new one, of the same kind or another
@@ -96,6 +99,7 @@ fn run(command: Command) -> Result<()> {
             Command::Serve(options) => serve::run(options, clock).await,
             Command::Keys(command) => keys::run(command, &*clock).await,
             Command::Tenants(command) => tenants::run(command, &*clock).await,
+            Command::Migrate(options) => migrate::run(options, &*clock).await,
             Command::Backup(options) => backup::run(&options),
             Command::Copy(options) => copy::run(options, &*clock).await,
             Command::Explain(options) => explain::run(&options),

@@ -16,6 +16,7 @@ mod limits;
 mod links;
 mod logs;
 mod patience;
+mod postgres;
 mod power_loss;
 mod proofs;
 mod race;
