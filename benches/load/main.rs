@@ -28,6 +28,7 @@ mod report;
 mod searches;
 mod seed;
 mod session;
+mod witness;
 mod wrk;
 
 use std::path::{Path, PathBuf};
@@ -76,7 +77,8 @@ struct Options {
     quick: bool,
 }
 
-/// Parts that can be run alone; the limits are started by the whole itself.
+/// Parts that can be run alone; the limits are started by the whole itself,
+/// and the witness by a script.
 #[derive(Subcommand)]
 enum Part {
     /// Make a store with users in it, and print what that takes
@@ -104,6 +106,8 @@ enum Part {
     /// Write what a new user takes at least, and print how fast
     #[command(hide = true)]
     LimitCreates(RawWrites),
+    /// Change users while servers or their store fail, and look for all that was answered
+    Witness(witness::Options),
 }
 
 /// Where and how long a limit writes.
@@ -130,6 +134,7 @@ fn main() -> Result<()> {
             println!("{}", seed::seed(&store, users, length)?);
             Ok(())
         }
+        Some(Part::Witness(options)) => witness::run(options),
         Some(Part::LimitHttp { folder }) => limit_http::run(&folder),
         Some(Part::LimitMarks(RawWrites { file, seconds })) => limit_marks::run(&file, seconds),
         Some(Part::LimitCreates(RawWrites { file, seconds })) => limit_creates::run(&file, seconds),

@@ -216,7 +216,7 @@ impl Store for SqliteStore {
 
     async fn users(&self, tenant: &TenantId, list: List) -> Result<Page, Error> {
         let tenant = tenant.clone();
-        self.readers.read_elsewhere(move |connection| users::list(connection, &tenant, &list)).await
+        self.readers.read_list(move |connection| users::list(connection, &tenant, &list)).await
     }
 
     async fn keep(&self, change: UserChange) -> Result<(), KeepError> {
@@ -235,9 +235,7 @@ impl Store for SqliteStore {
     ) -> Result<Page<Group>, Error> {
         let tenant = tenant.clone();
         let search = filter.unwrap_or(Search::All);
-        self.readers
-            .read_elsewhere(move |connection| groups::groups(connection, &tenant, &search, list))
-            .await
+        self.readers.read_list(move |connection| groups::groups(connection, &tenant, &search, list)).await
     }
 
     async fn auto_assigned(&self, tenant: &TenantId) -> Result<Vec<GroupId>, Error> {
@@ -265,7 +263,7 @@ impl Store for SqliteStore {
     ) -> Result<Page<Membership>, Error> {
         let tenant = tenant.clone();
         self.readers
-            .read_elsewhere(move |connection| groups::memberships(connection, &tenant, user_id, list))
+            .read_list(move |connection| groups::memberships(connection, &tenant, user_id, list))
             .await
     }
 
@@ -277,7 +275,7 @@ impl Store for SqliteStore {
         let tenant = tenant.clone();
         // One transaction, so that a chain of events is followed within one moment.
         self.readers
-            .read_elsewhere(move |connection| {
+            .read_list(move |connection| {
                 let transaction = connection.unchecked_transaction()?;
                 let page = events::list(&transaction, &tenant, wanted)?;
                 transaction.finish()?;
@@ -293,7 +291,7 @@ impl Store for SqliteStore {
         list: Sorted<LogSortKey>,
     ) -> Result<Page<(LogId, Event)>, Error> {
         let (tenant, search) = (tenant.clone(), filter.unwrap_or(Search::All));
-        self.readers.read_elsewhere(move |connection| logs::list(connection, &tenant, &search, list)).await
+        self.readers.read_list(move |connection| logs::list(connection, &tenant, &search, list)).await
     }
 
     async fn log(&self, tenant: &TenantId, id: LogId) -> Result<Option<Event>, Error> {

@@ -1,9 +1,10 @@
 //! The connections that read. Readers see the last committed state and never wait for the writer.
 
+use std::ffi::c_int;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 use tokio::sync::Semaphore;
 
 use super::{READER_CACHE_KIB, connect, failure};
@@ -11,6 +12,10 @@ use crate::error::Error;
 
 /// How many long reads run at once; more wait for their turn without holding a thread.
 const LONG_READS: usize = 4;
+/// After how many steps of SQLite's machine a read is looked at.
+const STEPS: c_int = 1_000;
+/// How often a read is looked at before it is long: after some tenths of a millisecond.
+const LOOKS: u32 = 10;
 
 /// A pool of connections, as many as threads have ever read at once.
 #[derive(Clone)]
@@ -29,11 +34,7 @@ impl Readers {
 
     /// Reads on this thread.
     pub(super) fn read<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, Error> {
-        let idle = self.idle().pop();
-        let connection = match idle {
-            Some(connection) => connection,
-            None => self.open().map_err(|error| failure(&error))?,
-        };
+        let connection = self.connection()?;
         match read(&connection) {
             Ok(value) => {
                 self.idle().push(connection);
@@ -44,16 +45,45 @@ impl Readers {
         }
     }
 
-    /// Reads on a thread where it holds up nobody, however long it takes.
-    pub(super) async fn read_elsewhere<T: Send + 'static>(
+    /// Reads what may be a few rows or millions. It is tried on this thread; what takes longer begins
+    /// anew on another one, where it holds up nobody. Most lists are short, and handing one over costs
+    /// more than reading it.
+    pub(super) async fn read_list<T: Send + 'static>(
         &self,
-        read: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        read: impl Fn(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, Error> {
+        if let Some(short) = self.try_short(&read)? {
+            return Ok(short);
+        }
         let _turn = self.0.long_reads.acquire().await.expect("the semaphore is never closed");
         let readers = self.clone();
         tokio::task::spawn_blocking(move || readers.read(read))
             .await
             .unwrap_or_else(|error| Err(Error::Internal(format!("a reading thread failed: {error}"))))
+    }
+
+    /// Reads on this thread, or gives nothing if that takes long.
+    fn try_short<T>(&self, read: impl Fn(&Connection) -> rusqlite::Result<T>) -> Result<Option<T>, Error> {
+        let mut connection = self.connection()?;
+        let mut looks = 0;
+        let is_long = move || {
+            looks += 1;
+            looks > LOOKS
+        };
+        let tried = connection.progress_handler(STEPS, Some(is_long)).and_then(|()| read(&connection));
+        let short = match tried {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) => None,
+            // A connection that failed is not used again.
+            tried => Some(tried.map_err(|error| failure(&error))?),
+        };
+        connection.progress_handler(0, None::<fn() -> bool>).map_err(|error| failure(&error))?;
+        self.idle().push(connection);
+        Ok(short)
+    }
+
+    fn connection(&self) -> Result<Connection, Error> {
+        let idle = self.idle().pop();
+        idle.map_or_else(|| self.open().map_err(|error| failure(&error)), Ok)
     }
 
     pub(super) fn close(&self) {
@@ -68,5 +98,52 @@ impl Readers {
 
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
         self.0.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::thread::{self, ThreadId};
+
+    use super::*;
+    use crate::store::sqlite::SqliteStore;
+    use crate::time::Timestamp;
+
+    /// Counts so far in a statement, and notes on which threads that was tried.
+    fn count(
+        to: i64,
+        threads: &Arc<Mutex<Vec<ThreadId>>>,
+    ) -> impl Fn(&Connection) -> rusqlite::Result<i64> + Send + use<> {
+        let threads = threads.clone();
+        move |connection| {
+            threads.lock().unwrap().push(thread::current().id());
+            let sql = "with recursive n(n) as (values (1) union all select n + 1 from n where n < ?1) \
+                       select count(*) from n";
+            connection.query_row(sql, [to], |row| row.get(0))
+        }
+    }
+
+    #[tokio::test]
+    async fn only_what_takes_long_is_read_on_another_thread() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.db");
+        let store = SqliteStore::open(&path, Timestamp(0)).unwrap();
+        let readers = Readers::new(path);
+        let (threads, here) = (Arc::new(Mutex::default()), thread::current().id());
+        for _ in 0..100 {
+            assert_eq!(readers.read_list(count(10, &threads)).await.unwrap(), 10);
+        }
+        assert_eq!(*threads.lock().unwrap(), [here; 100]);
+
+        threads.lock().unwrap().clear();
+        assert_eq!(readers.read_list(count(1_000_000, &threads)).await.unwrap(), 1_000_000);
+        let tried = threads.lock().unwrap().clone();
+        assert_eq!((tried.len(), tried[0] == here, tried[1] == here), (2, true, false));
+
+        // Other reads on the same connection are not cut short.
+        assert_eq!(readers.read(count(1_000_000, &threads)).unwrap(), 1_000_000);
+        readers.close();
+        crate::store::Store::close(&store).await;
     }
 }
