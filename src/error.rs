@@ -168,6 +168,8 @@ pub enum Refusal {
     PasswordRequiresUniqueChars,
     /// The password is not the one that the user has.
     PasswordMismatch,
+    /// The code is not the one that was sent, or that one does not work any more.
+    InvalidCode,
     /// Another group has this name, whatever its case.
     DuplicateGroupName,
 }
@@ -194,6 +196,9 @@ impl Refusal {
             Self::PasswordRequiresUpper => "A password needs an upper-case letter.",
             Self::PasswordRequiresUniqueChars => "A password needs more characters that differ.",
             Self::PasswordMismatch => "The old password is not the user's password.",
+            Self::InvalidCode => {
+                "This code is not the one that was sent, or it does not work any more: ask for another one."
+            }
             Self::DuplicateGroupName => "Another group has this name already.",
         }
     }

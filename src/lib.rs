@@ -5,6 +5,7 @@
 //! - [`app`] brings both together: [`app::App::change`] is the one way to change a user;
 //! - [`api`] turns requests into calls of the app, and results into answers;
 //! - [`server`] accepts connections and hands their requests to the API;
+//! - [`mail`] makes mails and sends them;
 //! - [`cli`] is the command line, `bonafide serve` among it.
 
 pub mod api;
@@ -13,6 +14,7 @@ pub mod cli;
 pub mod directory;
 pub mod error;
 pub mod id;
+pub mod mail;
 mod private_file;
 pub mod secret;
 pub mod server;

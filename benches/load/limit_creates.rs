@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use bonafide::directory::event::Context;
+use bonafide::directory::event::{Actor, Context};
 use bonafide::directory::user::User;
 use bonafide::id::{IdentifierId, SystemRandom};
 use bonafide::store::{DocumentChange, IdentifierChange, UserChange};
@@ -135,6 +135,9 @@ fn write(transaction: &Transaction<'_>, change: &UserChange, position: &mut i64)
             .execute(params![tenant, term.field, term.value, user])?;
     }
     for event in &change.events {
+        let Actor::Key { key_id, key_name } = &event.actor else {
+            unreachable!("all of them are made with a key")
+        };
         let address = event.personal.address.as_ref().map(|address| format!("{{\"address\":\"{address}\"}}"));
         *position += 1;
         transaction
@@ -150,8 +153,8 @@ fn write(transaction: &Transaction<'_>, change: &UserChange, position: &mut i64)
                 user,
                 event.identifier_id.as_ref().map(IdentifierId::as_bytes),
                 event.method.as_str(),
-                event.actor.key_id.as_str(),
-                event.actor.key_name,
+                key_id.as_str(),
+                key_name,
                 event.request_id.to_string(),
                 address
             ])?;

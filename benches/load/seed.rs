@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use bonafide::directory::email::EmailAddress;
-use bonafide::directory::event::{Actor, Context, Origin};
+use bonafide::directory::event::{Actor, Context, Method, Origin};
 use bonafide::directory::user::User;
 use bonafide::id::{RequestId, SystemRandom, TenantId};
 use bonafide::secret::PlainKey;
@@ -88,7 +88,7 @@ fn make(person: Person, length: Length, ctx: &Context) -> Result<NewRecord> {
     let (mut user, mut events) = User::create(person.new_user(length), ctx)?;
     if length == Length::Long {
         let second = EmailAddress::parse(&person.second_email()).context("an email of the bench")?;
-        events.extend(user.add_email(second, false, ctx)?);
+        events.extend(user.add_email(second, false, ctx)?.events);
     }
     Ok(NewRecord::of(&ctx.origin.tenant, &mut user, events))
 }
@@ -97,7 +97,8 @@ fn make(person: Person, length: Length, ctx: &Context) -> Result<NewRecord> {
 pub(crate) fn origin() -> Origin {
     Origin {
         tenant: TenantId::default_tenant(),
-        actor: Actor { key_id: PlainKey::new(&SystemRandom).id(), key_name: "load".to_owned() },
+        actor: Actor::Key { key_id: PlainKey::new(&SystemRandom).id(), key_name: "load".to_owned() },
+        method: Method::AdminApi,
         request_id: RequestId::new(&SystemRandom),
         remote_address: None,
         user_agent: None,

@@ -7,6 +7,7 @@ mod explain;
 mod keys;
 mod logging;
 mod migrate;
+mod secret;
 mod serve;
 mod store;
 mod tenants;
@@ -40,7 +41,7 @@ enum Command {
     /// Create, list and revoke API keys
     #[command(subcommand)]
     Keys(keys::Command),
-    /// Create and list tenants
+    /// Create and list tenants, and choose for them
     #[command(subcommand)]
     Tenants(tenants::Command),
     /// Bring the store's schema up to date; `serve` does so too when it starts

@@ -11,10 +11,13 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::logging::Directives;
+use super::secret::SecretOption;
 use super::store::StoreOption;
 use super::{dev, print};
 use crate::app::App;
+use crate::app::outbox::Outbox;
 use crate::id::SystemRandom;
+use crate::mail::{Mailer, Templates};
 use crate::server::tls::CertificateFiles;
 use crate::server::{self, Settings};
 use crate::time::SystemClock;
@@ -32,6 +35,11 @@ pub(super) struct Options {
     /// The URL by which clients reach the server; the address bound if not given
     #[arg(long, value_name = "URL", env = "BONAFIDE_PUBLIC_URL")]
     public_url: Option<url::Url>,
+    #[command(flatten)]
+    secret: SecretOption,
+    /// How mail is sent: `file:` and a folder, for trying out; none is sent if not given
+    #[arg(long, value_name = "URL", env = "BONAFIDE_MAIL")]
+    mail: Option<String>,
     /// For trying out: make a key and a sample user, and print how to use them
     #[arg(long, env = "BONAFIDE_DEV", value_parser = FalseyValueParser::new())]
     dev: bool,
@@ -86,9 +94,17 @@ pub(super) async fn run(options: Options, clock: Arc<SystemClock>) -> Result<()>
     let bound = format!("{scheme}://{address}");
     let public = options.public_url.as_ref().map_or(bound.as_str(), url::Url::as_str).trim_end_matches('/');
     let random = Arc::new(SystemRandom);
-    let app = Arc::new(
-        App::new(store.clone(), clock, random.clone()).reached_by(public).listening_on(address.ip()),
-    );
+    let secret = options.secret.read_or_make(&options.store, options.dev, &*random)?;
+    let app =
+        App::new(store.clone(), clock, random.clone(), secret).reached_by(public).listening_on(address.ip());
+    let mailer = options.mail.as_deref().map(Mailer::from_url).transpose()?;
+    let app = Arc::new(if mailer.is_some() { app.sending_mail() } else { app });
+    if let Some(mailer) = mailer {
+        let outbox = Outbox::new(app.clone(), mailer, Templates::load()?);
+        tokio::spawn(async move { outbox.run().await });
+    } else {
+        tracing::warn!("no mail is configured: nobody is sent a link or a code; see --mail");
+    }
 
     let mut greeting = format!("listening on {bound}\n");
     if let Some(files) = certificate.as_ref().filter(|_| options.tls_self_signed) {

@@ -90,6 +90,11 @@ impl StoreOption {
         }
     }
 
+    /// Whether the store is a file: else servers on several machines may share it.
+    pub(super) fn is_file(&self) -> Result<bool> {
+        Ok(matches!(self.kind()?, Kind::Sqlite(_)))
+    }
+
     /// The folder for what is kept beside the store.
     pub(super) fn folder(&self) -> Result<PathBuf> {
         match self.kind()? {

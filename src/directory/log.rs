@@ -8,7 +8,7 @@ use std::str::FromStr;
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
-use super::event::{Event, EventType, Method, names};
+use super::event::{Actor, Event, EventType, Method, names};
 use crate::id::{EventId, Malformed, RequestId};
 use crate::secret::KeyId;
 use crate::time::Timestamp;
@@ -429,9 +429,11 @@ pub struct LogDetails {
 }
 
 impl Log {
-    /// The log of an event, as this process tells it; nothing if there is no code for its type.
+    /// The log of an event, as this process tells it; nothing if there is no code for its type. All
+    /// that has a code is done with keys.
     pub fn of(id: LogId, event: Event, system: &LogSystem) -> Option<Self> {
         let wording = Wording::of(event.kind)?;
+        let Actor::Key { key_id, key_name } = event.actor.clone() else { return None };
         let targets = wording.targets.iter().map(|target| LogTarget::of(&event, *target)).collect();
         Some(Self {
             id,
@@ -452,8 +454,8 @@ impl Log {
             source: (),
             actor: LogActor {
                 r#type: ActorType::ApiKey,
-                id: event.actor.key_id,
-                name: event.actor.key_name,
+                id: key_id,
+                name: key_name,
                 identifier: (),
                 session_id: (),
             },
@@ -476,7 +478,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::directory::event::{Actor, Context, Origin, Personal};
+    use crate::directory::event::{Context, Origin, Personal};
     use crate::id::{GroupId, SeededRandom, TenantId, UserId};
     use crate::secret::PlainKey;
 
@@ -484,7 +486,8 @@ mod tests {
         let random = SeededRandom::new(1);
         let origin = Origin {
             tenant: TenantId::default_tenant(),
-            actor: Actor { key_id: PlainKey::new(&random).id(), key_name: "test".to_owned() },
+            actor: Actor::Key { key_id: PlainKey::new(&random).id(), key_name: "test".to_owned() },
+            method: Method::AdminApi,
             request_id: RequestId::new(&random),
             remote_address: Some([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1].into()),
             user_agent: Some("test/1".to_owned()),
@@ -507,6 +510,7 @@ mod tests {
         with_context(|ctx| {
             let (user, group) = (UserId::new(ctx.random), GroupId::new(ctx.random));
             let event = ctx.group_event(EventType::GroupUserAdded, group, Some(user));
+            let Actor::Key { key_id, .. } = &ctx.origin.actor else { panic!("{:?}", ctx.origin.actor) };
             let nowhere = json!({
                 "region": null, "region_code": null, "city": null, "country": null, "continent": null,
                 "latitude": null, "longitude": null, "time_zone": null, "zip_code": null
@@ -534,7 +538,7 @@ mod tests {
                 "source": null,
                 "actor": {
                     "type": "api_key",
-                    "id": ctx.origin.actor.key_id.as_str(),
+                    "id": key_id.as_str(),
                     "name": "test",
                     "identifier": null,
                     "session_id": null

@@ -107,6 +107,8 @@ async fn fields_that_nobody_knows_are_passed_over() {
     let (api, operations) = operations().await;
     for operation in &operations {
         let with = operation.send(&api, "{\"no_such_field\": [{\"a\": 5}]}").await;
+        // Some of them are not answered twice at once.
+        api.clock.advance(3_600);
         let without = operation.send(&api, "{}").await;
         assert_eq!(with.status, without.status, "{}", operation.path);
         assert!(!with.text().contains("no_such_field"), "{with:?}");

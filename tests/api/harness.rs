@@ -1,5 +1,6 @@
 //! An API to call in a test.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,10 +8,12 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use bonafide::app::App;
+use bonafide::app::outbox::Outbox;
 use bonafide::directory::api_key::{ApiKey, Scope};
 use bonafide::directory::event::Event;
 use bonafide::id::{Random, SeededRandom, TenantId};
-use bonafide::secret::PlainKey;
+use bonafide::mail::{Mailer, Templates};
+use bonafide::secret::{PlainKey, ServerSecret};
 use bonafide::store::copy::{Row, TABLES, Tables};
 use bonafide::store::postgres::{self, Options, PostgresStore, PostgresTables};
 use bonafide::store::sqlite::{SqliteStore, SqliteTables};
@@ -33,6 +36,8 @@ pub(crate) struct Api {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) admin: String,
     home: Home,
+    /// For what lies beside the store.
+    folder: tempfile::TempDir,
     _snapshots: insta::internals::SettingsBindDropGuard,
 }
 
@@ -43,13 +48,27 @@ enum Home {
 }
 
 impl Api {
+    /// One whose server sends no mail.
     pub(crate) async fn new() -> Self {
+        Self::made(|app| app).await
+    }
+
+    /// One whose server sends mail, when it is told to.
+    pub(crate) async fn with_mail() -> Self {
+        Self::made(App::sending_mail).await
+    }
+
+    async fn made(change: impl FnOnce(App) -> App) -> Self {
         let (store, home) =
             if module_path!().contains("postgres") { on_postgres().await } else { on_sqlite() };
         let clock = Arc::new(ManualClock::at(START));
-        let app = Arc::new(App::new(store, clock.clone(), Arc::new(SeededRandom::new(1))));
+        let secret = ServerSecret::new(&SeededRandom::new(2));
+        let app = App::new(store, clock.clone(), Arc::new(SeededRandom::new(1)), secret);
+        let app = Arc::new(change(app));
         let router = bonafide::api::router(app.clone());
-        let mut api = Self { router, app, clock, admin: String::new(), home, _snapshots: snapshots() };
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        let mut api =
+            Self { router, app, clock, admin: String::new(), home, folder, _snapshots: snapshots() };
         api.admin = api.key(&[Scope::Admin]).await;
         api
     }
@@ -125,6 +144,38 @@ impl Api {
         self.post("/api/users", fields).await.json_of(StatusCode::CREATED)
     }
 
+    /// A user with one email, which is not verified: its path without what is before `/users`, and it.
+    pub(crate) async fn user_with_email(&self, address: &str) -> (String, Value) {
+        let user = self.user(serde_json::json!({"email": address})).await;
+        (email_path(&user, 0), user)
+    }
+
+    /// The folder of the store and the mail.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Who sends the mail of this directory: into files, when it is told to.
+    pub(crate) fn outbox(&self) -> Outbox {
+        let mailer = Mailer::Folder(self.folder().join("mail"));
+        Outbox::new(self.app.clone(), mailer, Templates::load().expect("the texts can be read"))
+    }
+
+    /// Who tries to send into a folder that cannot be made, because it is a file.
+    pub(crate) fn failing_outbox(&self) -> Outbox {
+        let folder = self.folder().join("no-folder");
+        std::fs::write(&folder, "").expect("a file can be written");
+        let templates = Templates::load().expect("the texts can be read");
+        Outbox::new(self.app.clone(), Mailer::Folder(folder), templates)
+    }
+
+    /// Sends all mail that is due, and gives it as it was written, in no order.
+    pub(crate) async fn sent(&self) -> Vec<String> {
+        let outbox = self.outbox();
+        while outbox.send_due().await.expect("the store answers") > 0 {}
+        mails_in(&self.folder().join("mail"))
+    }
+
     /// Everything that has happened in the default tenant.
     pub(crate) async fn events(&self) -> Vec<Event> {
         self.until_told().await;
@@ -132,6 +183,29 @@ impl Api {
         let page = self.app.store.events(&TenantId::default_tenant(), everything).await;
         page.expect("the store answers").events.into_iter().map(|(_, event)| event).collect()
     }
+}
+
+/// The path of an email of a user, without what is before `/users`.
+pub(crate) fn email_path(user: &Value, email: usize) -> String {
+    let text = |value: &Value| value.as_str().expect("an id is a text").to_owned();
+    format!("/users/{}/emails/{}", text(&user["user_id"]), text(&user["emails"][email]["id"]))
+}
+
+/// The mails in a folder, whole lines as they were meant.
+pub(crate) fn mails_in(folder: &Path) -> Vec<String> {
+    let Ok(files) = std::fs::read_dir(folder) else { return Vec::new() };
+    let paths = files.map(|file| file.expect("a folder can be read").path());
+    let mails = paths.filter(|path| path.extension().is_some_and(|ending| ending == "eml"));
+    mails
+        .map(|path| std::fs::read_to_string(path).expect("a mail can be read").replace("=\r\n", ""))
+        .collect()
+}
+
+/// The token of the first link to this page in a mail.
+pub(crate) fn token_in(mail: &str, page: &str) -> String {
+    let start = format!("http://localhost/{page}/");
+    let rest = mail.split_once(&start).expect("the mail has a link").1;
+    rest.chars().take_while(|character| character.is_ascii_alphanumeric() || *character == '_').collect()
 }
 
 impl Api {

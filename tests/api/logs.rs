@@ -3,9 +3,12 @@
 use std::collections::BTreeSet;
 
 use axum::http::{Method, StatusCode};
+use bonafide::app::proofs::{ResetView, Visitor};
 use bonafide::directory::api_key::Scope;
-use bonafide::directory::event::{Actor, EventType, Origin};
+use bonafide::directory::event::{Actor, EventType, Method as By, Origin};
 use bonafide::directory::log::{LogCode, WORDINGS};
+use bonafide::directory::password::Password;
+use bonafide::directory::settings::{Means, Settings};
 use bonafide::id::{RequestId, TenantId};
 use bonafide::secret::PlainKey;
 use serde_json::{Value, json};
@@ -104,7 +107,8 @@ impl Caller<'_> {
 async fn block(api: &Api, user: &str) {
     let origin = Origin {
         tenant: TenantId::default_tenant(),
-        actor: Actor { key_id: PlainKey::new(&*api.app.random).id(), key_name: "test".to_owned() },
+        actor: Actor::Key { key_id: PlainKey::new(&*api.app.random).id(), key_name: "test".to_owned() },
+        method: By::AdminApi,
         request_id: RequestId::new(&*api.app.random),
         remote_address: None,
         user_agent: None,
@@ -115,6 +119,14 @@ async fn block(api: &Api, user: &str) {
         Ok(vec![ctx.event(EventType::UserDisabled, user.user_id, None, None)])
     });
     blocked.await.unwrap();
+}
+
+/// One whose server sends mail, and proves emails by links and codes.
+async fn proving_api() -> Api {
+    let api = Api::with_mail().await;
+    let settings = Settings { proof_means: Means::Both, ..Settings::default() };
+    assert!(api.app.store.keep_settings(&TenantId::default_tenant(), settings).await.unwrap());
+    api
 }
 
 /// Calls every operation that changes anything, each so that it does.
@@ -144,6 +156,7 @@ async fn everything(api: &Api) -> BTreeSet<(String, String)> {
         for action in ["verify", "unverify"] {
             caller.call(post.clone(), &format!("{all}/{{identifier_id}}/{action}"), first, json!({})).await;
         }
+        prove(&mut caller, list, second).await;
         caller.call(post.clone(), &format!("{all}/{{identifier_id}}/primary"), second, none.clone()).await;
         caller.call(delete.clone(), &format!("{all}/{{identifier_id}}"), first, none.clone()).await;
     }
@@ -164,7 +177,12 @@ async fn everything(api: &Api) -> BTreeSet<(String, String)> {
     caller.call(delete.clone(), &force, &none, none.clone()).await;
     let change = json!({"old_password": "correct horse", "new_password": "battery staple"});
     caller.call(put, &format!("{password}/change"), &none, change).await;
-    caller.call(post.clone(), &format!("{password}/reset"), &none, json!({})).await;
+    let reset = caller.call(post.clone(), &format!("{password}/reset"), &none, json!({})).await;
+    let token = reset["link"].as_str().unwrap().rsplit_once('/').unwrap().1;
+    let visitor =
+        Visitor { request_id: RequestId::new(&*api.app.random), remote_address: None, user_agent: None };
+    let new = Password::new("staple correct");
+    assert!(matches!(api.app.reset_by_link(token, &new, &visitor).await.unwrap(), ResetView::Done { .. }));
     caller.call(delete.clone(), password, &none, none.clone()).await;
     let membership = "/api/users/{user_id}/groups/{group_id}";
     caller.call(post, membership, &none, none.clone()).await;
@@ -174,6 +192,28 @@ async fn everything(api: &Api) -> BTreeSet<(String, String)> {
     caller.call(delete.clone(), group, &none, none.clone()).await;
     caller.call(delete, "/api/users/{user_id}", &none, none.clone()).await;
     caller.called
+}
+
+/// Starts proofs of an address of the caller's user in every way, of which one ends, the mail of one
+/// is given up, and one is used.
+async fn prove(caller: &mut Caller<'_>, list: &str, address: &Value) {
+    let api = caller.api;
+    let path = |surface: &str, action: &str| {
+        format!("/{surface}/users/{{user_id}}/{list}/{{identifier_id}}/{action}")
+    };
+    if list == "emails" {
+        let week = json!({"expiry": 604_800});
+        caller.call(Method::POST, &path("api", "verify/link"), address, week).await;
+        api.clock.advance(86_400);
+        assert_eq!(api.failing_outbox().send_due().await.unwrap(), 1);
+    } else {
+        caller.call(Method::POST, &path("v1", "verify/start"), address, json!({})).await;
+    }
+    caller.call(Method::POST, &path("api", "unverify"), address, json!({})).await;
+    api.clock.advance(60);
+    let started = caller.call(Method::POST, &path("v1", "verify/start"), address, json!({})).await;
+    let code = json!({"code": started["code"]});
+    caller.call(Method::POST, &path("v1", "verify/check"), address, code).await;
 }
 
 /// All logs, oldest first.
@@ -197,7 +237,7 @@ fn total(answer: &Answer) -> u64 {
 
 #[tokio::test]
 async fn everything_that_happens_is_told_in_the_vocabulary_or_not_at_all() {
-    let api = Api::new().await;
+    let api = proving_api().await;
     let called = everything(&api).await;
     let document = api.get("/openapi.json").await.json();
     for (path, item) in document["paths"].as_object().unwrap() {
@@ -314,7 +354,7 @@ async fn logs_have_pages_in_every_order() {
 
 #[tokio::test]
 async fn the_fields_of_a_log_find_it() {
-    let api = Api::new().await;
+    let api = proving_api().await;
     everything(&api).await;
     let logs = logs(&api).await;
     let removed = logs.iter().find(|log| log["code"] == "user_removed_from_group").unwrap();

@@ -18,6 +18,7 @@ mod logs;
 mod patience;
 mod postgres;
 mod power_loss;
+mod proofs;
 mod race;
 mod raw;
 mod raw_http2;

@@ -24,7 +24,7 @@ fn key(home: &Home, url: &str) -> String {
 }
 
 fn serve(home: &Home, url: &str) -> Server {
-    home.serve(&["--store", url, "--statement-timeout", "1000"])
+    home.serve(&["--store", url, "--secret-file", "secret", "--statement-timeout", "1000"])
 }
 
 /// How often the user was marked, as it is told.

@@ -20,19 +20,26 @@ struct Story {
     requests: [RequestId; 2],
 }
 
+/// The key of an actor who has one, and its name.
+fn key_of(actor: &Actor) -> (KeyId, &str) {
+    let Actor::Key { key_id, key_name } = actor else { panic!("{actor:?}") };
+    (*key_id, key_name)
+}
+
 /// Makes every type of event that there are logs of, and others between them, with two keys in two
 /// requests, while the clock is turned back once.
 async fn tell(store: &dyn Store) -> Story {
     let mut maker = Maker::new(&default());
     let actors = [("Sign-up Service", 11), ("Straße", 12)].map(|(name, seed)| {
         let key_id = PlainKey::new(&SeededRandom::new(seed)).id();
-        Actor { key_id, key_name: name.to_owned() }
+        Actor::Key { key_id, key_name: name.to_owned() }
     });
     for (actor, seed) in actors.iter().zip([11, 12]) {
+        let (id, name) = key_of(actor);
         let key = ApiKey {
-            id: actor.key_id,
+            id,
             tenant: default(),
-            name: actor.key_name.clone(),
+            name: name.to_owned(),
             hash: PlainKey::new(&SeededRandom::new(seed)).hash(),
             scopes: vec![Scope::Admin],
             created_at: Timestamp(0),
@@ -154,7 +161,7 @@ pub(crate) async fn a_filter_finds_the_logs_that_it_describes(store: &dyn Store)
         (format!("targets.id:{}", group.group_id), of_group()),
         (format!("targets.id:{}", group.group_id.to_string().to_uppercase()), of_group()),
         ("targets.id:x".to_owned(), Box::new(|_, _, _| false)),
-        (format!("actor.id:{}", actors[0].key_id), by_first()),
+        (format!("actor.id:{}", key_of(&actors[0]).0), by_first()),
         ("actor.name:\"SIGN-UP service\"".to_owned(), by_first()),
         ("actor.name:sign*".to_owned(), by_first()),
         ("actor.name:strasse".to_owned(), Box::new(|_, event, _| event.actor == actors[1])),
@@ -165,7 +172,7 @@ pub(crate) async fn a_filter_finds_the_logs_that_it_describes(store: &dyn Store)
         ("group_created".to_owned(), Box::new(|_, event, _| event.kind == EventType::GroupCreated)),
         ("\"User deleted\"".to_owned(), Box::new(|_, event, _| event.kind == EventType::UserDeleted)),
         ("\"sign-up service\"".to_owned(), by_first()),
-        (actors[0].key_id.to_string(), by_first()),
+        (key_of(&actors[0]).0.to_string(), by_first()),
         (user.user_id.to_string(), of_user(user.user_id)),
         (group.group_id.to_string(), of_group()),
         (requests[1].to_string(), in_second()),
@@ -236,8 +243,8 @@ pub(crate) async fn tenants_do_not_see_each_others_logs(store: &dyn Store) {
         String::new(),
         "code:user_created".to_owned(),
         format!("targets.id:{}", user.user_id),
-        format!("NOT actor.id:{}", actors[0].key_id),
-        format!("NOT actor.name:\"{}\"", actors[0].key_name),
+        format!("NOT actor.id:{}", key_of(&actors[0]).0),
+        format!("NOT actor.name:\"{}\"", key_of(&actors[0]).1),
     ] {
         let page = Sorted { sort: LogSortKey::Code, descending: true, offset: 0, limit: 100 };
         let logs = store.logs(&acme, parse(&filter).unwrap(), page).await.unwrap();

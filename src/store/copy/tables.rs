@@ -66,11 +66,12 @@ macro_rules! tables {
 /// All tables in the order in which they are copied. Columns that only one kind of store has are not
 /// here: [`Target::finish`](super::Target::finish) fills them.
 pub const TABLES: &[Table] = tables! {
-    tenants(tenant_id Text; created_at Integer, users Integer, logs Integer),
+    tenants(tenant_id Text; created_at Integer, users Integer, logs Integer, settings Text),
     users(
         tenant_id Text, user_id Text;
         version Integer, shape Integer, document Text, creation_time Integer, last_updated Integer,
-        name Text, given_name Text, middle_name Text, family_name Text
+        name Text, given_name Text, middle_name Text, family_name Text,
+        has_proofs Flag, proved_at Integer
     ),
     identifiers(
         tenant_id Text, kind Text, canonical Text, claimant Text;
@@ -80,7 +81,8 @@ pub const TABLES: &[Table] = tables! {
     events(
         tenant_id Text, position Integer;
         event_id Bytes, type Text, time Integer, user_id Text, identifier_id Bytes, method Text,
-        key_id Text, key_name Text, request_id Text, personal Text, group_id Bytes
+        key_id Text, key_name Text, request_id Text, personal Text, group_id Bytes,
+        actor Text, details Text
     ),
     groups(
         tenant_id Text, group_id Bytes;
@@ -89,9 +91,24 @@ pub const TABLES: &[Table] = tables! {
         words Text, folded_description Text
     ),
     memberships(tenant_id Text, group_id Bytes, user_id Text; creation_time Integer),
-    secrets(tenant_id Text, user_id Text; password_hash Text),
+    secrets(tenant_id Text, user_id Text; password_hash Text, set_by Text),
     password_tries(tenant_id Text, user_id Text, tried_at Integer; tries Integer),
     reset_tokens(token_id Text; tenant_id Text, user_id Text, secret_hash Bytes, expires_at Integer),
+    proofs(
+        proof_id Text;
+        tenant_id Text, user_id Text, identifier_id Bytes, kind Text, canonical Text, generation Integer,
+        link_hash Bytes, link_expires_at Integer, code_hash Bytes, code_expires_at Integer,
+        tries Integer, issued_at Integer, used_at Integer
+    ),
+    proof_requests(
+        tenant_id Text, requested_at Integer, kind Text, canonical Text, user_id Text;
+        requests Integer
+    ),
+    outbox(
+        tenant_id Text, mail_id Bytes;
+        kind Text, token_id Text, user_id Text, identifier_id Bytes, created_at Integer, due_at Integer,
+        attempts Integer, leased_until Integer
+    ),
     api_keys(
         key_id Text;
         tenant_id Text, name Text, secret_hash Bytes, scopes Text, created_at Integer,

@@ -9,13 +9,16 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::app::App;
+use crate::app::proofs::Delivery;
 use crate::directory::api_key::{ApiKey, Scope};
-use crate::directory::event::{Actor, Origin};
+use crate::directory::event::{Actor, Method, Origin};
 use crate::directory::group::NewGroup;
 use crate::directory::password::{NewPassword, Password, Wanted};
+use crate::directory::proof::AddressId;
+use crate::directory::settings::Settings;
 use crate::directory::user::{NewUser, User};
 use crate::id::{RequestId, SeededRandom, TenantId, UserId};
-use crate::secret::PlainKey;
+use crate::secret::{PlainKey, ServerSecret};
 use crate::store::postgres::testing::Database;
 use crate::store::postgres::{Options, PostgresStore, PostgresTables};
 use crate::store::sqlite::{SqliteStore, SqliteTables};
@@ -97,12 +100,15 @@ impl Target for Disturbed {
 /// Makes a store with something in every table, and gives a user of it who has several events.
 async fn make_store(path: &Path) -> UserId {
     let store = Arc::new(SqliteStore::open(path, NOW).unwrap());
-    let app = App::new(store, Arc::new(ManualClock::at(NOW)), Arc::new(SeededRandom::new(1)));
+    let random = Arc::new(SeededRandom::new(1));
+    let secret = ServerSecret::new(&*random);
+    let app = App::new(store, Arc::new(ManualClock::at(NOW)), random, secret).sending_mail();
     let key = PlainKey::new(&*app.random);
     let tenant = TenantId::default_tenant();
     let origin = Origin {
         tenant: tenant.clone(),
-        actor: Actor { key_id: key.id(), key_name: "test".to_owned() },
+        actor: Actor::Key { key_id: key.id(), key_name: "test".to_owned() },
+        method: Method::AdminApi,
         request_id: RequestId::new(&*app.random),
         remote_address: None,
         user_agent: Some("test".to_owned()),
@@ -138,7 +144,11 @@ async fn make_store(path: &Path) -> UserId {
     }
     let user_id = first.unwrap();
     let expiry = Duration::from_secs(600);
-    app.start_password_reset(&origin, user_id, expiry).await.unwrap();
+    app.start_password_reset(&origin, user_id, expiry, true).await.unwrap();
+    let email = User::from_document(&app.user(&tenant, user_id).await.unwrap()).unwrap().emails[0].id;
+    let delivery = Delivery { by_mail: true, in_answer: false };
+    app.start_proof(&origin, user_id, AddressId::email(email), None, delivery).await.unwrap();
+    assert!(app.store.keep_settings(&tenant, Settings::default()).await.unwrap());
     let wrong = Password::new("wrong");
     let new = Wanted::Plain(Password::new("another one"));
     assert!(app.change_password(&origin, user_id, &wrong, new).await.is_err());

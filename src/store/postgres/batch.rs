@@ -9,7 +9,9 @@ use super::connection::{Answer, Session};
 use super::events;
 use super::keep::{columns, text};
 use super::rows::storable;
+use crate::directory::mail::MailChange;
 use crate::directory::password::SecretChange;
+use crate::directory::proof::ProofChange;
 
 /// Whether a change can be kept together with others: it replaces the document, and at most marks
 /// addresses. Whatever adds or takes away addresses is done in an order that one statement does not
@@ -17,17 +19,24 @@ use crate::directory::password::SecretChange;
 pub(super) fn fits(change: &UserChange) -> bool {
     matches!(change.document, DocumentChange::Replace(..))
         && matches!(change.secret, SecretChange::Keep)
+        && matches!(change.proof, ProofChange::Keep | ProofChange::EndOthers(_))
+        && matches!(change.mail, MailChange::Keep)
         && change
             .identifiers
             .iter()
             .all(|identifier| matches!(identifier, IdentifierChange::Own(_) | IdentifierChange::Disown(_)))
 }
 
+/// Whether a change ends proofs, if there are any. Then it is not kept together with others, but alone.
+pub(super) fn ends_proofs(change: &UserChange) -> bool {
+    matches!(change.proof, ProofChange::EndOthers(_))
+}
+
 /// Each part of the statement works on what the first one, which compares the versions, has changed.
 /// Numbers of changes lead from one part to the next.
 ///
 /// The events are numbered when all rows of users are locked: so a user's later events have higher
-/// numbers. If a row of `identifiers` is missing the whole statement must fail, and dividing by
+/// numbers. A change that ends proofs is left out where there may be some. If a row of `identifiers` is missing the whole statement must fail, and dividing by
 /// nothing is how a statement fails.
 const KEEP: &str = "
 with changed as (
@@ -36,10 +45,11 @@ with changed as (
         middle_name = coalesce(change.middle_name, users.middle_name),
         family_name = coalesce(change.family_name, users.family_name)
     from unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::bigint[],
-            $6::text[], $7::text[], $8::text[], $9::text[])
+            $6::text[], $7::text[], $8::text[], $9::text[], $42::boolean[])
         with ordinality as change (tenant_id, user_id, version, document, last_updated,
-            name, given_name, middle_name, family_name, number)
+            name, given_name, middle_name, family_name, ends_proofs, number)
     where users.tenant_id = change.tenant_id and users.user_id = change.user_id and users.version = change.version
+        and not (change.ends_proofs and users.has_proofs)
     returning change.number
 ), marked as (
     update identifiers set
@@ -67,12 +77,12 @@ with changed as (
         as term (change, tenant_id, user_id, field, value)
     where term.change = any ((select array_agg(number) from changed)::bigint[])
 ), recorded as (
-    insert into pending_events (sequence, tenant_id, event_id, type, time, user_id, identifier_id, method, key_id, key_name, request_id, personal, group_id)
-    select nextval('event_sequence'), tenant_id, event_id, type, time, user_id, identifier_id, method, key_id, key_name, request_id, personal, group_id
+    insert into pending_events (sequence, tenant_id, event_id, type, time, user_id, identifier_id, method, key_id, key_name, request_id, personal, group_id, actor, details)
+    select nextval('event_sequence'), tenant_id, event_id, type, time, user_id, identifier_id, method, key_id, key_name, request_id, personal, group_id, actor, details
     from (
         select * from unnest($27::bigint[], $28::text[], $29::bytea[], $30::text[], $31::bigint[], $32::text[], $33::bytea[],
-            $34::text[], $35::text[], $36::text[], $37::text[], $38::text[], $39::bytea[])
-            with ordinality as event (change, tenant_id, event_id, type, time, user_id, identifier_id, method, key_id, key_name, request_id, personal, group_id, number)
+            $34::text[], $35::text[], $36::text[], $37::text[], $38::text[], $39::bytea[], $40::text[], $41::text[])
+            with ordinality as event (change, tenant_id, event_id, type, time, user_id, identifier_id, method, key_id, key_name, request_id, personal, group_id, actor, details, number)
         where event.change = any ((select array_agg(number) from changed)::bigint[])
         order by event.number offset 0
     ) as event
@@ -97,13 +107,14 @@ pub(super) async fn keep(session: &Session, changes: &[&UserChange]) -> Answer<V
         added.push(number, change, &change.added_terms);
         recorded.push(number, &change.tenant, &change.events);
     }
-    let mut values: Vec<&(dyn ToSql + Sync)> = Vec::with_capacity(39);
+    let mut values: Vec<&(dyn ToSql + Sync)> = Vec::with_capacity(42);
     values.extend(users.values());
     values.push(&DOCUMENT_SHAPE);
     values.extend(marks.values());
     values.extend(removed.values());
     values.extend(added.values());
     values.extend(recorded.values());
+    values.push(&users.ends_proofs);
     let mut kept = vec![false; changes.len()];
     for row in session.rows(KEEP, &values).await? {
         let number: i64 = row.try_get(0)?;
@@ -123,6 +134,7 @@ struct Users<'a> {
     last_updated: Vec<i64>,
     /// Where they are others now, by the columns of [`columns`].
     names: [Vec<Option<Cow<'a, str>>>; 4],
+    ends_proofs: Vec<bool>,
 }
 
 impl<'a> Users<'a> {
@@ -135,6 +147,7 @@ impl<'a> Users<'a> {
         self.versions.push(version.0);
         self.documents.push(text(row));
         self.last_updated.push(row.last_updated.0);
+        self.ends_proofs.push(ends_proofs(change));
         let names = names.as_ref().map_or([const { None }; 4], |names| columns(names).map(Some));
         for (column, name) in self.names.iter_mut().zip(names) {
             column.push(name);

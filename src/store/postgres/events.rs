@@ -3,11 +3,12 @@
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row};
 
-use super::super::sqlite::{personal, personal_json};
+use super::super::sqlite::{actor_columns, keyless, personal, personal_json};
 use super::super::{EventList, EventPage};
 use super::connection::{Answer, Session};
 use super::rows::{Readable, each, id, parsed};
 use crate::directory::event::{Actor, Event, EventType, Method};
+use crate::directory::proof::Unproven;
 use crate::id::{EventId, GroupId, IdentifierId, RequestId, TenantId, UserId};
 use crate::time::Timestamp;
 
@@ -15,10 +16,10 @@ use crate::time::Timestamp;
 const LOOKED_AT: i64 = 10_000;
 
 /// The columns that [`event`] reads.
-pub(super) const COLUMNS: &str = "position, event_id, type, time, user_id, identifier_id, method, key_id, key_name, request_id, personal, group_id";
+pub(super) const COLUMNS: &str = "position, event_id, type, time, user_id, identifier_id, method, key_id, key_name, request_id, personal, group_id, actor, details";
 
 /// The event at a position.
-pub(super) const AT: &str = "select position, event_id, type, time, user_id, identifier_id, method, key_id, key_name, request_id, personal, group_id \
+pub(super) const AT: &str = "select position, event_id, type, time, user_id, identifier_id, method, key_id, key_name, request_id, personal, group_id, actor, details \
      from events where tenant_id = $1 and position = $2";
 
 pub(super) async fn list(client: &Client, tenant: &TenantId, wanted: EventList) -> Answer<EventPage> {
@@ -101,8 +102,12 @@ pub(super) fn event(row: &Row) -> Answer<(i64, Event)> {
         identifier_id: optional_id(row, 5)?.map(IdentifierId::from_bytes),
         group_id: optional_id(row, 11)?.map(GroupId::from_bytes),
         method: row.try_get::<_, Readable<Named<Method>>>(6)?.0.0,
-        actor: Actor { key_id: parsed(row, 7)?, key_name: row.try_get(8)? },
+        actor: match row.try_get::<_, Option<Readable<Keyless>>>(12)? {
+            None => Actor::Key { key_id: parsed(row, 7)?, key_name: row.try_get(8)? },
+            Some(keyless) => keyless.0.0,
+        },
         request_id: row.try_get::<_, Readable<Named<RequestId>>>(9)?.0.0,
+        details: row.try_get::<_, Option<Readable<Json>>>(13)?.map(|readable| readable.0.0),
         personal: row.try_get::<_, Option<&str>>(10)?.map(personal).unwrap_or_default(),
     };
     Ok((row.try_get(0)?, event))
@@ -143,6 +148,28 @@ impl std::str::FromStr for Named<RequestId> {
     }
 }
 
+/// Who did something without a key.
+struct Keyless(Actor);
+
+impl std::str::FromStr for Keyless {
+    type Err = Unknown;
+
+    fn from_str(name: &str) -> Result<Self, Unknown> {
+        keyless(name).map(Self).ok_or(Unknown)
+    }
+}
+
+/// What else came of something, read from JSON.
+struct Json(Unproven);
+
+impl std::str::FromStr for Json {
+    type Err = serde_json::Error;
+
+    fn from_str(json: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(json).map(Self)
+    }
+}
+
 /// Events as columns, each with the tenant it is of and the number of the change it belongs to.
 #[derive(Default)]
 pub(super) struct Columns<'a> {
@@ -159,6 +186,8 @@ pub(super) struct Columns<'a> {
     requests: Vec<String>,
     personal: Vec<Option<String>>,
     groups: Vec<Option<&'a [u8]>>,
+    actors: Vec<Option<&'static str>>,
+    details: Vec<Option<String>>,
 }
 
 impl<'a> Columns<'a> {
@@ -172,8 +201,11 @@ impl<'a> Columns<'a> {
             self.users.push(event.user_id.as_ref().map_or("", UserId::as_str));
             self.identifiers.push(event.identifier_id.as_ref().map(|id| id.as_bytes().as_slice()));
             self.methods.push(event.method.as_str());
-            self.keys.push(event.actor.key_id.as_str());
-            self.key_names.push(&event.actor.key_name);
+            let (actor, key_id, key_name) = actor_columns(&event.actor);
+            self.actors.push(actor);
+            self.keys.push(key_id);
+            self.key_names.push(key_name);
+            self.details.push(event.details.as_ref().map(|details| serde_json::json!(details).to_string()));
             self.requests.push(event.request_id.to_string());
             self.personal.push(personal_json(&event.personal));
             self.groups.push(event.group_id.as_ref().map(|id| id.as_bytes().as_slice()));
@@ -181,7 +213,7 @@ impl<'a> Columns<'a> {
     }
 
     /// The values to bind, in the order of the columns of [`append`].
-    pub(super) fn values(&self) -> [&(dyn ToSql + Sync); 13] {
+    pub(super) fn values(&self) -> [&(dyn ToSql + Sync); 15] {
         [
             &self.changes,
             &self.tenants,
@@ -196,6 +228,8 @@ impl<'a> Columns<'a> {
             &self.requests,
             &self.personal,
             &self.groups,
+            &self.actors,
+            &self.details,
         ]
     }
 }
@@ -206,11 +240,11 @@ pub(super) async fn append(session: &Session, tenant: &TenantId, events: &[Event
     let mut columns = Columns::default();
     columns.push(1, tenant, events);
     // The number is drawn after the order is made.
-    let sql = "insert into pending_events (sequence, tenant_id, event_id, type, time, user_id, identifier_id, method, key_id, key_name, request_id, personal, group_id) \
-               select nextval('event_sequence'), tenant_id, event_id, type, time, user_id, identifier_id, method, key_id, key_name, request_id, personal, group_id \
+    let sql = "insert into pending_events (sequence, tenant_id, event_id, type, time, user_id, identifier_id, method, key_id, key_name, request_id, personal, group_id, actor, details) \
+               select nextval('event_sequence'), tenant_id, event_id, type, time, user_id, identifier_id, method, key_id, key_name, request_id, personal, group_id, actor, details \
                from (select * from unnest($1::bigint[], $2::text[], $3::bytea[], $4::text[], $5::bigint[], $6::text[], $7::bytea[], \
-               $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::bytea[]) with ordinality as event \
-               (change, tenant_id, event_id, type, time, user_id, identifier_id, method, key_id, key_name, request_id, personal, group_id, number) \
+               $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::bytea[], $14::text[], $15::text[]) with ordinality as event \
+               (change, tenant_id, event_id, type, time, user_id, identifier_id, method, key_id, key_name, request_id, personal, group_id, actor, details, number) \
                order by number offset 0) as event";
     session.execute(sql, &columns.values()).await.map(drop)
 }

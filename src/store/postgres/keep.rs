@@ -11,7 +11,7 @@ use super::super::{
 use super::connection::{Answer, Session, Values};
 use super::rows::{storable, violates};
 use super::writer::{Operation, Outcome};
-use super::{events, failure, groups, keys, secrets};
+use super::{events, failure, groups, keys, outbox, proofs, secrets};
 use crate::error::Error;
 
 /// How often an operation is tried that others stood in the way of.
@@ -92,6 +92,13 @@ async fn apply(session: &Session, operation: &Operation) -> Result<bool, Fault> 
         Operation::CountPasswordTry(tenant, user_id, attempt) => {
             secrets::count_try(session, tenant, *user_id, *attempt).await
         }
+        Operation::CountCodeTry(id, most) => proofs::count_try(session, *id, *most).await,
+        Operation::ClaimMail(tenant, id, now, until) => {
+            outbox::claim(session, tenant, *id, *now, *until).await
+        }
+        Operation::PostponeMail(tenant, id, due_at) => outbox::postpone(session, tenant, *id, *due_at).await,
+        Operation::RemoveMail(tenant, id) => outbox::remove(session, tenant, *id).await,
+        Operation::KeepSettings(kept) => keys::keep_settings(session, &kept.0, &kept.1).await,
         Operation::Nothing => return nothing(session).await,
     };
     Ok(done?)
@@ -123,9 +130,10 @@ async fn keep(session: &Session, change: &UserChange) -> Result<bool, Fault> {
             }
         }
         DocumentChange::Stay(version) => {
-            let lock = "select 1 from users where tenant_id = $1 and user_id = $2 and version = $3 for no key update";
-            let values: Values<'_> = &[&tenant.as_str(), &user_id.as_str(), &version.0];
-            if session.row(lock, values).await?.is_none() {
+            let rises = i64::from(!change.events.is_empty());
+            let lock = "update users set version = version + $4 where tenant_id = $1 and user_id = $2 and version = $3";
+            let values: Values<'_> = &[&tenant.as_str(), &user_id.as_str(), &version.0, &rises];
+            if session.execute(lock, values).await? != 1 {
                 return Err(KeepError::Conflict.into());
             }
         }
@@ -143,6 +151,8 @@ async fn keep(session: &Session, change: &UserChange) -> Result<bool, Fault> {
     }
     keep_terms(session, change).await?;
     secrets::keep(session, change).await?;
+    proofs::keep(session, change).await?;
+    outbox::keep(session, tenant, &change.mail).await?;
     events::append(session, tenant, &change.events).await?;
     // Last, because everybody who makes or removes a user waits for this row.
     let count = match document {

@@ -4,8 +4,9 @@ use tokio_postgres::Row;
 
 use super::super::Tenant;
 use super::connection::{Answer, Session};
-use super::rows::{Fixed, parsed};
+use super::rows::{Fixed, Readable, parsed};
 use crate::directory::api_key::{ApiKey, Scope};
+use crate::directory::settings::Settings;
 use crate::id::TenantId;
 use crate::secret::{KeyHash, KeyId};
 use crate::time::Timestamp;
@@ -15,6 +16,32 @@ pub(super) const KEY: &str = "select key_id, tenant_id, name, secret_hash, scope
      from api_keys where key_id = $1";
 pub(super) const KEYS: &str = "select key_id, tenant_id, name, secret_hash, scopes, created_at, expires_at, revoked_at, last_used_at \
      from api_keys order by tenant_id, created_at, key_id";
+
+pub(super) const SETTINGS: &str = "select settings from tenants where tenant_id = $1";
+
+/// What the tenant has chosen.
+pub(super) fn settings(row: &Row) -> Answer<Option<Settings>> {
+    let kept = row.try_get::<_, Option<Readable<Json>>>(0)?;
+    Ok(kept.map(|readable| readable.0.0))
+}
+
+/// Settings, read from JSON.
+struct Json(Settings);
+
+impl std::str::FromStr for Json {
+    type Err = serde_json::Error;
+
+    fn from_str(json: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(json).map(Self)
+    }
+}
+
+/// Keeps what the tenant has chosen; false if there is no such tenant.
+pub(super) async fn keep_settings(session: &Session, tenant: &TenantId, settings: &Settings) -> Answer<bool> {
+    let json = serde_json::json!(settings).to_string();
+    let sql = "update tenants set settings = $2 where tenant_id = $1";
+    Ok(session.execute(sql, &[&tenant.as_str(), &json]).await? == 1)
+}
 
 pub(super) fn tenant(row: &Row) -> Answer<Tenant> {
     Ok(Tenant {

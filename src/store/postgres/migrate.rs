@@ -8,7 +8,10 @@ use crate::id::TenantId;
 use crate::time::Timestamp;
 
 /// The steps, in order. One that has shipped is never edited.
-const MIGRATIONS: &[&str] = &[include_str!("../../../migrations/postgres/0001_directory.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../../migrations/postgres/0001_directory.sql"),
+    include_str!("../../../migrations/postgres/0002_proofs.sql"),
+];
 
 /// The lock under which steps are taken, so that of several servers that start at once one takes
 /// them and the others find nothing to do: "bona", and 1.

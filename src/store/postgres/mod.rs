@@ -11,6 +11,8 @@ mod keys;
 mod logs;
 mod migrate;
 mod options;
+mod outbox;
+mod proofs;
 mod rows;
 mod secrets;
 mod sequencer;
@@ -40,9 +42,12 @@ use crate::directory::api_key::ApiKey;
 use crate::directory::event::Event;
 use crate::directory::group::{Group, Membership};
 use crate::directory::log::LogId;
+use crate::directory::mail::Mail;
 use crate::directory::password::{PasswordHash, ResetToken};
+use crate::directory::proof::{KeptProof, Standing};
+use crate::directory::settings::Settings;
 use crate::error::Error;
-use crate::id::{GroupId, TenantId, UserId};
+use crate::id::{GroupId, MailId, TenantId, UserId};
 use crate::secret::{KeyId, TokenId};
 use crate::time::Timestamp;
 use connection::{Purpose, Readers, Server};
@@ -314,6 +319,53 @@ impl Store for PostgresStore {
         rows::one(row, |row| secrets::reset_token(id, row))
     }
 
+    async fn proof(&self, id: TokenId) -> Result<Option<KeptProof>, Error> {
+        rows::one(self.readers.row(proofs::PROOF, &[&id.as_str()]).await?, proofs::kept)
+    }
+
+    async fn standing(&self, tenant: &TenantId, user_id: UserId) -> Result<Standing, Error> {
+        let of: connection::Values<'_> = &[&tenant.as_str(), &user_id.as_str()];
+        let account = rows::one(self.readers.row(proofs::ACCOUNT, of).await?, proofs::account)?;
+        let (proved_at, password_set_by) = account.unwrap_or_default();
+        let proofs = rows::all(&self.readers.rows(proofs::OF_USER, of).await?, proofs::kept)?;
+        Ok(Standing { proved_at, password_set_by, proofs })
+    }
+
+    async fn count_code_try(&self, id: TokenId, most: u32) -> Result<bool, Error> {
+        self.write(Operation::CountCodeTry(id, most)).await
+    }
+
+    async fn due_mails(&self, now: Timestamp, limit: u32) -> Result<Vec<Mail>, Error> {
+        rows::all(&self.readers.rows(outbox::DUE, &[&now.0, &i64::from(limit)]).await?, outbox::mail)
+    }
+
+    async fn claim_mail(
+        &self,
+        tenant: &TenantId,
+        id: MailId,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<bool, Error> {
+        self.write(Operation::ClaimMail(tenant.clone(), id, now, until)).await
+    }
+
+    async fn postpone_mail(&self, tenant: &TenantId, id: MailId, due_at: Timestamp) -> Result<(), Error> {
+        self.write(Operation::PostponeMail(tenant.clone(), id, due_at)).await.map(drop)
+    }
+
+    async fn remove_mail(&self, tenant: &TenantId, id: MailId) -> Result<(), Error> {
+        self.write(Operation::RemoveMail(tenant.clone(), id)).await.map(drop)
+    }
+
+    async fn settings(&self, tenant: &TenantId) -> Result<Settings, Error> {
+        let row = self.readers.row(keys::SETTINGS, &[&tenant.as_str()]).await?;
+        Ok(rows::one(row, keys::settings)?.flatten().unwrap_or_default())
+    }
+
+    async fn keep_settings(&self, tenant: &TenantId, settings: Settings) -> Result<bool, Error> {
+        self.write(Operation::KeepSettings(Box::new((tenant.clone(), settings)))).await
+    }
+
     async fn create_tenant(&self, tenant: &TenantId, now: Timestamp) -> Result<bool, Error> {
         self.write(Operation::CreateTenant(tenant.clone(), now)).await
     }
@@ -359,7 +411,7 @@ impl PostgresStore {
     async fn write(&self, operation: Operation) -> Result<bool, Error> {
         self.writer.run(operation).await.map_err(|error| match error {
             KeepError::Failed(error) => error,
-            KeepError::Conflict | KeepError::Taken(_) | KeepError::NameTaken => {
+            KeepError::Conflict | KeepError::Taken(_) | KeepError::NameTaken | KeepError::TooOften(_) => {
                 Error::Internal("an operation that nothing can stand in the way of was refused".to_owned())
             }
         })

@@ -31,10 +31,11 @@ pub(super) async fn keep(session: &Session, change: &UserChange) -> Answer<()> {
     let (tenant, user) = (change.tenant.as_str(), change.user_id.as_str());
     match &change.secret {
         SecretChange::Keep => Ok(()),
-        SecretChange::Set(hash) => {
-            let sql = "insert into secrets (tenant_id, user_id, password_hash) values ($1, $2, $3) \
-                       on conflict (tenant_id, user_id) do update set password_hash = excluded.password_hash";
-            session.execute(sql, &[&tenant, &user, &hash.to_stored()]).await?;
+        SecretChange::Set(hash, by) => {
+            let sql = "insert into secrets (tenant_id, user_id, password_hash, set_by) values ($1, $2, $3, $4) \
+                       on conflict (tenant_id, user_id) do update \
+                       set password_hash = excluded.password_hash, set_by = excluded.set_by";
+            session.execute(sql, &[&tenant, &user, &hash.to_stored(), &by.as_str()]).await?;
             forget_tries(session, tenant, user).await?;
             end_reset(session, tenant, user).await
         }

@@ -43,9 +43,9 @@ fn moving() -> String {
              select tenant_id, coalesce((select max(position) from events where events.tenant_id = tenant.tenant_id), 0) as position \
              from (select distinct tenant_id from taken) as tenant \
          ), moved as ( \
-             insert into events (tenant_id, position, event_id, type, time, user_id, identifier_id, method, key_id, key_name, request_id, personal, group_id) \
+             insert into events (tenant_id, position, event_id, type, time, user_id, identifier_id, method, key_id, key_name, request_id, personal, group_id, actor, details) \
              select taken.tenant_id, last.position + row_number() over (partition by taken.tenant_id order by taken.sequence), \
-                 event_id, type, time, user_id, identifier_id, method, key_id, key_name, request_id, personal, group_id \
+                 event_id, type, time, user_id, identifier_id, method, key_id, key_name, request_id, personal, group_id, actor, details \
              from taken join last on last.tenant_id = taken.tenant_id \
              returning tenant_id, type \
          ), counted as ( \

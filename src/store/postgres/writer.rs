@@ -13,9 +13,10 @@ use super::connection::{Link, Purpose, Server, Session};
 use super::{batch, keep, told};
 use crate::directory::api_key::ApiKey;
 use crate::directory::password::PasswordHash;
+use crate::directory::settings::Settings;
 use crate::error::Error;
-use crate::id::{TenantId, UserId};
-use crate::secret::KeyId;
+use crate::id::{MailId, TenantId, UserId};
+use crate::secret::{KeyId, TokenId};
 use crate::time::Timestamp;
 
 /// How many changes wait before those who bring more must wait to hand theirs over.
@@ -34,6 +35,11 @@ pub(super) enum Operation {
     TouchKey(KeyId, Timestamp),
     RehashPassword(Box<(TenantId, UserId, PasswordHash, PasswordHash)>),
     CountPasswordTry(TenantId, UserId, PasswordTry),
+    CountCodeTry(TokenId, u32),
+    ClaimMail(TenantId, MailId, Timestamp, Timestamp),
+    PostponeMail(TenantId, MailId, Timestamp),
+    RemoveMail(TenantId, MailId),
+    KeepSettings(Box<(TenantId, Settings)>),
     /// Shows that the server takes changes.
     Nothing,
 }
@@ -139,8 +145,8 @@ async fn write(server: &Server, session: &Session, jobs: Vec<Job>) {
     }
 }
 
-/// Keeps changes in one statement. Gives them back if that failed as a whole and nothing was kept:
-/// then each is to be tried alone.
+/// Keeps changes in one statement. Gives back what is to be tried alone: all of them if that failed as a
+/// whole and nothing was kept, else those that may end proofs.
 async fn write_together(server: &Server, session: &Session, jobs: &mut Vec<Job>) -> Vec<Job> {
     // All lock users in the same order, so that no two wait for each other.
     jobs.sort_by(|one, other| place(one).cmp(&place(other)));
@@ -149,9 +155,18 @@ async fn write_together(server: &Server, session: &Session, jobs: &mut Vec<Job>)
     let jobs = jobs.drain(..);
     match kept {
         Ok(Ok(kept)) => {
-            for (job, kept) in jobs.zip(kept) {
-                job.tell(if kept { Ok(true) } else { Err(KeepError::Conflict) });
+            let (kept, left): (Vec<_>, Vec<_>) = jobs.zip(kept).partition(|(_, kept)| *kept);
+            for (job, _) in kept {
+                job.tell(Ok(true));
             }
+            let (again, conflicts): (Vec<_>, Vec<_>) = left
+                .into_iter()
+                .map(|(job, _)| job)
+                .partition(|job| job.fitting().is_some_and(batch::ends_proofs));
+            for job in conflicts {
+                job.tell(Err(KeepError::Conflict));
+            }
+            return again;
         }
         Ok(Err(error)) if error.as_db_error().is_some() => return jobs.collect(),
         Ok(Err(error)) => {
