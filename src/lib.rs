@@ -5,7 +5,7 @@
 //! - [`app`] brings both together: [`app::App::change`] is the one way to change a user;
 //! - [`api`] turns requests into calls of the app, and results into answers;
 //! - [`server`] accepts connections and hands their requests to the API;
-//! - [`mail`] makes mails and sends them;
+//! - [`mail`] makes mails and sends them, and [`templates`] has what they say;
 //! - [`cli`] is the command line, `bonafide serve` among it.
 
 pub mod api;
@@ -19,4 +19,5 @@ mod private_file;
 pub mod secret;
 pub mod server;
 pub mod store;
+pub mod templates;
 pub mod time;
