@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use base64::Engine;
@@ -118,6 +119,7 @@ impl Templates {
         }
         let templates = Self { environment, style_hash };
         templates.try_mails()?;
+        templates.try_pages()?;
         Ok(templates)
     }
 
@@ -181,6 +183,17 @@ pub(crate) fn shown(text: &str) -> String {
     text.chars().filter(|character| !reaches_beyond(*character)).take(MOST).collect()
 }
 
+/// A span as people say it, in its largest unit that is there at least twice, rounded down.
+pub(crate) fn spoken(span: Duration) -> String {
+    let seconds = span.as_secs();
+    for (unit, length) in [("days", 24 * 60 * 60), ("hours", 60 * 60), ("minutes", 60)] {
+        if seconds >= 2 * length {
+            return format!("{} {unit}", seconds / length);
+        }
+    }
+    format!("{seconds} seconds")
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -242,5 +255,22 @@ mod tests {
         }
         let error = Templates::load(Some(Path::new("/nowhere/at/all"))).err().unwrap();
         assert!(format!("{error:#}").contains("/nowhere/at/all"));
+    }
+
+    #[test]
+    fn spans_are_said_in_their_largest_unit() {
+        let said = |seconds| spoken(Duration::from_secs(seconds));
+        for (seconds, words) in [
+            (30, "30 seconds"),
+            (119, "119 seconds"),
+            (120, "2 minutes"),
+            (3600, "60 minutes"),
+            (7200, "2 hours"),
+            (86_400, "24 hours"),
+            (604_800, "7 days"),
+            (604_799, "6 days"),
+        ] {
+            assert_eq!(said(seconds), words);
+        }
     }
 }

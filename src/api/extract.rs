@@ -80,20 +80,25 @@ impl<P: Permission> FromRequestParts<Arc<App>> for Caller<P> {
             return Err(Error::Forbidden { needed: P::NEEDS });
         }
         let request_id = *parts.extensions.get::<RequestId>().expect("every request was given an id");
-        let user_agent = parts.headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
         Ok(Self {
             origin: Origin {
                 tenant: key.tenant.clone(),
                 actor: Actor { key_id: key.id, key_name: key.name.clone() },
                 request_id,
                 remote_address: parts.extensions.get::<RemoteAddress>().map(|remote| remote.0),
-                user_agent: user_agent.map(|text| text.chars().take(MAX_USER_AGENT).collect()),
+                user_agent: user_agent(&parts.headers),
                 reason: None,
             },
             key,
             permission: PhantomData,
         })
     }
+}
+
+/// What a client calls itself, as far as it is kept.
+pub(crate) fn user_agent(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
+    text.map(|text| text.chars().take(MAX_USER_AGENT).collect())
 }
 
 /// The key of a request: in either header, or in both if they agree.
@@ -167,7 +172,7 @@ pub(super) struct UserGroupPath {
 
 /// The segment of the path that stands where the route has `{name}`. Bytes that are not UTF-8 become
 /// a character that no id has.
-fn path_parameter<'a>(parts: &'a Parts, name: &str) -> Cow<'a, str> {
+pub(crate) fn path_parameter<'a>(parts: &'a Parts, name: &str) -> Cow<'a, str> {
     let route = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
     let mut segments = route.split('/').zip(parts.uri.path().split('/'));
     let wanted = |place: &str| {
@@ -262,27 +267,28 @@ impl<T: DeserializeOwned + Default> FromRequest<Arc<App>> for OptionalBody<T> {
 
 /// The bytes of a body that is said to be JSON, or not said to be anything.
 async fn read_body(request: Request) -> Result<Vec<u8>, Error> {
-    let (parts, body) = request.into_parts();
+    let is_json = is_json(request.headers());
+    let bytes = read_bytes(request, MAX_BODY_BYTES).await?;
+    if bytes.is_empty() || is_json { Ok(bytes) } else { Err(Error::UnsupportedMediaType) }
+}
+
+/// The bytes of a body, which has `limit` of them at most and arrives in time.
+pub(crate) async fn read_bytes(request: Request, limit: usize) -> Result<Vec<u8>, Error> {
+    let body = request.into_body();
     if http_body::Body::is_end_stream(&body) {
         return Ok(Vec::new());
     }
     // Before it is asked for: a client that waits for a go-ahead then never sends it.
-    if http_body::Body::size_hint(&body).lower() > MAX_BODY_BYTES as u64 {
-        return Err(Error::TooLarge { limit: MAX_BODY_BYTES });
+    if http_body::Body::size_hint(&body).lower() > limit as u64 {
+        return Err(Error::TooLarge { limit });
     }
-    let read = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY_BYTES).collect()).await;
-    let bytes = match read {
-        Ok(Ok(collected)) => collected.to_bytes().to_vec(),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            return Err(Error::TooLarge { limit: MAX_BODY_BYTES });
-        }
-        Ok(Err(_)) => return Err(Error::BadRequest("The body ended early.".to_owned())),
-        Err(_) => return Err(Error::Timeout),
-    };
-    if !bytes.is_empty() && !is_json(&parts.headers) {
-        return Err(Error::UnsupportedMediaType);
+    let read = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, limit).collect()).await;
+    match read {
+        Ok(Ok(collected)) => Ok(collected.to_bytes().to_vec()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Error::TooLarge { limit }),
+        Ok(Err(_)) => Err(Error::BadRequest("The body ended early.".to_owned())),
+        Err(_) => Err(Error::Timeout),
     }
-    Ok(bytes)
 }
 
 /// Whether a body is labelled as JSON, or not labelled.

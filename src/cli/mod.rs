@@ -4,6 +4,7 @@ mod backup;
 mod dev;
 mod keys;
 mod logging;
+mod mail;
 mod serve;
 mod store;
 mod tenants;
@@ -40,6 +41,9 @@ enum Command {
     /// Create and list tenants
     #[command(subcommand)]
     Tenants(tenants::Command),
+    /// Look at the mails that are sent
+    #[command(subcommand)]
+    Mail(mail::Command),
     /// Copy the store to a file, also while a server runs
     Backup(backup::Options),
     /// Print the OpenAPI document
@@ -85,6 +89,7 @@ fn run(command: Command) -> Result<()> {
             Command::Serve(options) => serve::run(options, clock).await,
             Command::Keys(command) => keys::run(command, &*clock).await,
             Command::Tenants(command) => tenants::run(command, &*clock).await,
+            Command::Mail(command) => mail::run(&command),
             Command::Backup(options) => backup::run(&options),
             Command::Openapi => Ok(()),
         }

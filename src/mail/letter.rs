@@ -6,7 +6,7 @@ use minijinja::{Value, context};
 
 use super::Message;
 use crate::directory::email::EmailAddress;
-use crate::templates::{TemplateError, Templates, shown};
+use crate::templates::{TemplateError, Templates, shown, spoken};
 
 /// A link or a code, and for how long it works from now on.
 #[derive(Clone, Copy)]
@@ -40,6 +40,13 @@ pub struct ResetMail<'a> {
     /// The link to a page that asks for the new password.
     pub link: Expiring<'a>,
 }
+
+/// What previews and trials offer.
+const SAMPLE_LINK: Expiring<'_> = Expiring {
+    text: "https://users.example.com/verify/0123456789ab_0123456789abcdefghijklmnopqrstuvwxyzABCDEFG",
+    expires_in: Duration::from_secs(24 * 60 * 60),
+};
+const SAMPLE_CODE: Expiring<'_> = Expiring { text: "123456", expires_in: Duration::from_secs(10 * 60) };
 
 impl Templates {
     /// The mail that asks for a proof.
@@ -86,37 +93,45 @@ impl Templates {
         Ok(Message::new(to.clone(), subject, text.to_owned(), html))
     }
 
+    /// The mail that asks for a proof by link and code, with sample values.
+    ///
+    /// # Errors
+    /// As [`Templates::verify`].
+    pub fn sample_verify(&self) -> Result<Message, TemplateError> {
+        self.verify(&VerifyMail {
+            tenant_name: "Example",
+            address: &sample_address(),
+            link: Some(SAMPLE_LINK),
+            code: Some(SAMPLE_CODE),
+        })
+    }
+
+    /// The mail to reset a password, with sample values.
+    ///
+    /// # Errors
+    /// As [`Templates::verify`].
+    pub fn sample_reset(&self) -> Result<Message, TemplateError> {
+        self.reset(&ResetMail { tenant_name: "Example", address: &sample_address(), link: SAMPLE_LINK })
+    }
+
     /// Writes a mail of each kind, as a trial.
     pub(crate) fn try_mails(&self) -> Result<(), TemplateError> {
-        let address = EmailAddress::parse("ada@example.com").expect("it is an address");
-        let link = Expiring {
-            text: "https://users.example.com/verify/token",
-            expires_in: Duration::from_secs(24 * 60 * 60),
-        };
-        let code = Expiring { text: "123456", expires_in: Duration::from_secs(10 * 60) };
-        let mail =
-            VerifyMail { tenant_name: "Example", address: &address, link: Some(link), code: Some(code) };
-        self.verify(&mail)?;
-        self.verify(&VerifyMail { code: None, ..mail })?;
-        self.verify(&VerifyMail { link: None, ..mail })?;
-        self.reset(&ResetMail { tenant_name: "Example", address: &address, link })?;
+        let address = sample_address();
+        for (link, code) in [(Some(SAMPLE_LINK), None), (None, Some(SAMPLE_CODE))] {
+            self.verify(&VerifyMail { tenant_name: "Example", address: &address, link, code })?;
+        }
+        self.sample_verify()?;
+        self.sample_reset()?;
         Ok(())
     }
 }
 
-fn value_of(offer: Expiring) -> Value {
-    context! { text => offer.text, expires_in => spoken(offer.expires_in) }
+fn sample_address() -> EmailAddress {
+    EmailAddress::parse("ada@example.com").expect("it is an address")
 }
 
-/// A span as people say it, in its largest unit that is there at least twice, rounded down.
-fn spoken(span: Duration) -> String {
-    let seconds = span.as_secs();
-    for (unit, length) in [("days", 24 * 60 * 60), ("hours", 60 * 60), ("minutes", 60)] {
-        if seconds >= 2 * length {
-            return format!("{} {unit}", seconds / length);
-        }
-    }
-    format!("{seconds} seconds")
+fn value_of(offer: Expiring) -> Value {
+    context! { text => offer.text, expires_in => spoken(offer.expires_in) }
 }
 
 #[cfg(test)]
@@ -201,22 +216,5 @@ mod tests {
         let long = "n".repeat(10_000);
         let mail = verify(&long, &format!("{}@example.com", "a".repeat(64)), Some(LINK), Some(CODE));
         assert!(mail.html().len() < 8_000 && mail.text().len() < 4_000 && mail.subject().len() <= 150);
-    }
-
-    #[test]
-    fn spans_are_said_in_their_largest_unit() {
-        let said = |seconds| spoken(Duration::from_secs(seconds));
-        for (seconds, words) in [
-            (30, "30 seconds"),
-            (119, "119 seconds"),
-            (120, "2 minutes"),
-            (3600, "60 minutes"),
-            (7200, "2 hours"),
-            (86_400, "24 hours"),
-            (604_800, "7 days"),
-            (604_799, "6 days"),
-        ] {
-            assert_eq!(said(seconds), words);
-        }
     }
 }

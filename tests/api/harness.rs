@@ -9,6 +9,8 @@ use bonafide::app::App;
 use bonafide::directory::api_key::{ApiKey, Scope};
 use bonafide::directory::event::Event;
 use bonafide::id::{Random, SeededRandom, TenantId};
+use bonafide::mail::Templates;
+use bonafide::pages::Pages;
 use bonafide::secret::PlainKey;
 use bonafide::store::EventList;
 use bonafide::store::sqlite::SqliteStore;
@@ -35,7 +37,7 @@ impl Api {
         let store = SqliteStore::open(&folder.path().join("test.db"), START).expect("a store can be made");
         let clock = Arc::new(ManualClock::at(START));
         let app = Arc::new(App::new(Arc::new(store), clock.clone(), Arc::new(SeededRandom::new(1))));
-        let router = bonafide::api::router(app.clone());
+        let router = bonafide::api::router(app.clone(), Pages::new(Arc::new(Templates::embedded()), None));
         let mut api = Self { router, app, clock, admin: String::new(), _folder: folder };
         api.admin = api.key(&[Scope::Admin]).await;
         api

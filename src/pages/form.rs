@@ -1,0 +1,90 @@
+//! The field of a form by which its page is known again: a request that was not made from a page of
+//! ours lacks it.
+
+use std::time::Duration;
+
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
+
+use crate::app::App;
+use crate::time::Timestamp;
+
+/// For how long a page can be used after it was asked for.
+const LIFETIME: Duration = Duration::from_secs(60 * 60);
+
+/// Makes and knows the fields.
+pub(super) struct Forms(Hmac<Sha256>);
+
+impl Forms {
+    /// With the secret of the server, so that a field of one is good for each that serves the store.
+    pub(super) fn of(app: &App) -> Self {
+        let _ = app;
+        Self(hmac::KeyInit::new_from_slice(b"TODO server secret").expect("x"))
+    }
+
+    /// The field for the page of a link, asked for now: the time, a dot, and the HMAC of both.
+    pub(super) fn field(&self, path: &str, now: Timestamp) -> String {
+        let mac = self.mac(path, now).finalize().into_bytes();
+        let digits: String = mac.iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("{now}.{digits}")
+    }
+
+    /// Whether the field is one of this page's, and not too old.
+    pub(super) fn knows(&self, path: &str, field: &str, now: Timestamp) -> bool {
+        let Some((time, digits)) = field.split_once('.') else { return false };
+        let Some(made_at) = time.parse().ok().map(Timestamp) else { return false };
+        let bytes: Option<Vec<u8>> = digits
+            .as_bytes()
+            .chunks(2)
+            .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
+            .collect();
+        let is_ours = bytes.is_some_and(|bytes| self.mac(path, made_at).verify_slice(&bytes).is_ok());
+        is_ours && made_at <= now && now < made_at.after(LIFETIME)
+    }
+
+    fn mac(&self, path: &str, time: Timestamp) -> Hmac<Sha256> {
+        self.0.clone().chain_update(time.0.to_be_bytes()).chain_update(path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hmac::KeyInit;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_640_975_400);
+
+    fn forms(key: &[u8]) -> Forms {
+        Forms(Hmac::new_from_slice(key).unwrap())
+    }
+
+    #[test]
+    fn a_field_is_good_for_its_page_and_an_hour() {
+        let forms = forms(b"one");
+        let field = forms.field("/verify/a", NOW);
+        assert!(forms.knows("/verify/a", &field, NOW));
+        assert!(forms.knows("/verify/a", &field, Timestamp(NOW.0 + 3599)));
+        assert!(!forms.knows("/verify/a", &field, Timestamp(NOW.0 + 3600)));
+        assert!(!forms.knows("/verify/a", &field, Timestamp(NOW.0 - 1)));
+        assert!(!forms.knows("/verify/b", &field, NOW));
+        assert!(!forms.knows("/reset/a", &field, NOW));
+    }
+
+    #[test]
+    fn what_is_no_field_of_this_server_is_not_known() {
+        let own = forms(b"one");
+        let field = own.field("/verify/a", NOW);
+        assert!(!forms(b"other").knows("/verify/a", &field, NOW));
+        let later = field.replace("1640975400", "1640975401");
+        for wrong in ["", ".", "1640975400", "1640975400.", "a.b", &later, &field[..field.len() - 1], "1.ä"]
+        {
+            assert!(!own.knows("/verify/a", wrong, Timestamp(NOW.0 + 1)), "{wrong}");
+        }
+        for place in 11..field.len() {
+            let mut bytes = field.clone().into_bytes();
+            bytes[place] = if bytes[place] == b'0' { b'1' } else { b'0' };
+            assert!(!own.knows("/verify/a", std::str::from_utf8(&bytes).unwrap(), NOW), "{place}");
+        }
+    }
+}
