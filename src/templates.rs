@@ -155,7 +155,7 @@ fn write_value(out: &mut Output, state: &mut State, value: &Value) -> Result<(),
 /// Refuses files that no template has the name of: a name with a slip would be without effect.
 fn check_names(folder: &Path) -> Result<()> {
     for part in ["", "mail", "pages"] {
-        let path = folder.join(part);
+        let path = if part.is_empty() { folder.to_owned() } else { folder.join(part) };
         if !part.is_empty() && !path.exists() {
             continue;
         }

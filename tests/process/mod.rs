@@ -13,6 +13,8 @@ mod kill;
 mod limits;
 mod links;
 mod logs;
+mod mail;
+mod mail_server;
 mod patience;
 mod power_loss;
 mod race;
