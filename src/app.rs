@@ -2,9 +2,12 @@
 //! in which they come together. [`App::change`] is the one way to change a user.
 
 mod condition;
+#[cfg(test)]
+pub(crate) mod contract;
 mod groups;
 mod history;
 mod keys;
+pub mod outbox;
 mod passwords;
 pub mod proofs;
 mod turns;
@@ -12,13 +15,16 @@ mod turns;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tokio::sync::Notify;
 
 use crate::directory::event::{Context, EventType, Origin};
 use crate::directory::group;
-use crate::directory::password::{Decision, SecretChange};
+use crate::directory::mail::MailChange;
+use crate::directory::password::{Decision, SecretChange, SetBy};
 use crate::directory::user::{NewUser, User};
 use crate::error::{Error, Missing, Refusal};
 use crate::id::{Random, TenantId, UserId};
+use crate::secret::ServerSecret;
 use crate::store::{IdentifierKind, KeepError, Kept, List, Page, Store, UserChange};
 use crate::time::{Clock, Timestamp};
 use condition::{Always, Condition};
@@ -40,19 +46,30 @@ pub struct App {
     /// The URL by which clients and users reach the server, without a slash at its end: what links
     /// are made from.
     pub public_url: String,
+    /// What links and codes are derived from.
+    pub(crate) secret: ServerSecret,
+    /// Tells who sends mail that there is some; `None` where nobody sends any.
+    mail: Option<Notify>,
     keys: Keys,
     turns: Turns,
     hashers: Hashers,
 }
 
 impl App {
-    /// A directory over this store.
-    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Self {
+    /// A directory over this store, by servers that share this secret. Nobody sends mail.
+    pub fn new(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+        secret: ServerSecret,
+    ) -> Self {
         Self {
             store,
             clock,
             random,
             public_url: "http://localhost".to_owned(),
+            secret,
+            mail: None,
             keys: Keys::default(),
             turns: Turns::default(),
             hashers: Hashers::default(),
@@ -63,6 +80,12 @@ impl App {
     #[must_use]
     pub fn reached_by(self, public_url: &str) -> Self {
         Self { public_url: public_url.trim_end_matches('/').to_owned(), ..self }
+    }
+
+    /// The same, with somebody who sends its mail: see [`outbox::Outbox`].
+    #[must_use]
+    pub fn sending_mail(self) -> Self {
+        Self { mail: Some(Notify::new()), ..self }
     }
 
     /// The user's document.
@@ -86,7 +109,8 @@ impl App {
     /// # Errors
     /// What [`User::create`] refuses, and [`Error::Refused`] where an identifier is another user's.
     pub async fn create(&self, origin: &Origin, new: NewUser) -> Result<(UserId, Bytes), Error> {
-        let secret = new.password.as_ref().map(|password| SecretChange::Set(password.hash.clone()));
+        let secret =
+            new.password.as_ref().map(|password| SecretChange::Set(password.hash.clone(), SetBy::Admin));
         let ctx = self.context(origin, self.clock.now());
         let (mut user, created) = User::create(new, &ctx)?;
         for _ in 0..MAX_ATTEMPTS {
@@ -95,6 +119,7 @@ impl App {
             let decision = Decision {
                 events: created.iter().cloned().chain(joined).collect(),
                 secret: secret.clone().unwrap_or_default(),
+                ..Decision::default()
             };
             let change = UserChange::create(&origin.tenant, &mut user, groups, decision);
             let document = change.document();
@@ -105,8 +130,9 @@ impl App {
         Err(Error::Unavailable("the groups that take every new user keep changing".to_owned()))
     }
 
-    /// Changes a user by a rule, and gives the document as it is afterwards. A rule that names no
-    /// events changes nothing of the user: then no more is kept than what it says of secrets.
+    /// Changes a user by a rule, and gives the document as it is afterwards. Where the rule leaves the
+    /// user as it was, or names no events, the document stays, and no more is kept than what the rule
+    /// says of all else.
     ///
     /// The rule is decided on a document read without a lock, and kept only if nobody has changed
     /// the user in between; else it is decided anew.
@@ -120,7 +146,7 @@ impl App {
         user_id: UserId,
         rule: impl Fn(&mut User, &Context) -> Result<D, Error>,
     ) -> Result<Bytes, Error> {
-        let Ok(document) = self.change_if(Always, origin, user_id, rule).await?;
+        let Ok(document) = self.change_if(Always, origin, user_id, |user, (), ctx| rule(user, ctx)).await?;
         Ok(document)
     }
 
@@ -130,19 +156,12 @@ impl App {
         condition: C,
         origin: &Origin,
         user_id: UserId,
-        rule: impl Fn(&mut User, &Context) -> Result<D, Error>,
+        rule: impl Fn(&mut User, &C::Met, &Context) -> Result<D, Error>,
     ) -> Result<Result<Bytes, C::Unmet>, Error> {
-        self.decide(condition, origin, user_id, |kept, before, ctx| {
+        self.decide(condition, origin, user_id, |kept, before, met, ctx| {
             let mut after = before.clone();
-            let decision = rule(&mut after, ctx)?.into();
-            if decision.events.is_empty() {
-                let change = UserChange::of_secrets(&origin.tenant, kept.version, user_id, decision.secret);
-                return Ok((change, kept.document.clone()));
-            }
-            after.last_updated = ctx.now;
-            let change = UserChange::replace(&origin.tenant, kept.version, before, &mut after, decision);
-            let document = change.document();
-            Ok((Some(change), document))
+            let decision = rule(&mut after, met, ctx)?.into();
+            Ok(settled(origin, kept, before, after, decision, ctx.now))
         })
         .await
     }
@@ -152,7 +171,7 @@ impl App {
     /// # Errors
     /// [`Missing::User`].
     pub async fn delete(&self, origin: &Origin, user_id: UserId) -> Result<(), Error> {
-        let deleted = self.decide(Always, origin, user_id, |kept, user, ctx| {
+        let deleted = self.decide(Always, origin, user_id, |kept, user, (), ctx| {
             let events = vec![ctx.event(EventType::UserDeleted, user_id, None, None)];
             Ok((Some(UserChange::delete(&origin.tenant, kept.version, user, events)), ()))
         });
@@ -168,16 +187,17 @@ impl App {
         condition: C,
         origin: &Origin,
         user_id: UserId,
-        decision: impl Fn(&Kept, &User, &Context) -> Result<(Option<UserChange>, T), Error>,
+        decision: impl Fn(&Kept, &User, &C::Met, &Context) -> Result<(Option<UserChange>, T), Error>,
     ) -> Result<Result<T, C::Unmet>, Error> {
         let _turn = self.turns.wait(&origin.tenant, user_id).await;
         for _ in 0..MAX_ATTEMPTS {
             let kept = self.kept(&origin.tenant, user_id).await?;
-            if let Err(unmet) = condition.check(self, &origin.tenant, user_id).await? {
-                return Ok(Err(unmet));
-            }
+            let met = match condition.check(self, &origin.tenant, user_id).await? {
+                Ok(met) => met,
+                Err(unmet) => return Ok(Err(unmet)),
+            };
             let user = User::from_document(&kept.document)?;
-            let (change, given) = decision(&kept, &user, &self.context(origin, self.clock.now()))?;
+            let (change, given) = decision(&kept, &user, &met, &self.context(origin, self.clock.now()))?;
             let is_kept = match change {
                 Some(change) => self.keep(change).await?,
                 None => true,
@@ -191,9 +211,19 @@ impl App {
 
     /// Keeps a change; false if what it was decided on is another by now.
     async fn keep(&self, change: UserChange) -> Result<bool, Error> {
+        let sends_mail = matches!(change.mail, MailChange::Send(_));
         match self.store.keep(change).await {
-            Ok(()) => Ok(true),
+            Ok(()) => {
+                if let Some(mail) = self.mail.as_ref().filter(|_| sends_mail) {
+                    mail.notify_one();
+                }
+                Ok(true)
+            }
             Err(KeepError::Conflict) => Ok(false),
+            Err(KeepError::TooOften(until)) => {
+                let again = until.0 - self.clock.now().0;
+                Err(Error::TooManyRequests { retry_after: again.max(1).unsigned_abs() })
+            }
             Err(error) => Err(refused(error)),
         }
     }
@@ -207,6 +237,25 @@ impl App {
     }
 }
 
+/// The change that leaves a user so, if there is any, and the document then.
+fn settled(
+    origin: &Origin,
+    kept: &Kept,
+    before: &User,
+    mut after: User,
+    decision: Decision,
+    now: Timestamp,
+) -> (Option<UserChange>, Bytes) {
+    if decision.events.is_empty() || after == *before {
+        let change = UserChange::beside(&origin.tenant, kept.version, before.user_id, decision);
+        return (change, kept.document.clone());
+    }
+    after.last_updated = now;
+    let change = UserChange::replace(&origin.tenant, kept.version, before, &mut after, decision);
+    let document = change.document();
+    (Some(change), document)
+}
+
 /// What it means for a client that a change was not kept.
 fn refused(error: KeepError) -> Error {
     let refusal = match error {
@@ -214,7 +263,9 @@ fn refused(error: KeepError) -> Error {
         KeepError::Taken(IdentifierKind::Phone) => Refusal::DuplicatePhoneNumber,
         KeepError::Taken(IdentifierKind::Username) => Refusal::DuplicateUserName,
         KeepError::NameTaken => Refusal::DuplicateGroupName,
-        KeepError::Conflict => return Error::Internal("what is new conflicts with another".to_owned()),
+        KeepError::Conflict | KeepError::TooOften(_) => {
+            return Error::Internal("what is new conflicts with another".to_owned());
+        }
         KeepError::Failed(error) => return error,
     };
     refusal.into()

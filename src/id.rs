@@ -199,6 +199,11 @@ uuid_id! {
 }
 
 uuid_id! {
+    /// The id of a mail that is to be sent.
+    MailId
+}
+
+uuid_id! {
     /// The id of a group.
     GroupId
 }

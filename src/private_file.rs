@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
@@ -15,13 +15,35 @@ use anyhow::{Context, Result};
 /// # Errors
 /// A file that cannot be written, by name.
 pub(crate) fn write(path: &Path, text: &str) -> Result<()> {
-    let beside = path.with_added_extension(format!("{}.new", std::process::id()));
+    let beside = beside(path);
     let written = write_new(&beside, text).and_then(|()| fs::rename(&beside, path));
     if written.is_err() {
         // It may never have come to be.
         let _ = fs::remove_file(&beside);
     }
     written.with_context(|| format!("{} cannot be written", path.display()))
+}
+
+/// Makes a file that only its owner can read, unless there is one: then that stays as it is.
+///
+/// # Errors
+/// A file that cannot be written, by name.
+pub(crate) fn create(path: &Path, text: &str) -> Result<()> {
+    let beside = beside(path);
+    let written = write_new(&beside, text).and_then(|()| match fs::hard_link(&beside, path) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    });
+    // It may never have come to be.
+    let _ = fs::remove_file(&beside);
+    written.with_context(|| format!("{} cannot be written", path.display()))
+}
+
+/// The file that a text is written to at first: another one for each process and thread.
+fn beside(path: &Path) -> PathBuf {
+    let thread = format!("{:?}", std::thread::current().id());
+    let thread: String = thread.chars().filter(char::is_ascii_digit).collect();
+    path.with_added_extension(format!("{}.{thread}.new", std::process::id()))
 }
 
 fn write_new(path: &Path, text: &str) -> std::io::Result<()> {

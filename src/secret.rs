@@ -1,5 +1,7 @@
-//! The secret of an API key: shown once as a [`PlainKey`], kept only as a [`KeyHash`]. And that of a
-//! link, which is a [`PlainToken`].
+//! The secret of an API key: shown once as a [`PlainKey`], kept only as a [`KeyHash`]. Those of a link
+//! and a code, which are derived from the server's own secret: a [`PlainToken`] and a [`PlainCode`].
+
+mod derived;
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,7 +9,8 @@ use std::str::FromStr;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::id::{Random, random_text};
+use crate::id::{Random, TenantId, random_text};
+pub use derived::{CodeHash, InvalidSecret, MalformedCode, PlainCode, Purpose, ServerSecret};
 
 const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 const ID_LENGTH: usize = 12;
@@ -116,9 +119,23 @@ impl FromStr for PlainKey {
 pub struct TokenId([u8; ID_LENGTH]);
 
 impl TokenId {
+    /// A new id.
+    pub fn new(random: &dyn Random) -> Self {
+        Self(random_text(random, ALPHABET))
+    }
+
     /// The id as text.
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).expect("an id is ASCII")
+    }
+}
+
+impl FromStr for TokenId {
+    type Err = MalformedToken;
+
+    fn from_str(text: &str) -> Result<Self, MalformedToken> {
+        let bytes: [u8; ID_LENGTH] = text.as_bytes().try_into().map_err(|_| MalformedToken)?;
+        if bytes.iter().all(u8::is_ascii_alphanumeric) { Ok(Self(bytes)) } else { Err(MalformedToken) }
     }
 }
 
@@ -138,9 +155,10 @@ pub struct PlainToken {
 }
 
 impl PlainToken {
-    /// A new token, with more than 256 bits of secret.
-    pub fn new(random: &dyn Random) -> Self {
-        Self { id: TokenId(random_text(random, ALPHABET)), secret: random_text(random, ALPHABET) }
+    /// The token that this server makes of a public id, always the same: so it need not be kept until
+    /// it is sent.
+    pub fn derive(secret: &ServerSecret, purpose: Purpose, tenant: &TenantId, id: TokenId) -> Self {
+        Self { id, secret: random_text(&secret.stream(purpose, tenant, id), ALPHABET) }
     }
 
     /// The public part.
@@ -176,10 +194,9 @@ impl FromStr for PlainToken {
 
     fn from_str(text: &str) -> Result<Self, MalformedToken> {
         let (id, secret) = text.split_once('_').ok_or(MalformedToken)?;
-        let id: [u8; ID_LENGTH] = id.as_bytes().try_into().map_err(|_| MalformedToken)?;
         let secret: [u8; SECRET_LENGTH] = secret.as_bytes().try_into().map_err(|_| MalformedToken)?;
-        if id.iter().chain(&secret).all(u8::is_ascii_alphanumeric) {
-            Ok(Self { id: TokenId(id), secret })
+        if secret.iter().all(u8::is_ascii_alphanumeric) {
+            Ok(Self { id: id.parse()?, secret })
         } else {
             Err(MalformedToken)
         }
@@ -235,10 +252,15 @@ mod tests {
         assert!(!other.hash().matches(&read));
     }
 
+    fn token(seed: u64) -> PlainToken {
+        let random = SeededRandom::new(seed);
+        let (secret, tenant) = (ServerSecret::new(&random), TenantId::default_tenant());
+        PlainToken::derive(&secret, Purpose::Link, &tenant, TokenId::new(&random))
+    }
+
     #[test]
     fn a_token_reads_back_and_matches_its_own_hash_only() {
-        let random = SeededRandom::new(1);
-        let (one, other) = (PlainToken::new(&random), PlainToken::new(&random));
+        let (one, other) = (token(1), token(2));
         let read: PlainToken = one.reveal().parse().unwrap();
         assert_eq!(read.id(), one.id());
         assert!(one.hash().matches_token(&read));
@@ -283,7 +305,7 @@ mod tests {
         let secret = key.reveal().rsplit_once('_').unwrap().1.to_owned();
         let shown = format!("{key:?} {:?}", key.hash());
         assert!(!shown.contains(&secret), "{shown}");
-        let token = PlainToken::new(&SeededRandom::new(1));
+        let token = token(1);
         let secret = token.reveal().rsplit_once('_').unwrap().1.to_owned();
         let shown_token = format!("{token:?} {:?}", token.hash());
         assert!(!shown_token.contains(&secret), "{shown_token}");

@@ -9,10 +9,10 @@ use anyhow::{Context, Result, ensure};
 use bonafide::app::App;
 use bonafide::directory::api_key::{ApiKey, Scope};
 use bonafide::directory::email::EmailAddress;
-use bonafide::directory::event::{Actor, Origin};
+use bonafide::directory::event::{Actor, Method, Origin};
 use bonafide::directory::user::{NewUser, User};
 use bonafide::id::{IdentifierId, RequestId, SystemRandom, TenantId, UserId};
-use bonafide::secret::PlainKey;
+use bonafide::secret::{PlainKey, ServerSecret};
 use bonafide::store::Store;
 use bonafide::store::sqlite::SqliteStore;
 use bonafide::time::{Clock, SystemClock};
@@ -101,10 +101,11 @@ async fn seed(path: PathBuf) -> Result<Directory> {
     let kept = store.create_key(key(&plain, &*clock)).await?;
     ensure!(kept, "the key was not kept");
 
-    let app = App::new(store, clock, Arc::new(SystemRandom));
+    let app = App::new(store, clock, Arc::new(SystemRandom), ServerSecret::new(&SystemRandom));
     let origin = Origin {
         tenant: TenantId::default_tenant(),
-        actor: Actor { key_id: plain.id(), key_name: KEY_NAME.to_owned() },
+        actor: Actor::Key { key_id: plain.id(), key_name: KEY_NAME.to_owned() },
+        method: Method::AdminApi,
         request_id: RequestId::new(&SystemRandom),
         remote_address: None,
         user_agent: None,

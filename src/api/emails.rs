@@ -10,10 +10,10 @@ use super::document::Document;
 use super::extract::{Body, Caller, EmailsVerify, IdentifierPath, OptionalBody, UserPath, UsersWrite};
 use crate::app::App;
 use crate::directory::email::EmailAddress;
-use crate::directory::event::{Context, Event, Origin};
+use crate::directory::event::Origin;
+use crate::directory::proof::AddressId;
 use crate::directory::user::User;
 use crate::error::{Error, InvalidFields};
-use crate::id::IdentifierId;
 
 /// How long a reason may be, in characters.
 const MAX_REASON_LENGTH: usize = 500;
@@ -120,23 +120,15 @@ impl VerificationRequest {
     }
 }
 
-/// Marks the email of the path by a rule. What is wrong with the body is said only once the user
-/// and the email are found.
-async fn mark(
-    app: &App,
+/// The reason of the body, or what is wrong with it, and where a change for this reason comes from.
+fn reasoned(
     caller: Caller<EmailsVerify>,
-    path: &IdentifierPath,
     body: &OptionalBody<VerificationRequest>,
-    rule: fn(&mut User, IdentifierId, &Context) -> Result<Vec<Event>, Error>,
-) -> Result<Document, Error> {
-    let reason = body.fields().and_then(VerificationRequest::reason);
-    let origin = Origin { reason: reason.clone().unwrap_or_default(), ..caller.origin };
-    let marked = app.change(&origin, path.user_id, |user, ctx| {
-        let events = rule(user, path.identifier_id, ctx)?;
-        reason.clone()?;
-        Ok(events)
-    });
-    marked.await.map(Document)
+) -> (Result<(), InvalidFields>, Origin) {
+    match body.fields().and_then(VerificationRequest::reason) {
+        Ok(reason) => (Ok(()), Origin { reason, ..caller.origin }),
+        Err(wrong) => (Err(wrong), caller.origin),
+    }
 }
 
 /// Mark an email verified
@@ -159,13 +151,21 @@ pub(super) async fn verify(
     path: IdentifierPath,
     body: OptionalBody<VerificationRequest>,
 ) -> Result<Document, Error> {
-    mark(&app, caller, &path, &body, User::verify_email).await
+    // What is wrong with the body is said only once the user and the email are found.
+    let (checked, origin) = reasoned(caller, &body);
+    let marked = app.change(&origin, path.user_id, |user, ctx| {
+        let decision = user.verify_email(path.identifier_id, ctx)?;
+        checked.clone()?;
+        Ok(decision)
+    });
+    marked.await.map(Document)
 }
 
 /// Mark an email unverified
 ///
-/// The address is not known to be the user's. It stays primary if it is. A call that changes
-/// nothing answers the same and leaves `last_updated`.
+/// The address is not known to be the user's. It stays primary if it is. No link and no code that was
+/// made before can verify it any more. A call that changes nothing answers the same and leaves
+/// `last_updated`.
 #[utoipa::path(
     post,
     path = "/api/users/{user_id}/emails/{identifier_id}/unverify",
@@ -181,5 +181,7 @@ pub(super) async fn unverify(
     path: IdentifierPath,
     body: OptionalBody<VerificationRequest>,
 ) -> Result<Document, Error> {
-    mark(&app, caller, &path, &body, User::unverify_email).await
+    let (checked, origin) = reasoned(caller, &body);
+    let address = AddressId::email(path.identifier_id);
+    app.unverify(&origin, path.user_id, address, || Ok(checked.clone()?)).await.map(Document)
 }

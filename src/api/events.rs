@@ -11,7 +11,8 @@ use super::document::Document;
 use super::extract::{Caller, EventsRead, IdentifierPath};
 use super::lists::within;
 use crate::app::App;
-use crate::directory::event::{Event, EventType};
+use crate::directory::event::{Actor, Event, EventType};
+use crate::directory::proof::Unproven;
 use crate::error::Error;
 use crate::id::UserId;
 use crate::store::EventList;
@@ -85,14 +86,30 @@ impl IntoParams for WantedEvents {
     }
 }
 
-/// The key with which something was done.
+/// Who has done something.
 #[derive(Serialize, ToSchema)]
 #[schema(as = EventActor)]
-struct Actor {
+struct ActorAnswer {
+    /// `key` for whoever holds an API key, `owner` for whoever has what was sent to an address,
+    /// `server` for this server itself.
+    #[schema(example = "key")]
+    r#type: &'static str,
     /// The public part of the key.
-    key_id: String,
+    key_id: Option<String>,
     /// The name the key was given.
-    key_name: String,
+    key_name: Option<String>,
+}
+
+impl From<Actor> for ActorAnswer {
+    fn from(actor: Actor) -> Self {
+        match actor {
+            Actor::Key { key_id, key_name } => {
+                Self { r#type: "key", key_id: Some(key_id.to_string()), key_name: Some(key_name) }
+            }
+            Actor::Owner => Self { r#type: "owner", key_id: None, key_name: None },
+            Actor::Server => Self { r#type: "server", key_id: None, key_name: None },
+        }
+    }
 }
 
 /// Something that happened. What is personal is `null` where it was not known or has been erased.
@@ -119,9 +136,11 @@ pub(super) struct EventAnswer {
     method: &'static str,
     /// By whom.
     #[schema(inline)]
-    actor: Actor,
+    actor: ActorAnswer,
     /// In which request.
     request_id: String,
+    /// What else came of it: what the first proof on an account has ended.
+    details: Option<Unproven>,
     /// The address or name it is about.
     address: Option<String>,
     /// The address the request came from.
@@ -143,8 +162,9 @@ impl EventAnswer {
             identifier_id: event.identifier_id.map(|id| id.to_string()),
             group_id: event.group_id.map(|id| id.to_string()),
             method: event.method.as_str(),
-            actor: Actor { key_id: event.actor.key_id.to_string(), key_name: event.actor.key_name },
+            actor: event.actor.into(),
             request_id: event.request_id.to_string(),
+            details: event.details,
             address: event.personal.address,
             remote_address: event.personal.remote_address.map(|address| address.to_string()),
             user_agent: event.personal.user_agent,
@@ -203,9 +223,13 @@ pub(super) struct TrustChange {
     method: &'static str,
     /// By whom.
     #[schema(inline)]
-    actor: Actor,
+    actor: ActorAnswer,
     /// In which request.
     request_id: String,
+    /// The address the request came from.
+    remote_address: Option<String>,
+    /// What the client called itself: with a link, the browser in which it was followed.
+    user_agent: Option<String>,
     /// Why.
     reason: Option<String>,
     /// The event's id.
@@ -218,8 +242,10 @@ impl TrustChange {
             time: event.time.0,
             verified: event.kind == EventType::EmailVerified,
             method: event.method.as_str(),
-            actor: Actor { key_id: event.actor.key_id.to_string(), key_name: event.actor.key_name },
+            actor: event.actor.into(),
             request_id: event.request_id.to_string(),
+            remote_address: event.personal.remote_address.map(|address| address.to_string()),
+            user_agent: event.personal.user_agent,
             reason: event.personal.reason,
             event_id: event.id.to_string(),
         }

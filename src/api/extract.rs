@@ -18,7 +18,7 @@ use utoipa::IntoParams;
 use super::answer::RemoteAddress;
 use crate::app::App;
 use crate::directory::api_key::{ApiKey, Scope};
-use crate::directory::event::{Actor, Origin};
+use crate::directory::event::{Actor, Method, Origin};
 use crate::error::{Error, InvalidFields};
 use crate::id::{GroupId, IdentifierId, RequestId, UserId};
 use crate::secret::PlainKey;
@@ -67,7 +67,12 @@ impl<P> Caller<P> {
     /// # Errors
     /// [`Error::Forbidden`].
     pub(super) fn must_hold(&self, needed: Scope) -> Result<(), Error> {
-        if self.key.allows(needed) { Ok(()) } else { Err(Error::Forbidden { needed }) }
+        if self.holds(needed) { Ok(()) } else { Err(Error::Forbidden { needed }) }
+    }
+
+    /// Whether the key may do what this scope allows.
+    pub(super) fn holds(&self, scope: Scope) -> bool {
+        self.key.allows(scope)
     }
 }
 
@@ -83,7 +88,8 @@ impl<P: Permission> FromRequestParts<Arc<App>> for Caller<P> {
         Ok(Self {
             origin: Origin {
                 tenant: key.tenant.clone(),
-                actor: Actor { key_id: key.id, key_name: key.name.clone() },
+                actor: Actor::Key { key_id: key.id, key_name: key.name.clone() },
+                method: Method::AdminApi,
                 request_id,
                 remote_address: parts.extensions.get::<RemoteAddress>().map(|remote| remote.0),
                 user_agent: user_agent(&parts.headers),

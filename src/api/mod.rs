@@ -14,6 +14,7 @@ mod page;
 mod passwords;
 mod phones;
 mod problem;
+mod proofs;
 mod usernames;
 mod users;
 
@@ -73,6 +74,7 @@ fn operations() -> OpenApiRouter<Arc<App>> {
         .routes(guarded!(emails::set_primary))
         .routes(guarded!(emails::verify))
         .routes(guarded!(emails::unverify))
+        .routes(guarded!(proofs::send))
         .routes(guarded!(phones::add))
         .routes(guarded!(phones::remove))
         .routes(guarded!(phones::set_primary))
@@ -86,6 +88,10 @@ fn operations() -> OpenApiRouter<Arc<App>> {
         .routes(guarded!(users::walk))
         .routes(guarded!(events::list))
         .routes(guarded!(events::history))
+        .routes(guarded!(proofs::start_email))
+        .routes(guarded!(proofs::check_email))
+        .routes(guarded!(proofs::start_phone))
+        .routes(guarded!(proofs::check_phone))
         .routes(guarded!(passwords::set))
         .routes(guarded!(passwords::remove))
         .routes(guarded!(passwords::require_reset))

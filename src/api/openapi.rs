@@ -16,14 +16,15 @@ use super::events::EventAnswer;
 use super::extract::MAX_BODY_BYTES;
 use super::passwords::ResetPasswordResponse;
 use super::problem::{CONTENT_TYPE_PROBLEM, Problem};
+use super::proofs::StartedProofAnswer;
 use crate::directory::api_key::Scope;
-use crate::directory::event::{Actor, Context, Origin};
+use crate::directory::event::{Actor, Context, Method, Origin};
 use crate::directory::group::{Group, Membership, NewGroup};
 use crate::directory::password::{DEFAULT_RESET_EXPIRY, PasswordHash};
 use crate::directory::user::{NewUser, User};
 use crate::error::{Error, InvalidFields, Missing, Refusal};
 use crate::id::{RequestId, SeededRandom, TenantId};
-use crate::secret::{PlainKey, PlainToken};
+use crate::secret::{PlainCode, PlainKey, PlainToken, Purpose, ServerSecret, TokenId};
 use crate::time::Timestamp;
 
 const KEY_SCHEME: &str = "ApiKey";
@@ -66,6 +67,7 @@ fn complete(generated: utoipa::openapi::OpenApi) -> Value {
     document["tags"] = json!([
         {"name": "users", "description": "Users and their addresses."},
         {"name": "groups", "description": "Groups of users."},
+        {"name": "proofs", "description": "Proving addresses: the project's own surface."},
         {"name": "events", "description": "What happened: the project's own surface."},
         {"name": "server", "description": "The server itself; no key needed."},
     ]);
@@ -120,7 +122,7 @@ fn complete_operation(path: &str, operation: &mut Value, examples: &Examples) {
         .is_some_and(|all| all.iter().any(|parameter| parameter["in"] == "query"));
     let id = operation["operationId"].as_str().unwrap_or_default().to_owned();
     let mut problems = vec!["405", "500", "503"];
-    if id == "changePassword" {
+    if ["changePassword", "verifyEmail", "startEmailProof", "startPhoneProof"].contains(&id.as_str()) {
         problems.push("429");
     }
     if guarded {
@@ -180,6 +182,8 @@ struct Examples {
     verified: Value,
     with_password: Value,
     reset: Value,
+    started_email: Value,
+    started_phone: Value,
     summary: Value,
     group: Value,
     membership: Value,
@@ -197,7 +201,8 @@ impl Examples {
         let request_id = RequestId::new(&random);
         let origin = Origin {
             tenant: TenantId::default_tenant(),
-            actor: Actor { key_id: PlainKey::new(&random).id(), key_name: "example".to_owned() },
+            actor: Actor::Key { key_id: PlainKey::new(&random).id(), key_name: "example".to_owned() },
+            method: Method::AdminApi,
             request_id,
             remote_address: None,
             user_agent: None,
@@ -219,18 +224,30 @@ impl Examples {
         let read = |document: Vec<u8>| serde_json::from_slice(&document).expect("a document is JSON");
         let created = read(user.to_document());
         let email = user.emails[0].id;
-        let event = user.verify_email(email, &ctx).expect("the example has this email").remove(0);
+        let event = user.verify_email(email, &ctx).expect("the example has this email").events.remove(0);
         let event = serde_json::to_value(EventAnswer::new(1, event)).expect("an event is JSON");
         let verified = read(user.to_document());
         let mut owner = user.clone();
         owner.set_password(PasswordHash::from_stored(String::new()), false, &ctx);
         let with_password = read(owner.to_document());
+        let (secret, id) = (ServerSecret::new(&random), TokenId::new(&random));
+        let token = |purpose| PlainToken::derive(&secret, purpose, &origin.tenant, id).reveal();
         let reset = ResetPasswordResponse {
-            link: format!("https://users.example.com/reset/{}", PlainToken::new(&random).reveal()),
+            link: format!("https://users.example.com/reset/{}", token(Purpose::Reset)),
             expires_at: ctx.now.after(DEFAULT_RESET_EXPIRY).0,
             email_sent: false,
         };
         let reset = serde_json::to_value(reset).expect("texts and numbers are JSON");
+        let started = |link, code| StartedProofAnswer {
+            expires_at: ctx.now.after(DEFAULT_RESET_EXPIRY).0,
+            email_sent: false,
+            link,
+            code,
+        };
+        let link = format!("https://users.example.com/verify/{}", token(Purpose::Link));
+        let code = PlainCode::derive(&secret, &origin.tenant, id).reveal();
+        let [started_email, started_phone] = [started(Some(link), None), started(None, Some(code))]
+            .map(|started| serde_json::to_value(started).expect("texts and numbers are JSON"));
         let new = NewGroup {
             name: Some("Administrators".to_owned()),
             description: Some("Those who may change everything".to_owned()),
@@ -253,6 +270,8 @@ impl Examples {
             verified,
             with_password,
             reset,
+            started_email,
+            started_phone,
             summary,
             group,
             membership,
@@ -281,12 +300,15 @@ impl Examples {
             }
             "findUserById" | "setPrimaryEmail" | "setEmailVerified" | "setPrimaryPhone"
             | "updateUsername" | "enableUser" | "unblockUser" | "patchClaims" => self.verified.clone(),
-            "setPhoneVerified" => {
-                let mut phones = self.created["phone_numbers"].clone();
-                phones[0]["verified"] = json!(true);
-                phones[0]["verification_source"] = json!("monocloud");
-                phones[0]["authenticators"] = json!(["phone"]);
-                with("phone_numbers", phones)
+            "setPhoneVerified" => with("phone_numbers", self.verified_phones()),
+            "verifyEmail" => {
+                json!({"expires_at": self.started_email["expires_at"], "email_sent": true})
+            }
+            "startEmailProof" => self.started_email.clone(),
+            "startPhoneProof" => self.started_phone.clone(),
+            "checkEmailCode" => json!({"user": self.verified, "details": Value::Null}),
+            "checkPhoneCode" => {
+                json!({"user": with("phone_numbers", self.verified_phones()), "details": Value::Null})
             }
             "disableUser" => with("disabled", json!(true)),
             "removeEmail" => with("emails", json!([])),
@@ -307,10 +329,19 @@ impl Examples {
             "listEvents" => json!({"events": [self.event], "next": "1"}),
             "emailHistory" => json!({"history": [{
                 "time": self.event["time"], "verified": true, "method": "admin_api", "actor": self.event["actor"],
-                "request_id": self.event["request_id"], "reason": Value::Null, "event_id": self.event["id"],
+                "request_id": self.event["request_id"], "remote_address": Value::Null, "user_agent": Value::Null, "reason": Value::Null, "event_id": self.event["id"],
             }]}),
             _ => return None,
         })
+    }
+
+    /// The phone number of the example, verified.
+    fn verified_phones(&self) -> Value {
+        let mut phones = self.created["phone_numbers"].clone();
+        phones[0]["verified"] = json!(true);
+        phones[0]["verification_source"] = json!("monocloud");
+        phones[0]["authenticators"] = json!(["phone"]);
+        phones
     }
 
     /// Every problem, by status.
@@ -350,7 +381,7 @@ impl Examples {
             ),
             (
                 "429",
-                "Too many wrong passwords were tried for this user.",
+                "This was tried too often: wrong passwords, or proofs of an address or of a user's.",
                 vec![Error::TooManyRequests { retry_after: 1_800 }],
             ),
             ("500", "The server failed; its log has the reason.", vec![Error::Internal(String::new())]),

@@ -218,7 +218,7 @@ pub(super) async fn change(
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(default)]
 pub(super) struct ResetPasswordRequest {
-    /// Accepted without effect: there is no mail yet.
+    /// Sends the link to the primary email, if that is verified and the server sends mail.
     send_email: Option<bool>,
     /// For how many seconds the link works, a minute to seven days.
     #[schema(minimum = 60, maximum = 604_800, default = 3600)]
@@ -232,7 +232,7 @@ pub(super) struct ResetPasswordResponse {
     pub(super) link: String,
     /// Until when it works.
     pub(super) expires_at: i64,
-    /// Whether it was sent to the user: it never is yet.
+    /// Whether a mail with it is on its way to the user.
     pub(super) email_sent: bool,
 }
 
@@ -256,9 +256,13 @@ pub(super) async fn start_reset(
     body: OptionalBody<ResetPasswordRequest>,
 ) -> Result<Document, Error> {
     app.user(&caller.origin.tenant, path.user_id).await?;
-    let expiry = password::reset_expiry(body.fields()?.expiry)?;
-    let reset = app.start_password_reset(&caller.origin, path.user_id, expiry).await?;
-    let answer =
-        ResetPasswordResponse { link: reset.link, expires_at: reset.expires_at.0, email_sent: false };
-    Ok(Document(serde_json::to_vec(&answer).expect("texts and numbers are JSON").into()))
+    let request = body.fields()?;
+    let expiry = password::reset_expiry(request.expiry)?;
+    let by_mail = request.send_email.unwrap_or(false);
+    let reset = app.start_password_reset(&caller.origin, path.user_id, expiry, by_mail).await?;
+    Document::of(&ResetPasswordResponse {
+        link: reset.link,
+        expires_at: reset.expires_at.0,
+        email_sent: reset.email_sent,
+    })
 }

@@ -10,6 +10,7 @@ use super::document::Document;
 use super::extract::{Body, Caller, IdentifierPath, UserPath, UsersWrite};
 use crate::app::App;
 use crate::directory::phone::PhoneNumber;
+use crate::directory::proof::AddressId;
 use crate::directory::user::User;
 use crate::error::{Error, InvalidFields};
 
@@ -134,7 +135,6 @@ pub(super) async fn unverify(
     caller: Caller<UsersWrite>,
     path: IdentifierPath,
 ) -> Result<Document, Error> {
-    app.change(&caller.origin, path.user_id, |user, ctx| user.unverify_phone(path.identifier_id, ctx))
-        .await
-        .map(Document)
+    let address = AddressId::phone(path.identifier_id);
+    app.unverify(&caller.origin, path.user_id, address, || Ok(())).await.map(Document)
 }

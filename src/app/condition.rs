@@ -1,14 +1,19 @@
-//! What must still be so when a change of a user is decided, beside what the rule asks itself.
+//! What must still be so when a change of a user is decided, and what is to be known for it, beside the
+//! document.
 
 use std::convert::Infallible;
 
 use super::App;
 use crate::directory::password::PasswordHash;
+use crate::directory::proof::{Proof, Standing};
 use crate::error::Error;
 use crate::id::{TenantId, UserId};
+use crate::secret::{PlainToken, TokenId};
 
 /// What a change of a user depends on.
 pub(super) trait Condition {
+    /// What is known if it is so.
+    type Met;
     /// How one is told that it is not so.
     type Unmet;
 
@@ -19,13 +24,14 @@ pub(super) trait Condition {
         app: &App,
         tenant: &TenantId,
         user_id: UserId,
-    ) -> Result<Result<(), Self::Unmet>, Error>;
+    ) -> Result<Result<Self::Met, Self::Unmet>, Error>;
 }
 
 /// Nothing: the change is made whatever is so.
 pub(super) struct Always;
 
 impl Condition for Always {
+    type Met = ();
     type Unmet = Infallible;
 
     async fn check(&self, _: &App, _: &TenantId, _: UserId) -> Result<Result<(), Infallible>, Error> {
@@ -40,6 +46,7 @@ pub(super) struct HashIs<'a>(pub(super) &'a PasswordHash);
 pub(super) struct HashIsAnother;
 
 impl Condition for HashIs<'_> {
+    type Met = ();
     type Unmet = HashIsAnother;
 
     async fn check(
@@ -50,5 +57,59 @@ impl Condition for HashIs<'_> {
     ) -> Result<Result<(), HashIsAnother>, Error> {
         let kept = app.store.password(tenant, user_id).await?;
         Ok(if kept.as_ref() == Some(self.0) { Ok(()) } else { Err(HashIsAnother) })
+    }
+}
+
+/// Nothing, but the proofs of the user are to be known.
+pub(super) struct Known;
+
+impl Condition for Known {
+    type Met = Standing;
+    type Unmet = Infallible;
+
+    async fn check(
+        &self,
+        app: &App,
+        tenant: &TenantId,
+        user_id: UserId,
+    ) -> Result<Result<Standing, Infallible>, Error> {
+        app.store.standing(tenant, user_id).await.map(Ok)
+    }
+}
+
+/// This proof is still open.
+pub(super) struct ProofIsOpen(pub(super) TokenId);
+
+/// The proof was used, or has ended.
+pub(super) struct ProofIsOver;
+
+impl Condition for ProofIsOpen {
+    type Met = (Proof, Standing);
+    type Unmet = ProofIsOver;
+
+    async fn check(
+        &self,
+        app: &App,
+        tenant: &TenantId,
+        user_id: UserId,
+    ) -> Result<Result<Self::Met, ProofIsOver>, Error> {
+        let standing = app.store.standing(tenant, user_id).await?;
+        let found = standing.proofs.iter().find(|kept| kept.proof.id == self.0 && kept.is_open());
+        Ok(found.map(|kept| kept.proof.clone()).map(|proof| (proof, standing)).ok_or(ProofIsOver))
+    }
+}
+
+/// This link to reset the password has not ended.
+pub(super) struct ResetIsOpen<'a>(pub(super) &'a PlainToken);
+
+/// The link was used, or has ended.
+pub(super) struct ResetIsOver;
+
+impl Condition for ResetIsOpen<'_> {
+    type Met = ();
+    type Unmet = ResetIsOver;
+
+    async fn check(&self, app: &App, _: &TenantId, _: UserId) -> Result<Result<(), ResetIsOver>, Error> {
+        Ok(app.open_reset(self.0).await?.map(drop).ok_or(ResetIsOver))
     }
 }

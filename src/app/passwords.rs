@@ -7,14 +7,18 @@ use bytes::Bytes;
 use tokio::sync::Semaphore;
 
 use super::App;
-use super::condition::{HashIs, HashIsAnother};
-use crate::directory::event::Origin;
-use crate::directory::password::{MAX_TRIES, Password, PasswordHash, TRIES_WITHIN, Wanted};
-use crate::directory::user::NewUser;
+use super::condition::{Always, HashIs, HashIsAnother, ResetIsOpen, ResetIsOver};
+use super::proofs::{ResetView, Visitor};
+use crate::directory::event::{Context, Method, Origin};
+use crate::directory::mail::MailChange;
+use crate::directory::password::{
+    Given, MAX_TRIES, Password, PasswordHash, Policy, ResetToken, TRIES_WITHIN, Wanted,
+};
+use crate::directory::user::{NewUser, User};
 use crate::error::{Error, Missing, Refusal};
 use crate::id::{TenantId, UserId};
-use crate::secret::PlainToken;
-use crate::store::PasswordTry;
+use crate::secret::{PlainToken, Purpose, TokenId};
+use crate::store::{PasswordTry, UserChange};
 use crate::time::Timestamp;
 
 /// How often a password is checked anew because its hash was replaced meanwhile.
@@ -50,6 +54,8 @@ pub struct ResetLink {
     pub link: String,
     /// Until when it works.
     pub expires_at: Timestamp,
+    /// Whether a mail with it is on its way.
+    pub email_sent: bool,
 }
 
 impl App {
@@ -126,7 +132,7 @@ impl App {
                 None => self.hash_password(new.clone()).await?,
             };
             let changed = self
-                .change_if(HashIs(&checked), origin, user_id, |user, ctx| {
+                .change_if(HashIs(&checked), origin, user_id, |user, (), ctx| {
                     Ok(user.change_password(new.clone(), ctx))
                 })
                 .await?;
@@ -157,7 +163,8 @@ impl App {
         }
     }
 
-    /// Makes a link by which the user can set another password; earlier ones end.
+    /// Makes a link by which the user can set another password; earlier ones end. By mail it goes to the
+    /// primary email, if that is verified and there is mail.
     ///
     /// # Errors
     /// [`Missing::User`].
@@ -166,11 +173,66 @@ impl App {
         origin: &Origin,
         user_id: UserId,
         expiry: Duration,
+        by_mail: bool,
     ) -> Result<ResetLink, Error> {
-        let token = PlainToken::new(&*self.random);
-        let expires_at = self.clock.now().after(expiry);
-        self.change(origin, user_id, |user, ctx| Ok(user.start_password_reset(&token, expires_at, ctx)))
-            .await?;
-        Ok(ResetLink { link: format!("{}/reset/{}", self.public_url, token.reveal()), expires_at })
+        let by_mail = by_mail && self.mail.is_some();
+        let id = TokenId::new(&*self.random);
+        let token = PlainToken::derive(&self.secret, Purpose::Reset, &origin.tenant, id);
+        let started = self.decide(Always, origin, user_id, |kept, user, (), ctx| {
+            let expires_at = ctx.now.after(expiry);
+            let decision = user.start_password_reset(&token, expires_at, by_mail, ctx);
+            let email_sent = matches!(decision.mail, MailChange::Send(_));
+            let change = UserChange::beside(&origin.tenant, kept.version, user_id, decision);
+            Ok((change, (expires_at, email_sent)))
+        });
+        let Ok((expires_at, email_sent)) = started.await?;
+        Ok(ResetLink { link: self.reset_link(&token), expires_at, email_sent })
+    }
+
+    pub(super) fn reset_link(&self, token: &PlainToken) -> String {
+        format!("{}/reset/{}", self.public_url, token.reveal())
+    }
+
+    /// What is kept of a link to reset a password, if it still works.
+    pub(super) async fn open_reset(&self, token: &PlainToken) -> Result<Option<ResetToken>, Error> {
+        let kept = self.store.reset_token(token.id()).await?;
+        let now = self.clock.now();
+        Ok(kept.filter(|kept| kept.hash.matches_token(token) && now < kept.expires_at))
+    }
+
+    /// What this link is good for: what its page shows. Changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn reset_view(&self, token: &str) -> Result<ResetView, Error> {
+        let Ok(token) = token.parse::<PlainToken>() else { return Ok(ResetView::Dead) };
+        match self.open_reset(&token).await? {
+            Some(kept) => Ok(ResetView::Live { tenant_name: self.tenant_name(&kept.tenant).await? }),
+            None => Ok(ResetView::Dead),
+        }
+    }
+
+    /// Gives the user whose link this is another password.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] and [`Error::Invalid`] for a password that cannot be taken: then the link
+    /// stays good.
+    pub async fn reset_by_link(
+        &self,
+        token: &str,
+        new: &Password,
+        visitor: &Visitor,
+    ) -> Result<ResetView, Error> {
+        let Ok(token) = token.parse::<PlainToken>() else { return Ok(ResetView::Dead) };
+        let Some(kept) = self.open_reset(&token).await? else { return Ok(ResetView::Dead) };
+        let given = Given { prefix: "", password: Some(new), hash: None, algorithm: None };
+        let hash = self.hash_password(given.needed(&Policy::DEFAULT)?).await?;
+        let origin = visitor.origin(&kept.tenant, Method::Link);
+        let rule = |user: &mut User, (): &(), ctx: &Context| Ok(user.reset_password(hash.clone(), ctx));
+        match self.change_if(ResetIsOpen(&token), &origin, kept.user_id, rule).await {
+            Ok(Ok(_)) => Ok(ResetView::Done { tenant_name: self.tenant_name(&kept.tenant).await? }),
+            Ok(Err(ResetIsOver)) | Err(Error::NotFound(_)) => Ok(ResetView::Dead),
+            Err(error) => Err(error),
+        }
     }
 }

@@ -1,23 +1,27 @@
 //! Proving that an address is the user's: by a link or a code that only who reads its mail, or holds
-//! the phone, can know. And the page behind a link to reset a password.
+//! the phone, can know.
 
 use std::net::IpAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::App;
-use crate::directory::event::Origin;
-use crate::directory::password::Password;
-use crate::directory::proof::AddressKind;
-use crate::error::Error;
-use crate::id::{IdentifierId, RequestId, UserId};
+use super::condition::{Always, Known, ProofIsOpen, ProofIsOver};
+use super::{App, settled};
+use crate::directory::email::{Email, EmailAddress};
+use crate::directory::event::{Actor, Context, Method, Origin};
+use crate::directory::proof::{AddressId, AddressKind, KeptProof, MAX_TRIES, Standing, Unproven};
+use crate::directory::user::User;
+use crate::error::{Error, Refusal};
+use crate::id::{RequestId, TenantId, UserId};
+use crate::secret::{PlainCode, PlainToken};
+use crate::store::UserChange;
 use crate::time::Timestamp;
 
 /// How the link and the code get to who is to prove the address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Delivery {
-    /// By a mail of this server, if it has mail and the address is an email.
+    /// By a mail of this server, if it sends mail and the address is an email.
     pub by_mail: bool,
     /// By whoever asks, who is given them.
     pub in_answer: bool,
@@ -25,7 +29,7 @@ pub struct Delivery {
 
 /// A proof that was started.
 pub struct StartedProof {
-    /// Until when the last of what was sent works; now, if nothing was.
+    /// Until when the last of what was made works; now, if nothing was.
     pub expires_at: Timestamp,
     /// Whether a mail is on its way.
     pub email_sent: bool,
@@ -39,6 +43,8 @@ pub struct StartedProof {
 pub struct Proved {
     /// The user's document afterwards.
     pub document: Bytes,
+    /// What has ended, because it was the first proof on the account.
+    pub ended: Option<Unproven>,
 }
 
 /// Who follows a link: nobody we know by a key.
@@ -52,7 +58,23 @@ pub struct Visitor {
     pub user_agent: Option<String>,
 }
 
+impl Visitor {
+    /// Where what they do comes from.
+    pub(super) fn origin(&self, tenant: &TenantId, method: Method) -> Origin {
+        Origin {
+            tenant: tenant.clone(),
+            actor: Actor::Owner,
+            method,
+            request_id: self.request_id,
+            remote_address: self.remote_address,
+            user_agent: self.user_agent.clone(),
+            reason: None,
+        }
+    }
+}
+
 /// What the page behind a link shows of an address.
+#[derive(Clone)]
 pub struct Shown {
     /// In whose name the page speaks.
     pub tenant_name: String,
@@ -89,6 +111,20 @@ pub enum ResetView {
 }
 
 impl App {
+    /// That the user has this address.
+    ///
+    /// # Errors
+    /// [`crate::error::Missing`].
+    pub async fn check_address(
+        &self,
+        tenant: &TenantId,
+        user_id: UserId,
+        address: AddressId,
+    ) -> Result<(), Error> {
+        let kept = self.kept(tenant, user_id).await?;
+        User::from_document(&kept.document)?.address(address).map(drop)
+    }
+
     /// Makes a link, a code, or both, by which an address of the user can be proved; earlier ones of
     /// this address end. If they would get to nobody, none is made.
     ///
@@ -96,44 +132,180 @@ impl App {
     /// [`crate::error::Missing`], and [`Error::TooManyRequests`].
     pub async fn start_proof(
         &self,
-        _origin: &Origin,
-        _user_id: UserId,
-        _address: (AddressKind, IdentifierId),
-        _expiry: Option<Duration>,
-        _delivery: Delivery,
+        origin: &Origin,
+        user_id: UserId,
+        address: AddressId,
+        expiry: Option<Duration>,
+        delivery: Delivery,
     ) -> Result<StartedProof, Error> {
-        Ok(StartedProof { expires_at: self.clock.now(), email_sent: false, link: None, code: None })
+        let by_mail = delivery.by_mail && self.mail.is_some() && address.kind == AddressKind::Email;
+        if !by_mail && !delivery.in_answer {
+            self.check_address(&origin.tenant, user_id, address).await?;
+            let expires_at = self.clock.now();
+            return Ok(StartedProof { expires_at, email_sent: false, link: None, code: None });
+        }
+        let settings = self.store.settings(&origin.tenant).await?;
+        let started = self.decide(Always, origin, user_id, |kept, user, (), ctx| {
+            let made = user.make_proof(address, expiry, &settings, &self.secret, ctx)?;
+            let expires_at = made.expires_at();
+            let decision = user.start_proof(made.proof, by_mail, &settings, ctx)?;
+            let change = UserChange::beside(&origin.tenant, kept.version, user_id, decision);
+            Ok((change, (expires_at, made.token, made.code)))
+        });
+        let Ok((expires_at, token, code)) = started.await?;
+        Ok(StartedProof {
+            expires_at,
+            email_sent: by_mail,
+            link: token.filter(|_| delivery.in_answer).map(|token| self.proof_link(&token)),
+            code: code.filter(|_| delivery.in_answer).map(|code| code.reveal()),
+        })
     }
 
-    /// Proves an address by the code that was sent to it. Each try counts, whatever comes of it.
+    pub(super) fn proof_link(&self, token: &PlainToken) -> String {
+        format!("{}/verify/{}", self.public_url, token.reveal())
+    }
+
+    /// Marks an address as not known to be the user's, and ends every proof that is under way for it:
+    /// nothing that was made before can verify it afterwards.
     ///
     /// # Errors
-    /// [`crate::error::Missing`], [`crate::error::Refusal::InvalidCode`], and that somebody else has
-    /// the address verified.
+    /// [`crate::error::Missing`], and what `check` finds wrong once the address is found.
+    pub async fn unverify(
+        &self,
+        origin: &Origin,
+        user_id: UserId,
+        address: AddressId,
+        check: impl Fn() -> Result<(), Error>,
+    ) -> Result<Bytes, Error> {
+        let unverify = |user: &mut User, ctx: &Context| {
+            let events = match address.kind {
+                AddressKind::Email => user.unverify_email(address.id, ctx),
+                AddressKind::Phone => user.unverify_phone(address.id, ctx),
+            }?;
+            check()?;
+            Ok::<_, Error>(events)
+        };
+        let changed = self.decide(Always, origin, user_id, |kept, before, (), ctx| {
+            let mut after = before.clone();
+            let events = unverify(&mut after, ctx)?;
+            let was_verified = !events.is_empty();
+            let (change, document) = settled(origin, kept, before, after, events.into(), ctx.now);
+            Ok((change, (document, was_verified)))
+        });
+        let Ok((document, was_verified)) = changed.await?;
+        if was_verified {
+            // With the address's generation, every proof of it has ended.
+            return Ok(document);
+        }
+        let changed = self.change_if(Known, origin, user_id, |user, standing, ctx| {
+            let events = unverify(user, ctx)?;
+            if events.is_empty() { user.end_proof(address, &standing.proofs, ctx) } else { Ok(events.into()) }
+        });
+        let Ok(document) = changed.await?;
+        Ok(document)
+    }
+
+    /// Proves an address by the code that was sent to it. A try counts before it is compared.
+    ///
+    /// # Errors
+    /// [`crate::error::Missing`], [`Refusal::InvalidCode`], and [`Error::Refused`] where somebody else
+    /// has the address verified.
     pub async fn check_code(
         &self,
         origin: &Origin,
         user_id: UserId,
-        _address: (AddressKind, IdentifierId),
-        _code: &str,
+        address: AddressId,
+        code: &str,
     ) -> Result<Proved, Error> {
-        Ok(Proved { document: self.user(&origin.tenant, user_id).await? })
+        let tenant = &origin.tenant;
+        self.check_address(tenant, user_id, address).await?;
+        let Standing { proofs, .. } = self.store.standing(tenant, user_id).await?;
+        let wrong = || Error::from(Refusal::InvalidCode);
+        let kept = proofs.into_iter().find(|kept| kept.proof.address == address).ok_or_else(wrong)?;
+        let Some(check) = &kept.proof.code else { return Err(wrong()) };
+        let id = kept.proof.id;
+        let given: PlainCode = code.parse().map_err(|_| wrong())?;
+        if !self.store.count_code_try(id, MAX_TRIES).await? {
+            return Err(wrong());
+        }
+        if !check.hash.is(&given.hash(&self.secret, tenant, id)) || !kept.code_works(self.clock.now()) {
+            return Err(wrong());
+        }
+        let origin = Origin { method: Method::Code, ..origin.clone() };
+        self.prove(&origin, &kept).await?.map_err(|ProofIsOver| wrong())
+    }
+
+    /// Uses a proof, once.
+    async fn prove(&self, origin: &Origin, kept: &KeptProof) -> Result<Result<Proved, ProofIsOver>, Error> {
+        let settings = self.store.settings(&origin.tenant).await?;
+        let condition = ProofIsOpen(kept.proof.id);
+        self.decide(condition, origin, kept.proof.user_id, |kept, before, (proof, standing), ctx| {
+            let mut after = before.clone();
+            let decision = after.prove(proof, standing, &settings, ctx)?;
+            let ended = decision.events.first().and_then(|event| event.details.clone());
+            let (change, document) = settled(origin, kept, before, after, decision, ctx.now);
+            Ok((change, Proved { document, ended }))
+        })
+        .await
+    }
+
+    /// The proof that this link brings, whatever has become of it.
+    async fn proof_of(&self, token: &str) -> Result<Option<KeptProof>, Error> {
+        let Ok(token) = token.parse::<PlainToken>() else { return Ok(None) };
+        let kept = self.store.proof(token.id()).await?;
+        let brings =
+            |kept: &KeptProof| kept.proof.link.as_ref().is_some_and(|link| link.hash.matches_token(&token));
+        Ok(kept.filter(brings))
     }
 
     /// What this link is good for: what its page shows. Changes nothing.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn proof_view(&self, _token: &str) -> Result<ProofView, Error> {
-        Ok(ProofView::Dead)
+    pub async fn proof_view(&self, token: &str) -> Result<ProofView, Error> {
+        let Some(kept) = self.proof_of(token).await? else { return Ok(ProofView::Dead) };
+        let is_done = kept.is_bound() && kept.used_at.is_some();
+        if !is_done && !kept.link_works(self.clock.now()) {
+            return Ok(ProofView::Dead);
+        }
+        let Some(shown) = self.shown(&kept).await? else { return Ok(ProofView::Dead) };
+        Ok(if is_done { ProofView::DoneByIt(shown) } else { ProofView::Live(shown) })
     }
 
-    /// Proves the address that this link was sent to.
+    /// What is shown of the address of a proof, if the user still has it.
+    async fn shown(&self, kept: &KeptProof) -> Result<Option<Shown>, Error> {
+        let proof = &kept.proof;
+        let Some(user) = self.store.user(&proof.tenant, proof.user_id).await? else { return Ok(None) };
+        let user = User::from_document(&user.document)?;
+        let Ok(address) = user.address(proof.address) else { return Ok(None) };
+        let tenant_name = self.tenant_name(&proof.tenant).await?;
+        Ok(Some(Shown { tenant_name, address: address.to_owned() }))
+    }
+
+    /// In whose name pages and mails speak.
+    pub(super) async fn tenant_name(&self, tenant: &TenantId) -> Result<String, Error> {
+        let settings = self.store.settings(tenant).await?;
+        let name = settings.display_name;
+        Ok(if name.is_empty() { tenant.to_string() } else { name })
+    }
+
+    /// Proves the address that this link was sent to, and gives what its page shows then.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn prove_by_link(&self, _token: &str, _visitor: &Visitor) -> Result<ProofView, Error> {
-        Ok(ProofView::Dead)
+    pub async fn prove_by_link(&self, token: &str, visitor: &Visitor) -> Result<ProofView, Error> {
+        let Some(kept) = self.proof_of(token).await? else { return Ok(ProofView::Dead) };
+        if kept.link_works(self.clock.now()) {
+            let origin = visitor.origin(&kept.proof.tenant, Method::Link);
+            match self.prove(&origin, &kept).await {
+                Ok(_) | Err(Error::NotFound(_)) => {}
+                Err(Error::Refused(_)) => {
+                    return Ok(self.shown(&kept).await?.map_or(ProofView::Dead, ProofView::Taken));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        self.proof_view(token).await
     }
 
     /// Sends another mail to the address that this link was sent to, if the link could still prove it
@@ -141,29 +313,26 @@ impl App {
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn ask_again(&self, _token: &str, _visitor: &Visitor) -> Result<(), Error> {
-        Ok(())
+    pub async fn ask_again(&self, token: &str, visitor: &Visitor) -> Result<(), Error> {
+        let Some(kept) = self.proof_of(token).await?.filter(KeptProof::is_open) else { return Ok(()) };
+        let proof = &kept.proof;
+        let origin = visitor.origin(&proof.tenant, Method::Link);
+        let delivery = Delivery { by_mail: true, in_answer: false };
+        match self.start_proof(&origin, proof.user_id, proof.address, None, delivery).await {
+            Ok(_) | Err(Error::NotFound(_) | Error::TooManyRequests { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
-    /// What this link is good for: what its page shows. Changes nothing.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
-    pub async fn reset_view(&self, _token: &str) -> Result<ResetView, Error> {
-        Ok(ResetView::Dead)
-    }
-
-    /// Gives the user whose link this is another password.
-    ///
-    /// # Errors
-    /// [`Error::Refused`] and [`Error::Invalid`] (field `password`) for a password that the policy
-    /// does not take: then the link stays good.
-    pub async fn reset_by_link(
+    /// The address that is wanted of a user's, as it is kept, if there is one.
+    pub(super) async fn email(
         &self,
-        _token: &str,
-        _new: &Password,
-        _visitor: &Visitor,
-    ) -> Result<ResetView, Error> {
-        Ok(ResetView::Dead)
+        tenant: &TenantId,
+        user_id: UserId,
+        wanted: impl Fn(&Email) -> bool,
+    ) -> Result<Option<EmailAddress>, Error> {
+        let Some(user) = self.store.user(tenant, user_id).await? else { return Ok(None) };
+        let user = User::from_document(&user.document)?;
+        Ok(user.emails.into_iter().find(wanted).map(|email| email.email))
     }
 }

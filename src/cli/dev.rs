@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::keys::{self, NewKey};
 use crate::app::App;
 use crate::directory::api_key::Scope;
-use crate::directory::event::{Actor, Origin};
+use crate::directory::event::{Actor, Method, Origin};
 use crate::directory::user::{NewUser, User};
 use crate::error::{Error, Refusal};
 use crate::id::{RequestId, TenantId, UserId};
@@ -93,7 +93,8 @@ async fn user(app: &App, key: &PlainKey, file: &Path) -> Result<User> {
     }
     let origin = Origin {
         tenant,
-        actor: Actor { key_id: key.id(), key_name: "dev".to_owned() },
+        actor: Actor::Key { key_id: key.id(), key_name: "dev".to_owned() },
+        method: Method::AdminApi,
         request_id: RequestId::new(&*app.random),
         remote_address: None,
         user_agent: None,

@@ -10,7 +10,7 @@ use lettre::message::Mailbox;
 
 use super::print;
 use crate::id::Random;
-use crate::mail::{MailUrl, Mailer, SmtpServer, Templates, default_sender, sender};
+use crate::mail::{MailUrl, Mailer, SmtpServer, Templates, default_sender, make_folder, sender};
 use crate::time::Clock;
 
 /// The folder, beside the store, for the mails of a server for trying out.
@@ -90,7 +90,8 @@ impl MailOptions {
             }
             MailUrl::Folder(folder) => {
                 let nobody = || "no-reply@localhost".parse().expect("it is an address");
-                Mailer::folder(folder.clone(), from.unwrap_or_else(nobody), clock, random)
+                make_folder(folder)?;
+                Ok(Mailer::folder(folder.clone(), from.unwrap_or_else(nobody), clock, random))
             }
         }
     }

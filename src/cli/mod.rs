@@ -5,6 +5,7 @@ mod dev;
 mod keys;
 mod logging;
 mod mail;
+mod secret;
 mod serve;
 mod store;
 mod tenants;
@@ -38,7 +39,7 @@ enum Command {
     /// Create, list and revoke API keys
     #[command(subcommand)]
     Keys(keys::Command),
-    /// Create and list tenants
+    /// Create and list tenants, and choose for them
     #[command(subcommand)]
     Tenants(tenants::Command),
     /// Look at the mails that are sent

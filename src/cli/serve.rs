@@ -13,9 +13,11 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::logging::Directives;
 use super::mail::{MailOptions, TemplatesOption};
+use super::secret::SecretOption;
 use super::store::StoreOption;
 use super::{dev, print};
 use crate::app::App;
+use crate::app::outbox::Outbox;
 use crate::id::SystemRandom;
 use crate::mail::MailUrl;
 use crate::pages::Pages;
@@ -36,6 +38,8 @@ pub(super) struct Options {
     /// The URL by which clients reach the server; the address bound if not given
     #[arg(long, value_name = "URL", env = "BONAFIDE_PUBLIC_URL")]
     public_url: Option<url::Url>,
+    #[command(flatten)]
+    secret: SecretOption,
     /// For trying out: make a key and a sample user, and print how to use them
     #[arg(long, env = "BONAFIDE_DEV", value_parser = FalseyValueParser::new())]
     dev: bool,
@@ -97,18 +101,23 @@ pub(super) async fn run(options: Options, clock: Arc<SystemClock>) -> Result<()>
     let bound = format!("{scheme}://{}", listener.local_addr()?);
     let public = options.public_url.as_ref().map_or(bound.as_str(), url::Url::as_str).trim_end_matches('/');
     let random = Arc::new(SystemRandom);
+    let secret = options.secret.read_or_make(&options.store, &*random)?;
     let templates = Arc::new(options.templates.load()?);
     let beside = options.dev.then(|| options.store.folder()).transpose()?;
     let mail = options.mail.url(beside.as_deref())?;
     let mailer = mail.as_ref().map(|mail| options.mail.mailer(mail, public, clock.clone(), random.clone()));
-    if mailer.transpose()?.is_none() {
-        tracing::warn!("mail is not configured, so none is sent: see --mail");
+    let app = App::new(store.clone(), clock, random.clone(), secret).reached_by(public);
+    let app = Arc::new(if mailer.is_some() { app.sending_mail() } else { app });
+    if let Some(mailer) = mailer {
+        let outbox = Outbox::new(app.clone(), mailer?, templates.clone());
+        tokio::spawn(async move { outbox.run().await });
+    } else {
+        tracing::warn!("no mail is configured: nobody is sent a link or a code; see --mail");
     }
     let mailbox = match mail {
         Some(MailUrl::Folder(folder)) if options.dev => Some(folder),
         _ => None,
     };
-    let app = Arc::new(App::new(store.clone(), clock, random.clone()).reached_by(public));
 
     let mut greeting = format!("listening on {bound}\n");
     if let Some(files) = certificate.as_ref().filter(|_| options.tls_self_signed) {

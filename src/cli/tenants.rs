@@ -1,11 +1,13 @@
 //! `bonafide tenants`.
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use clap::Subcommand;
 
 use super::print;
 use super::store::StoreOption;
+use crate::directory::settings::Settings;
 use crate::id::TenantId;
+use crate::store::Store;
 use crate::time::Clock;
 
 #[derive(Subcommand)]
@@ -18,11 +20,52 @@ pub(super) enum Command {
         #[command(flatten)]
         store: StoreOption,
     },
+    /// Show what a tenant has chosen
+    Show {
+        /// Its name
+        #[arg(env = "BONAFIDE_TENANT")]
+        name: TenantId,
+        #[command(flatten)]
+        store: StoreOption,
+    },
+    /// Choose for a tenant; a running server follows at once
+    Set {
+        /// Its name
+        name: TenantId,
+        /// What to choose, a setting and a value; `show` lists all there is
+        #[arg(value_name = "KEY=VALUE", required = true, value_parser = choice)]
+        choices: Vec<(String, String)>,
+        #[command(flatten)]
+        store: StoreOption,
+    },
     /// List the tenants, with how many users each has
     List {
         #[command(flatten)]
         store: StoreOption,
     },
+}
+
+fn choice(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("this is a setting, `=` and a value")?;
+    Ok((key.to_owned(), value.to_owned()))
+}
+
+/// What a tenant that exists has chosen.
+async fn existing(store: &dyn Store, name: &TenantId) -> Result<Settings> {
+    if !store.tenants().await?.iter().any(|tenant| tenant.id == *name) {
+        bail!("there is no tenant `{name}`; `bonafide tenants create {name}` makes it");
+    }
+    Ok(store.settings(name).await?)
+}
+
+/// Keeps all the choices, or none if one of them cannot be made.
+async fn choose(store: &dyn Store, name: &TenantId, choices: &[(String, String)]) -> Result<()> {
+    let mut settings = existing(store, name).await?;
+    for (key, value) in choices {
+        settings.set(key, value).map_err(|reason| anyhow!("{key}={value}: {reason}"))?;
+    }
+    store.keep_settings(name, settings).await?;
+    Ok(())
 }
 
 pub(super) async fn run(command: Command, clock: &dyn Clock) -> Result<()> {
@@ -35,6 +78,19 @@ pub(super) async fn run(command: Command, clock: &dyn Clock) -> Result<()> {
                 bail!("there is a tenant `{name}` already");
             }
             print(&format!("{name}\n"))
+        }
+        Command::Show { name, store } => {
+            let store = store.open()?;
+            let settings = existing(&*store, &name).await;
+            store.close().await;
+            let lines = settings?.shown().into_iter().map(|(key, value)| format!("{key}={value}\n"));
+            print(&lines.collect::<String>())
+        }
+        Command::Set { name, choices, store } => {
+            let store = store.open()?;
+            let kept = choose(&*store, &name, &choices).await;
+            store.close().await;
+            kept
         }
         Command::List { store } => {
             let store = store.open()?;

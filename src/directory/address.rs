@@ -131,6 +131,7 @@ pub(super) fn unverify<A: Address>(
     Ok(vec![address.event(A::EVENTS.unverified, user_id, ctx)])
 }
 
-fn position<A: Address>(list: &[A], id: IdentifierId) -> Result<usize, Error> {
+/// Where in the list the address of this id is.
+pub(super) fn position<A: Address>(list: &[A], id: IdentifierId) -> Result<usize, Error> {
     list.iter().position(|address| address.id() == id).ok_or(Error::NotFound(A::MISSING))
 }

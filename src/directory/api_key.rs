@@ -18,6 +18,8 @@ names! {
         EventsRead = "events:read",
         /// Set, change, reset and remove passwords.
         PasswordsWrite = "passwords:write",
+        /// Be given the links and codes by which addresses are proved.
+        ProofsRead = "proofs:read",
         /// Read groups, and which a user is in.
         GroupsRead = "groups:read",
         /// Create, change and delete groups, and say who is in them.

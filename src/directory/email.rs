@@ -7,6 +7,8 @@ use utoipa::ToSchema;
 
 use super::address::{self, Address, EventTypes};
 use super::event::{Context, Event, EventType};
+use super::password::Decision;
+use super::proof::vouched_for;
 use super::text::{fold, is_unseen, nfkc};
 use super::user::{Provider, User};
 use crate::error::{Error, Missing, Refusal};
@@ -242,8 +244,10 @@ impl User {
         address: EmailAddress,
         verified: bool,
         ctx: &Context,
-    ) -> Result<Vec<Event>, Error> {
-        address::add(&mut self.emails, Email::new(address, verified, ctx), self.user_id, ctx)
+    ) -> Result<Decision, Error> {
+        let is_first = !self.has_verified_address();
+        let events = address::add(&mut self.emails, Email::new(address, verified, ctx), self.user_id, ctx)?;
+        Ok(if verified { vouched_for(events, is_first) } else { events.into() })
     }
 
     /// Takes an address from the user. If it was the primary one, the oldest verified address
@@ -264,12 +268,13 @@ impl User {
     }
 
     /// Marks an address as known to be the user's. No events: it was already, and who proved it
-    /// stays.
+    /// stays. Where no address was known to be the user's, proofs of the others that are under way end.
     ///
     /// # Errors
     /// [`Missing::Email`]. That nobody else has it verified is for the store to say.
-    pub fn verify_email(&mut self, id: IdentifierId, ctx: &Context) -> Result<Vec<Event>, Error> {
-        address::verify(&mut self.emails, id, self.user_id, ctx)
+    pub fn verify_email(&mut self, id: IdentifierId, ctx: &Context) -> Result<Decision, Error> {
+        let is_first = !self.has_verified_address();
+        Ok(vouched_for(address::verify(&mut self.emails, id, self.user_id, ctx)?, is_first))
     }
 
     /// Marks an address as not known to be the user's. It stays primary if it is. No events: it

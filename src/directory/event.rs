@@ -4,6 +4,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use super::proof::Unproven;
 use crate::id::{EventId, GroupId, IdentifierId, Random, RequestId, TenantId, UserId};
 use crate::secret::KeyId;
 use crate::time::Timestamp;
@@ -78,10 +79,22 @@ names! {
         PhoneRemoved = "user.phone.removed",
         /// A phone number became the primary one.
         PhonePrimarySet = "user.phone.primary_set",
+        /// Something was sent to an email, or handed out for it, by which its owner can prove it; what
+        /// was sent before counts no more.
+        EmailProofStarted = "user.email.proof_started",
+        /// What was sent to an email counts no more, although the email stays as it is.
+        EmailProofEnded = "user.email.proof_ended",
+        /// A mail could not be sent, and will not be tried again.
+        EmailMailGivenUp = "user.email.mail_given_up",
         /// A phone number became known to be the user's.
         PhoneVerified = "user.phone.verified",
         /// A phone number is no longer known to be the user's.
         PhoneUnverified = "user.phone.unverified",
+        /// A code was made by which the owner of a phone number can prove it; one made before counts no
+        /// more.
+        PhoneProofStarted = "user.phone.proof_started",
+        /// A code counts no more, although the number stays as it is.
+        PhoneProofEnded = "user.phone.proof_ended",
         /// A user was given a password.
         PasswordSet = "user.password.set",
         /// A password was taken from a user.
@@ -94,6 +107,8 @@ names! {
         PasswordResetNotRequired = "user.password.reset_not_required",
         /// A link to reset a password was made.
         PasswordResetStarted = "user.password.reset_started",
+        /// A user who has followed a link to reset it was given another password.
+        PasswordReset = "user.password.reset",
         /// A user became a member of a group.
         GroupUserAdded = "user.group.added",
         /// A user is no longer a member of a group.
@@ -112,25 +127,40 @@ names! {
     Method {
         /// A call of this API.
         AdminApi = "admin_api",
+        /// A link that was sent to an address.
+        Link = "link",
+        /// A code that was sent to an address.
+        Code = "code",
+        /// A rule that this server follows by itself.
+        Policy = "policy",
     }
 }
 
-/// The API key with which a change was made.
+/// Who has done something.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Actor {
-    /// The public part of the key.
-    pub key_id: KeyId,
-    /// The name the key was given.
-    pub key_name: String,
+pub enum Actor {
+    /// Whoever holds an API key.
+    Key {
+        /// The public part of the key.
+        key_id: KeyId,
+        /// The name the key was given.
+        key_name: String,
+    },
+    /// The owner of an address: who has what was sent to it.
+    Owner,
+    /// This server.
+    Server,
 }
 
-/// Where a change comes from: the tenant, the key and the request.
+/// Where a change comes from: the tenant, who makes it, how, and in which request.
 #[derive(Clone)]
 pub struct Origin {
     /// The tenant within whose walls all of this happens.
     pub tenant: TenantId,
-    /// The key with which it is done.
+    /// By whom it is done.
     pub actor: Actor,
+    /// By what means.
+    pub method: Method,
     /// The request that asks for it.
     pub request_id: RequestId,
     /// The address the request came from.
@@ -144,7 +174,7 @@ pub struct Origin {
 impl fmt::Debug for Origin {
     /// Leaves out what is personal.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Origin({} {} {})", self.tenant, self.actor.key_id, self.request_id)
+        write!(f, "Origin({} {:?} {})", self.tenant, self.actor, self.request_id)
     }
 }
 
@@ -187,9 +217,10 @@ impl Context<'_> {
             user_id: None,
             identifier_id: None,
             group_id: None,
-            method: Method::AdminApi,
+            method: self.origin.method,
             actor: self.origin.actor.clone(),
             request_id: self.origin.request_id,
+            details: None,
             personal: Personal {
                 address: None,
                 remote_address: self.origin.remote_address,
@@ -222,6 +253,8 @@ pub struct Event {
     pub actor: Actor,
     /// In which request.
     pub request_id: RequestId,
+    /// What else came of it, where an address was proved for the first time on an account.
+    pub details: Option<Unproven>,
     /// The part that can be erased.
     pub personal: Personal,
 }

@@ -239,7 +239,7 @@ fn both<A, B>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::directory::event::{Actor, Origin};
+    use crate::directory::event::{Actor, Method, Origin};
     use crate::id::{RequestId, SeededRandom, TenantId};
     use crate::secret::PlainKey;
 
@@ -247,7 +247,8 @@ mod tests {
         let random = SeededRandom::new(1);
         let origin = Origin {
             tenant: TenantId::default_tenant(),
-            actor: Actor { key_id: PlainKey::new(&random).id(), key_name: "test".to_owned() },
+            actor: Actor::Key { key_id: PlainKey::new(&random).id(), key_name: "test".to_owned() },
+            method: Method::AdminApi,
             request_id: RequestId::new(&random),
             remote_address: None,
             user_agent: None,

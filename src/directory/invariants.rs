@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::email::EmailAddress;
-use super::event::{Actor, Context, Event, Origin};
+use super::event::{Actor, Context, Event, Method, Origin};
 use super::user::{NewUser, User};
 use crate::error::Error;
 use crate::id::{IdentifierId, RequestId, SeededRandom, TenantId};
@@ -36,14 +36,12 @@ fn apply(user: &mut User, action: &Action, ctx: &Context) -> Result<Vec<Event>, 
         user.emails.get(index).map_or_else(|| IdentifierId::new(ctx.random), |email| email.id)
     };
     match action {
-        Action::Add(address, verified) => user.add_email(
-            EmailAddress::parse(address).expect("the strategy makes addresses"),
-            *verified,
-            ctx,
-        ),
+        Action::Add(address, verified) => user
+            .add_email(EmailAddress::parse(address).expect("the strategy makes addresses"), *verified, ctx)
+            .map(|decision| decision.events),
         Action::Remove(index) => user.remove_email(id(user, *index), ctx),
         Action::SetPrimary(index) => user.set_primary_email(id(user, *index), ctx),
-        Action::Verify(index) => user.verify_email(id(user, *index), ctx),
+        Action::Verify(index) => user.verify_email(id(user, *index), ctx).map(|decision| decision.events),
         Action::Unverify(index) => user.unverify_email(id(user, *index), ctx),
     }
 }
@@ -54,7 +52,8 @@ proptest! {
         let random = SeededRandom::new(3);
         let origin = Origin {
             tenant: TenantId::default_tenant(),
-            actor: Actor { key_id: PlainKey::new(&random).id(), key_name: "test".to_owned() },
+            actor: Actor::Key { key_id: PlainKey::new(&random).id(), key_name: "test".to_owned() },
+            method: Method::AdminApi,
             request_id: RequestId::new(&random),
             remote_address: None,
             user_agent: None,

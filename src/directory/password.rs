@@ -13,7 +13,9 @@ use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Versio
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::event::{Context, Event, EventType};
+use super::event::{Context, Event, EventType, names};
+use super::mail::{Mail, MailChange, MailKind};
+use super::proof::ProofChange;
 use super::text::nfkc;
 use super::user::User;
 use crate::error::{Error, InvalidFields, Refusal};
@@ -327,6 +329,16 @@ pub struct ResetToken {
     pub expires_at: Timestamp,
 }
 
+names! {
+    /// Who has set a password.
+    SetBy {
+        /// Whoever holds an API key, as themselves or from elsewhere: they vouch for it.
+        Admin = "admin",
+        /// The account's own user, by the old password or by a link.
+        Owner = "owner",
+    }
+}
+
 /// What becomes of a user's secrets with a change. All but [`SecretChange::Keep`] end the links that
 /// were made for the user before.
 #[derive(Clone, Debug, Default)]
@@ -334,16 +346,16 @@ pub enum SecretChange {
     /// They stay as they are.
     #[default]
     Keep,
-    /// This is the hash of the user's password from now on.
-    Set(PasswordHash),
+    /// This is the hash of the user's password from now on, set by one of these.
+    Set(PasswordHash, SetBy),
     /// The user has none any more.
     Remove,
     /// The password stays, and can be reset with this token.
     StartReset(ResetToken),
 }
 
-/// What a rule has decided: what happened, and what becomes of the user's secrets. A rule that has
-/// nothing to do with secrets gives the events alone. Without events the user stays the same, but
+/// What a rule has decided: what happened, and what becomes of all that is not in the document. A rule
+/// that has nothing to do with that gives the events alone. Without events the user stays the same, but
 /// the secrets may change.
 #[derive(Clone, Debug, Default)]
 pub struct Decision {
@@ -351,11 +363,25 @@ pub struct Decision {
     pub events: Vec<Event>,
     /// What becomes of the secrets.
     pub secret: SecretChange,
+    /// What becomes of the proofs of addresses that are under way.
+    pub proof: ProofChange,
+    /// What becomes of mail.
+    pub mail: MailChange,
+}
+
+impl Decision {
+    /// Whether there is nothing to keep.
+    pub fn is_nothing(&self) -> bool {
+        self.events.is_empty()
+            && matches!(self.secret, SecretChange::Keep)
+            && matches!(self.proof, ProofChange::Keep)
+            && matches!(self.mail, MailChange::Keep)
+    }
 }
 
 impl From<Vec<Event>> for Decision {
     fn from(events: Vec<Event>) -> Self {
-        Self { events, secret: SecretChange::Keep }
+        Self { events, ..Self::default() }
     }
 }
 
@@ -363,17 +389,22 @@ impl User {
     /// Gives the user a password, in place of any other. A temporary one must be changed at the next
     /// sign-in.
     pub fn set_password(&mut self, hash: PasswordHash, is_temporary: bool, ctx: &Context) -> Decision {
-        self.keep_password(hash, is_temporary, EventType::PasswordSet, ctx)
+        self.keep_password(SecretChange::Set(hash, SetBy::Admin), is_temporary, EventType::PasswordSet, ctx)
     }
 
     /// Gives the user who has shown the old password another one, which is not temporary.
     pub fn change_password(&mut self, hash: PasswordHash, ctx: &Context) -> Decision {
-        self.keep_password(hash, false, EventType::PasswordChanged, ctx)
+        self.keep_password(SecretChange::Set(hash, SetBy::Owner), false, EventType::PasswordChanged, ctx)
+    }
+
+    /// Gives the user who has followed a link to reset it another password, which is not temporary.
+    pub fn reset_password(&mut self, hash: PasswordHash, ctx: &Context) -> Decision {
+        self.keep_password(SecretChange::Set(hash, SetBy::Owner), false, EventType::PasswordReset, ctx)
     }
 
     fn keep_password(
         &mut self,
-        hash: PasswordHash,
+        secret: SecretChange,
         is_temporary: bool,
         kind: EventType,
         ctx: &Context,
@@ -381,14 +412,14 @@ impl User {
         self.has_password = true;
         self.password_updated_at = Some(ctx.now);
         self.force_password_reset = is_temporary;
-        Decision { secret: SecretChange::Set(hash), ..self.password_event(kind, ctx) }
+        Decision { secret, ..self.password_event(kind, ctx) }
     }
 
     /// Takes the password from the user, and with it the need to set another. No events: there is
     /// none. A link to reset it ends all the same: whoever removes passwords wants none to be set.
     pub fn remove_password(&mut self, ctx: &Context) -> Decision {
         if !self.has_password {
-            return Decision { events: Vec::new(), secret: SecretChange::Remove };
+            return Decision { secret: SecretChange::Remove, ..Decision::default() };
         }
         self.has_password = false;
         self.password_updated_at = None;
@@ -408,8 +439,21 @@ impl User {
     }
 
     /// Makes it possible to reset the password with this token until it expires, and with no earlier
-    /// one.
-    pub fn start_password_reset(&self, token: &PlainToken, expires_at: Timestamp, ctx: &Context) -> Decision {
+    /// one. It can be sent by mail to the primary email, if that is known to be the user's.
+    pub fn start_password_reset(
+        &self,
+        token: &PlainToken,
+        expires_at: Timestamp,
+        by_mail: bool,
+        ctx: &Context,
+    ) -> Decision {
+        let primary = self.emails.iter().find(|email| email.primary && email.verified);
+        let mail = match primary.filter(|_| by_mail) {
+            Some(email) => {
+                MailChange::Send(Mail::new(MailKind::Reset, token.id(), self.user_id, email.id, ctx))
+            }
+            None => MailChange::Keep,
+        };
         let token = ResetToken {
             id: token.id(),
             tenant: ctx.origin.tenant.clone(),
@@ -419,6 +463,7 @@ impl User {
         };
         Decision {
             secret: SecretChange::StartReset(token),
+            mail,
             ..self.password_event(EventType::PasswordResetStarted, ctx)
         }
     }
@@ -577,7 +622,7 @@ mod tests {
         let new = NewPassword { hash: hash.clone(), is_temporary: true };
         let shown = format!(
             "{password:?} {hash:?} {wanted:?} {given:?} {new:?} {:?}",
-            SecretChange::Set(hash.clone())
+            SecretChange::Set(hash.clone(), SetBy::Admin)
         );
         assert!(!shown.contains("horse") && !shown.contains("argon2"), "{shown}");
         assert!(!shown.contains(&kept), "{shown}");

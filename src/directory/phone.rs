@@ -5,6 +5,8 @@ use utoipa::ToSchema;
 
 use super::address::{self, Address, EventTypes};
 use super::event::{Context, Event, EventType};
+use super::password::Decision;
+use super::proof::vouched_for;
 use super::user::{Provider, User};
 use crate::error::{Error, Missing, Refusal};
 use crate::id::IdentifierId;
@@ -141,8 +143,11 @@ impl User {
         number: PhoneNumber,
         verified: bool,
         ctx: &Context,
-    ) -> Result<Vec<Event>, Error> {
-        address::add(&mut self.phone_numbers, Phone::new(number, verified, ctx), self.user_id, ctx)
+    ) -> Result<Decision, Error> {
+        let is_first = !self.has_verified_address();
+        let events =
+            address::add(&mut self.phone_numbers, Phone::new(number, verified, ctx), self.user_id, ctx)?;
+        Ok(if verified { vouched_for(events, is_first) } else { events.into() })
     }
 
     /// Takes a number from the user. If it was the primary one, the oldest verified number becomes
@@ -163,11 +168,13 @@ impl User {
     }
 
     /// Marks a number as known to be the user's. No events: it was already, and who proved it stays.
+    /// Where no address was known to be the user's, proofs of the others that are under way end.
     ///
     /// # Errors
     /// [`Missing::Phone`]. That nobody else has it verified is for the store to say.
-    pub fn verify_phone(&mut self, id: IdentifierId, ctx: &Context) -> Result<Vec<Event>, Error> {
-        address::verify(&mut self.phone_numbers, id, self.user_id, ctx)
+    pub fn verify_phone(&mut self, id: IdentifierId, ctx: &Context) -> Result<Decision, Error> {
+        let is_first = !self.has_verified_address();
+        Ok(vouched_for(address::verify(&mut self.phone_numbers, id, self.user_id, ctx)?, is_first))
     }
 
     /// Marks a number as not known to be the user's. It stays primary if it is. No events: it was

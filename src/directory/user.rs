@@ -239,10 +239,10 @@ impl User {
         let mut events = vec![ctx.event(EventType::UserCreated, user.user_id, None, None)];
         user.username = username.map(|name| Username::new(name, ctx));
         if let Some(address) = email {
-            events.append(&mut user.add_email(address, new.email_verified, ctx)?);
+            events.append(&mut user.add_email(address, new.email_verified, ctx)?.events);
         }
         if let Some(number) = phone_number {
-            events.append(&mut user.add_phone(number, new.phone_number_verified, ctx)?);
+            events.append(&mut user.add_phone(number, new.phone_number_verified, ctx)?.events);
         }
         if let Some(NewPassword { hash, is_temporary }) = new.password {
             events.append(&mut user.set_password(hash, is_temporary, ctx).events);

@@ -15,7 +15,10 @@ use crate::time::Timestamp;
 const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 
 /// Makes the folder if it is not there, for its owner only: its mails hold links that are secrets.
-pub(super) fn make(folder: &Path) -> Result<()> {
+///
+/// # Errors
+/// A folder that cannot be made.
+pub fn make_folder(folder: &Path) -> Result<()> {
     let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
     made.with_context(|| format!("the folder {} for mail cannot be made", folder.display()))
 }
@@ -30,7 +33,7 @@ pub(super) async fn write(
     let random: [u8; 8] = random_text(random, ALPHABET);
     let name = format!("{:012}-{}.eml", now.0, String::from_utf8_lossy(&random));
     let written = tokio::task::spawn_blocking(move || {
-        make(&folder)?;
+        make_folder(&folder)?;
         private_file::write(&folder.join(name), &String::from_utf8_lossy(&mail))
     });
     match written.await {
@@ -107,7 +110,7 @@ mod tests {
 
     use super::*;
     use crate::directory::email::EmailAddress;
-    use crate::id::SeededRandom;
+    use crate::id::{MailId, SeededRandom};
     use crate::mail::{Mailer, Message};
     use crate::time::ManualClock;
 
@@ -123,10 +126,10 @@ mod tests {
         let folder = home.path().join("mail");
         let clock = Arc::new(ManualClock::at(Timestamp(1_640_975_400)));
         let (from, random) = ("no-reply@localhost".parse().unwrap(), Arc::new(SeededRandom::new(1)));
-        let mailer = Mailer::folder(folder.clone(), from, clock.clone(), random).unwrap();
+        let mailer = Mailer::folder(folder.clone(), from, clock.clone(), random);
         assert!(mails_in(&folder, 10).unwrap().is_empty());
         for subject in ["One", "Zwei – mit Strich", "Three"] {
-            mailer.send(&message(subject)).await.unwrap();
+            mailer.send(MailId::new(&SeededRandom::new(1)), &message(subject)).await.unwrap();
             clock.advance(1);
         }
         fs::write(folder.join("notes.txt"), "no mail").unwrap();
@@ -147,7 +150,7 @@ mod tests {
     fn a_name_leads_to_no_other_folder() {
         let home = tempfile::tempdir().unwrap();
         let folder = home.path().join("mail");
-        make(&folder).unwrap();
+        make_folder(&folder).unwrap();
         fs::write(home.path().join("secret.eml"), "Subject: secret\r\n\r\nsecret").unwrap();
         for name in ["../secret", "..%2fsecret", "", ".", "a/../../secret"] {
             assert!(mail_of(&folder, name).is_none(), "{name}");

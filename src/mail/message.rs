@@ -10,7 +10,7 @@ use lettre::message::{Mailbox, MultiPart, SinglePart};
 use super::SendError;
 use crate::directory::email::EmailAddress;
 use crate::directory::text::reaches_beyond;
-use crate::id::{Random, random_text};
+use crate::id::{MailId, Random, random_text};
 use crate::time::Timestamp;
 
 const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
@@ -73,6 +73,7 @@ impl Message {
     /// [`SendError::Permanent`] for an address that SMTP cannot say.
     pub(super) fn to_wire(
         &self,
+        id: MailId,
         from: &Mailbox,
         now: Timestamp,
         random: &dyn Random,
@@ -80,13 +81,10 @@ impl Message {
         let unwritable = || SendError::Permanent("the address cannot be written in a mail".to_owned());
         let (local, domain) = self.to.for_mail().ok_or_else(unwritable)?;
         let to = Address::new(local, domain).map_err(|_| unwritable())?;
-        let random = || {
-            let text: [u8; 26] = random_text(random, ALPHABET);
-            String::from_utf8_lossy(&text).into_owned()
-        };
+        let boundary: [u8; 26] = random_text(random, ALPHABET);
         let date = UNIX_EPOCH + Duration::from_secs(now.0.unsigned_abs());
         let parts = MultiPart::alternative()
-            .boundary(random())
+            .boundary(String::from_utf8_lossy(&boundary))
             .singlepart(SinglePart::plain(self.text.clone()))
             .singlepart(SinglePart::html(self.html.clone()));
         let envelope = Envelope::new(Some(from.email.clone()), vec![to.clone()]).map_err(|_| unwritable())?;
@@ -97,7 +95,7 @@ impl Message {
             .to(Mailbox::new(None, to))
             .subject(&self.subject)
             .date(date)
-            .message_id(Some(format!("<{}@{}>", random(), from.email.domain())))
+            .message_id(Some(format!("<{id}@{}>", from.email.domain())))
             // Robots that answer mail, such as those of people on holiday, leave this one alone.
             .raw_header(HeaderValue::new(AUTO_SUBMITTED, "auto-generated".to_owned()))
             .multipart(parts)
@@ -120,7 +118,8 @@ mod tests {
         let to = EmailAddress::parse(to).unwrap();
         let from = sender("Acme, \"Inc. <no-reply@users.example.com>").unwrap();
         let message = Message::new(to, subject, text.to_owned(), format!("<p>{text}</p>"));
-        let (envelope, bytes) = message.to_wire(&from, NOW, &SeededRandom::new(1))?;
+        let (envelope, bytes) =
+            message.to_wire(MailId::new(&SeededRandom::new(2)), &from, NOW, &SeededRandom::new(1))?;
         Ok((envelope, String::from_utf8(bytes).unwrap()))
     }
 

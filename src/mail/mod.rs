@@ -12,11 +12,11 @@ use std::sync::Arc;
 
 use lettre::message::Mailbox;
 
-use crate::id::Random;
+use crate::id::{MailId, Random};
 use crate::time::Clock;
 
 pub use crate::templates::Templates;
-pub use folder::{Stored, mail_of, mails_in};
+pub use folder::{Stored, mail_of, mails_in, make_folder};
 pub use letter::{Expiring, ResetMail, VerifyMail};
 pub use message::Message;
 pub use smtp::SmtpServer;
@@ -66,27 +66,19 @@ impl Mailer {
     }
 
     /// Mail into `.eml` files of a folder, which is made if it is not there.
-    ///
-    /// # Errors
-    /// A folder that cannot be made.
-    pub fn folder(
-        folder: PathBuf,
-        from: Mailbox,
-        clock: Arc<dyn Clock>,
-        random: Arc<dyn Random>,
-    ) -> anyhow::Result<Self> {
-        folder::make(&folder)?;
-        Ok(Self { way: Way::Folder(folder), from, clock, random })
+    pub fn folder(folder: PathBuf, from: Mailbox, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Self {
+        Self { way: Way::Folder(folder), from, clock, random }
     }
 
     /// Sends a mail. When this returns `Ok`, it is another's to deliver: the mail server has taken it,
-    /// or it is a file.
+    /// or it is a file. One that is sent twice, because nobody knew whether it was, has the same `id`
+    /// both times, so that its reader's mail program can tell.
     ///
     /// # Errors
     /// [`SendError`], which says whether trying again can help.
-    pub async fn send(&self, message: &Message) -> Result<(), SendError> {
+    pub async fn send(&self, id: MailId, message: &Message) -> Result<(), SendError> {
         let now = self.clock.now();
-        let (envelope, bytes) = message.to_wire(&self.from, now, &*self.random)?;
+        let (envelope, bytes) = message.to_wire(id, &self.from, now, &*self.random)?;
         match &self.way {
             Way::Smtp(smtp) => smtp.send(&envelope, &bytes).await,
             Way::Folder(folder) => folder::write(folder.clone(), now, bytes, &*self.random).await,

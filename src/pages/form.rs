@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use hmac::{Hmac, Mac};
-use sha2::Sha256;
+use sha2::Sha512;
 
 use crate::app::App;
 use crate::time::Timestamp;
@@ -13,13 +13,12 @@ use crate::time::Timestamp;
 const LIFETIME: Duration = Duration::from_secs(60 * 60);
 
 /// Makes and knows the fields.
-pub(super) struct Forms(Hmac<Sha256>);
+pub(super) struct Forms(Hmac<Sha512>);
 
 impl Forms {
     /// With the secret of the server, so that a field of one is good for each that serves the store.
     pub(super) fn of(app: &App) -> Self {
-        let _ = app;
-        Self(hmac::KeyInit::new_from_slice(b"TODO server secret").expect("x"))
+        Self(app.secret.for_forms())
     }
 
     /// The field for the page of a link, asked for now: the time, a dot, and the HMAC of both.
@@ -42,7 +41,7 @@ impl Forms {
         is_ours && made_at <= now && now < made_at.after(LIFETIME)
     }
 
-    fn mac(&self, path: &str, time: Timestamp) -> Hmac<Sha256> {
+    fn mac(&self, path: &str, time: Timestamp) -> Hmac<Sha512> {
         self.0.clone().chain_update(time.0.to_be_bytes()).chain_update(path)
     }
 }

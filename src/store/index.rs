@@ -11,8 +11,10 @@ use super::{
 };
 use crate::directory::email::EmailAddress;
 use crate::directory::event::Event;
+use crate::directory::mail::MailChange;
 use crate::directory::password::{Decision, SecretChange};
 use crate::directory::phone::PhoneNumber;
+use crate::directory::proof::ProofChange;
 use crate::directory::text::fold;
 use crate::directory::user::User;
 use crate::directory::username::UserName;
@@ -296,6 +298,8 @@ impl UserChange {
             added_terms: terms(user),
             document: DocumentChange::Create(row(user), sort_names(user), joined),
             secret: decision.secret,
+            proof: decision.proof,
+            mail: decision.mail,
             events: decision.events,
         }
     }
@@ -319,19 +323,16 @@ impl UserChange {
             added_terms,
             document: DocumentChange::Replace(version, row(after), names),
             secret: decision.secret,
+            proof: decision.proof,
+            mail: decision.mail,
             events: decision.events,
         }
     }
 
-    /// What becomes of the secrets of a user who stays the same otherwise, decided on this version;
-    /// nothing if they stay, too.
-    pub fn of_secrets(
-        tenant: &TenantId,
-        version: Version,
-        user_id: UserId,
-        secret: SecretChange,
-    ) -> Option<Self> {
-        if matches!(secret, SecretChange::Keep) {
+    /// What becomes of all that is not in the document of a user, which stays the same, decided on this
+    /// version; nothing if that stays, too.
+    pub fn beside(tenant: &TenantId, version: Version, user_id: UserId, decision: Decision) -> Option<Self> {
+        if decision.is_nothing() {
             return None;
         }
         Some(Self {
@@ -341,8 +342,10 @@ impl UserChange {
             identifiers: Vec::new(),
             removed_terms: Vec::new(),
             added_terms: Vec::new(),
-            secret,
-            events: Vec::new(),
+            secret: decision.secret,
+            proof: decision.proof,
+            mail: decision.mail,
+            events: decision.events,
         })
     }
 
@@ -356,6 +359,8 @@ impl UserChange {
             removed_terms: terms(user),
             added_terms: Vec::new(),
             secret: SecretChange::Remove,
+            proof: ProofChange::Keep,
+            mail: MailChange::Keep,
             events,
         }
     }

@@ -4,7 +4,7 @@
 //! There is one trait and one contract of tests (`contract/`) that every implementation passes.
 
 #[cfg(test)]
-mod contract;
+pub(crate) mod contract;
 pub mod index;
 pub mod search;
 pub mod sqlite;
@@ -17,9 +17,12 @@ use bytes::Bytes;
 use crate::directory::api_key::ApiKey;
 use crate::directory::event::{Event, EventType, names};
 use crate::directory::group::{Group, Membership};
+use crate::directory::mail::{Mail, MailChange};
 use crate::directory::password::{PasswordHash, ResetToken, SecretChange};
+use crate::directory::proof::{AddressKind, KeptProof, ProofChange, Standing};
+use crate::directory::settings::Settings;
 use crate::error::Error;
-use crate::id::{GroupId, IdentifierId, TenantId, UserId};
+use crate::id::{GroupId, IdentifierId, MailId, TenantId, UserId};
 use crate::secret::{KeyId, TokenId};
 use crate::time::Timestamp;
 use index::Term;
@@ -38,7 +41,7 @@ pub trait Store: Send + Sync {
     /// One page of the tenant's users.
     async fn users(&self, tenant: &TenantId, list: List) -> Result<Page, Error>;
 
-    /// Keeps a change whole: document, identifiers, terms, secrets and events, or nothing.
+    /// Keeps a change whole: document, identifiers, terms, secrets, proofs, mail and events, or nothing.
     async fn keep(&self, change: UserChange) -> Result<(), KeepError>;
 
     /// The group and its version.
@@ -109,6 +112,42 @@ pub trait Store: Send + Sync {
     /// The token of this public id, whatever its tenant.
     async fn reset_token(&self, id: TokenId) -> Result<Option<ResetToken>, Error>;
 
+    /// The proof of this public id, whatever its tenant.
+    async fn proof(&self, id: TokenId) -> Result<Option<KeptProof>, Error>;
+
+    /// What is known of an account when an address of it is proved.
+    async fn standing(&self, tenant: &TenantId, user_id: UserId) -> Result<Standing, Error>;
+
+    /// Counts that the code of a proof is tried; false if it was tried so often already, or there is
+    /// no such proof any more.
+    async fn count_code_try(&self, id: TokenId, most: u32) -> Result<bool, Error>;
+
+    /// Mail of all tenants that is to be tried at this moment and is tried by nobody, the longest due
+    /// first.
+    async fn due_mails(&self, now: Timestamp, limit: u32) -> Result<Vec<Mail>, Error>;
+
+    /// Takes a mail for oneself until a moment, and counts that it is tried; false if another has it,
+    /// or it is due later by now, or gone.
+    async fn claim_mail(
+        &self,
+        tenant: &TenantId,
+        id: MailId,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<bool, Error>;
+
+    /// Lets a mail wait until a moment.
+    async fn postpone_mail(&self, tenant: &TenantId, id: MailId, due_at: Timestamp) -> Result<(), Error>;
+
+    /// Removes a mail that was sent, or need not be any more.
+    async fn remove_mail(&self, tenant: &TenantId, id: MailId) -> Result<(), Error>;
+
+    /// What the tenant has chosen.
+    async fn settings(&self, tenant: &TenantId) -> Result<Settings, Error>;
+
+    /// Keeps what the tenant has chosen; false if there is no such tenant.
+    async fn keep_settings(&self, tenant: &TenantId, settings: Settings) -> Result<bool, Error>;
+
     /// Makes a tenant; false if there is one of this name.
     async fn create_tenant(&self, tenant: &TenantId, now: Timestamp) -> Result<bool, Error>;
 
@@ -174,6 +213,10 @@ pub struct UserChange {
     pub added_terms: Vec<Term>,
     /// What becomes of the secrets; those of a user who is removed go with them.
     pub secret: SecretChange,
+    /// What becomes of the proofs of the user's addresses; those of a user who is removed go, too.
+    pub proof: ProofChange,
+    /// What becomes of mail.
+    pub mail: MailChange,
     /// What happened.
     pub events: Vec<Event>,
 }
@@ -196,7 +239,8 @@ pub enum DocumentChange {
     /// The user is changed, if it still has the version on which that was decided; the names are
     /// given where they are others now.
     Replace(Version, Row, Option<SortNames>),
-    /// The user stays as it is, if it still has this version: only its secrets change.
+    /// The user's document stays as it is, if it still has this version. Where there are events the
+    /// version rises all the same.
     Stay(Version),
     /// The user is removed, if it still has the version on which that was decided.
     Delete(Version),
@@ -250,6 +294,15 @@ names! {
         Phone = "phone",
         /// A username.
         Username = "username",
+    }
+}
+
+impl From<AddressKind> for IdentifierKind {
+    fn from(kind: AddressKind) -> Self {
+        match kind {
+            AddressKind::Email => Self::Email,
+            AddressKind::Phone => Self::Phone,
+        }
     }
 }
 
@@ -307,6 +360,8 @@ pub enum KeepError {
     Taken(IdentifierKind),
     /// Another group has the name that this change claims.
     NameTaken,
+    /// A limit stands in the way of starting a proof, until this moment.
+    TooOften(Timestamp),
     /// The store could not.
     Failed(Error),
 }

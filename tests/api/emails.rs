@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};
-use bonafide::directory::event::{EventType, Method as Means};
+use bonafide::directory::event::{Actor, EventType, Method as Means};
 use serde_json::{Value, json};
 
 use super::harness::{Api, START};
@@ -67,8 +67,9 @@ async fn each_change_is_one_event_that_says_who_what_when_and_why() {
     assert_eq!(event.time.0, START.0 + 7);
     assert_eq!(event.user_id.unwrap().as_str(), user["user_id"]);
     assert_eq!(event.identifier_id.unwrap().to_string(), user["emails"][0]["id"].as_str().unwrap());
-    assert_eq!(event.actor.key_name, "test");
-    assert!(api.admin.contains(event.actor.key_id.as_str()));
+    let Actor::Key { key_id, key_name } = event.actor else { panic!("{:?}", event.actor) };
+    assert_eq!(key_name, "test");
+    assert!(api.admin.contains(key_id.as_str()));
     assert_eq!(event.request_id.to_string(), answer.header("x-request-id"));
     assert_eq!(event.personal.address.as_deref(), Some("user@example.com"));
     assert_eq!(event.personal.reason.as_deref(), Some("Confirmed by phone"));

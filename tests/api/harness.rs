@@ -1,17 +1,19 @@
 //! An API to call in a test.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use bonafide::app::App;
+use bonafide::app::outbox::Outbox;
 use bonafide::directory::api_key::{ApiKey, Scope};
 use bonafide::directory::event::Event;
-use bonafide::id::{Random, SeededRandom, TenantId};
-use bonafide::mail::Templates;
+use bonafide::id::{Random, SeededRandom, SystemRandom, TenantId};
+use bonafide::mail::{Mailer, Templates};
 use bonafide::pages::Pages;
-use bonafide::secret::PlainKey;
+use bonafide::secret::{PlainKey, ServerSecret};
 use bonafide::store::EventList;
 use bonafide::store::sqlite::SqliteStore;
 use bonafide::time::{Clock, ManualClock, Timestamp};
@@ -28,17 +30,29 @@ pub(crate) struct Api {
     pub(crate) app: Arc<App>,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) admin: String,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Api {
+    /// One whose server sends no mail.
     pub(crate) async fn new() -> Self {
+        Self::made(|app| app).await
+    }
+
+    /// One whose server sends mail, when it is told to.
+    pub(crate) async fn with_mail() -> Self {
+        Self::made(App::sending_mail).await
+    }
+
+    async fn made(change: impl FnOnce(App) -> App) -> Self {
         let folder = tempfile::tempdir().expect("a folder can be made");
         let store = SqliteStore::open(&folder.path().join("test.db"), START).expect("a store can be made");
         let clock = Arc::new(ManualClock::at(START));
-        let app = Arc::new(App::new(Arc::new(store), clock.clone(), Arc::new(SeededRandom::new(1))));
+        let secret = ServerSecret::new(&SeededRandom::new(2));
+        let app = App::new(Arc::new(store), clock.clone(), Arc::new(SeededRandom::new(1)), secret);
+        let app = Arc::new(change(app));
         let router = bonafide::api::router(app.clone(), Pages::new(Arc::new(Templates::embedded()), None));
-        let mut api = Self { router, app, clock, admin: String::new(), _folder: folder };
+        let mut api = Self { router, app, clock, admin: String::new(), folder };
         api.admin = api.key(&[Scope::Admin]).await;
         api
     }
@@ -111,12 +125,65 @@ impl Api {
         self.post("/api/users", fields).await.json_of(StatusCode::CREATED)
     }
 
+    /// A user with one email, which is not verified: its path without what is before `/users`, and it.
+    pub(crate) async fn user_with_email(&self, address: &str) -> (String, Value) {
+        let user = self.user(serde_json::json!({"email": address})).await;
+        (email_path(&user, 0), user)
+    }
+
+    /// The folder of the store and the mail.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Who sends the mail of this directory: into files, when it is told to.
+    pub(crate) fn outbox(&self) -> Outbox {
+        self.outbox_into(self.app.clone(), self.folder().join("mail"))
+    }
+
+    /// Who sends the mail of this app into files of this folder.
+    pub(crate) fn outbox_into(&self, app: Arc<App>, folder: PathBuf) -> Outbox {
+        let from = "no-reply@localhost".parse().expect("it is an address");
+        let mailer = Mailer::folder(folder, from, self.clock.clone(), Arc::new(SystemRandom));
+        Outbox::new(app, mailer, Arc::new(Templates::embedded()))
+    }
+
+    /// Sends all mail that is due, and gives it as it was written, in no order.
+    pub(crate) async fn sent(&self) -> Vec<String> {
+        let outbox = self.outbox();
+        while outbox.send_due().await.expect("the store answers") > 0 {}
+        mails_in(&self.folder().join("mail"))
+    }
+
     /// Everything that has happened in the default tenant.
     pub(crate) async fn events(&self) -> Vec<Event> {
         let everything = EventList { after: 0, limit: 1000, user_id: None, kind: None };
         let page = self.app.store.events(&TenantId::default_tenant(), everything).await;
         page.expect("the store answers").events.into_iter().map(|(_, event)| event).collect()
     }
+}
+
+/// The path of an email of a user, without what is before `/users`.
+pub(crate) fn email_path(user: &Value, email: usize) -> String {
+    let text = |value: &Value| value.as_str().expect("an id is a text").to_owned();
+    format!("/users/{}/emails/{}", text(&user["user_id"]), text(&user["emails"][email]["id"]))
+}
+
+/// The mails in a folder, whole lines as they were meant.
+pub(crate) fn mails_in(folder: &Path) -> Vec<String> {
+    let Ok(files) = std::fs::read_dir(folder) else { return Vec::new() };
+    let paths = files.map(|file| file.expect("a folder can be read").path());
+    let mails = paths.filter(|path| path.extension().is_some_and(|ending| ending == "eml"));
+    mails
+        .map(|path| std::fs::read_to_string(path).expect("a mail can be read").replace("=\r\n", ""))
+        .collect()
+}
+
+/// The token of the first link to this page in a mail.
+pub(crate) fn token_in(mail: &str, page: &str) -> String {
+    let start = format!("http://localhost/{page}/");
+    let rest = mail.split_once(&start).expect("the mail has a link").1;
+    rest.chars().take_while(|character| character.is_ascii_alphanumeric() || *character == '_').collect()
 }
 
 /// What the API answered.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bonafide::directory::email::EmailAddress;
-use bonafide::id::SeededRandom;
+use bonafide::id::{MailId, SeededRandom};
 use bonafide::mail::{MailUrl, Mailer, Message, SendError, sender};
 use bonafide::time::{ManualClock, Timestamp};
 use serde_json::json;
@@ -30,7 +30,7 @@ fn message_to(to: &str) -> Message {
 }
 
 async fn send(url: &str, trusted: Option<PathBuf>) -> Result<(), SendError> {
-    mailer(url, trusted).send(&message_to("ada@example.com")).await
+    mailer(url, trusted).send(MailId::new(&SeededRandom::new(1)), &message_to("ada@example.com")).await
 }
 
 fn why(sent: Result<(), SendError>) -> String {
@@ -175,15 +175,23 @@ async fn a_server_that_never_answers_is_given_up_on() {
 async fn addresses_beyond_ascii_go_to_servers_that_take_them() {
     let server = MailServer::start(json!({}));
     let url = format!("smtp://127.0.0.1:{}", server.port);
-    mailer(&url, None).send(&message_to("jürgen@bücher.example")).await.unwrap();
+    mailer(&url, None)
+        .send(MailId::new(&SeededRandom::new(1)), &message_to("jürgen@bücher.example"))
+        .await
+        .unwrap();
     let taken = server.newest_of(1);
     assert_eq!((taken.to(), &taken.how["smtputf8"]), ("jürgen@xn--bcher-kva.example", &json!(true)));
     // A domain alone needs nothing of the server.
     let server = MailServer::start(json!({"ascii": true}));
     let url = format!("smtp://127.0.0.1:{}", server.port);
-    mailer(&url, None).send(&message_to("ada@bücher.example")).await.unwrap();
+    mailer(&url, None)
+        .send(MailId::new(&SeededRandom::new(1)), &message_to("ada@bücher.example"))
+        .await
+        .unwrap();
     assert_eq!(server.newest_of(1).to(), "ada@xn--bcher-kva.example");
-    let told = why(mailer(&url, None).send(&message_to("jürgen@example.com")).await);
+    let told = why(mailer(&url, None)
+        .send(MailId::new(&SeededRandom::new(1)), &message_to("jürgen@example.com"))
+        .await);
     assert_eq!(
         told,
         "for good: the mail server does not take addresses with letters beyond ASCII (SMTPUTF8)"
@@ -216,20 +224,6 @@ fn options_about_mail_that_do_not_fit_are_told_without_the_password() {
     let mut help = home.command(&["serve", "--help"]);
     let help = help.env("BONAFIDE_MAIL", "smtps://ada:tellnobody@localhost").output().unwrap();
     assert!(!String::from_utf8(help.stdout).unwrap().contains("tellnobody"));
-}
-
-#[test]
-fn a_server_without_mail_says_so_when_it_starts() {
-    let home = Home::new();
-    let server = home.serve(&[]);
-    super::server::eventually("the warning", || {
-        server.stderr().contains("mail is not configured").then_some(())
-    });
-    drop(server);
-    let server = home.serve(&["--mail", "file:mail"]);
-    let (second, _) = (home.serve(&["--dev"]), &server);
-    super::server::eventually("the greeting", || second.stdout().contains("/docs").then_some(()));
-    assert!(!server.stderr().contains("mail is not") && !second.stderr().contains("mail is not"));
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Events: all of them, and those of a user.
 
 use super::*;
+use crate::directory::event::{Actor, Method};
+use crate::directory::proof::{Unproven, UnprovenPassword};
 
 pub(crate) async fn events_come_back_whole_in_the_order_they_were_kept(store: &dyn Store) {
     let maker = Maker::new(&default());
@@ -22,6 +24,31 @@ pub(crate) async fn events_come_back_whole_in_the_order_they_were_kept(store: &d
     assert_eq!(events, expected);
     assert_eq!(events[2].personal.reason.as_deref(), Some("to see"));
     assert_eq!(events[2].personal.address.as_deref(), Some("a@example.com"));
+}
+
+pub(crate) async fn an_event_tells_who_did_it_how_and_what_else_came_of_it(store: &dyn Store) {
+    let mut maker = Maker::new(&default());
+    let (mut user, change) = maker.with_email("a@example.com", false);
+    store.keep(change).await.unwrap();
+    let mut expected = Vec::new();
+    let by = [(Actor::Owner, Method::Link), (Actor::Server, Method::Policy), (Actor::Owner, Method::Code)];
+    for (number, (actor, method)) in (1..).zip(by) {
+        (maker.origin.actor, maker.origin.method) = (actor, method);
+        let mut change = maker.change(&mut user, number, |user, ctx| {
+            if number % 2 == 1 { verify(user, ctx) } else { unverify(user, ctx) }
+        });
+        if number == 1 {
+            change.events[0].details = Some(Unproven {
+                ended_proofs: vec![user.emails[0].id],
+                password: Some(UnprovenPassword::Removed),
+                removed_identifiers: vec![user.emails[0].id, IdentifierId::new(&maker.random)],
+            });
+        }
+        expected.extend(change.events.clone());
+        store.keep(change).await.unwrap();
+    }
+    let told: Vec<_> = events(store, EVERYTHING).await.into_iter().skip(2).map(|(_, event)| event).collect();
+    assert_eq!(told, expected);
 }
 
 pub(crate) async fn a_users_events_are_found_among_all_even_when_the_user_is_gone(store: &dyn Store) {

@@ -1,10 +1,13 @@
 //! Users, groups and changes of them to test stores with, made without an app.
 
-use crate::directory::event::{Actor, Context, EventType, Origin};
+use crate::directory::event::{Actor, Context, EventType, Method, Origin};
 use crate::directory::group::{GroupPatch, NewGroup, Wanted};
+use crate::directory::password::Decision;
+use crate::directory::proof::{AddressId, Proof, ProofChange, Standing};
+use crate::directory::settings::{Limit, Means, Settings};
 use crate::directory::user::{NewUser, User};
 use crate::id::{RequestId, SeededRandom};
-use crate::secret::PlainKey;
+use crate::secret::{PlainKey, PlainToken, Purpose, ServerSecret, TokenId};
 use crate::store::*;
 
 /// Makes users and changes of them, without an app.
@@ -12,6 +15,7 @@ pub(super) struct Maker {
     pub(super) random: SeededRandom,
     pub(super) origin: Origin,
     pub(super) now: Timestamp,
+    pub(super) secret: ServerSecret,
 }
 
 impl Maker {
@@ -19,13 +23,14 @@ impl Maker {
         let random = SeededRandom::new(7);
         let origin = Origin {
             tenant: tenant.clone(),
-            actor: Actor { key_id: PlainKey::new(&random).id(), key_name: "contract".to_owned() },
+            actor: Actor::Key { key_id: PlainKey::new(&random).id(), key_name: "contract".to_owned() },
+            method: Method::AdminApi,
             request_id: RequestId::new(&random),
             remote_address: Some([192, 0, 2, 1].into()),
             user_agent: Some("contract/1".to_owned()),
             reason: Some("to see".to_owned()),
         };
-        Self { random, origin, now: Timestamp(1_000) }
+        Self { random, origin, now: Timestamp(1_000), secret: ServerSecret::new(&SeededRandom::new(8)) }
     }
 
     pub(super) fn context(&self) -> Context<'_> {
@@ -49,16 +54,55 @@ impl Maker {
     }
 
     /// The change that `rule` makes of `user`, decided on `version`.
-    pub(super) fn change(
+    pub(super) fn change<D: Into<Decision>>(
         &self,
         user: &mut User,
         version: i64,
-        rule: impl FnOnce(&mut User, &Context) -> Vec<Event>,
+        rule: impl FnOnce(&mut User, &Context) -> D,
     ) -> UserChange {
         let before = user.clone();
-        let events = rule(user, &self.context());
+        let decision = rule(user, &self.context()).into();
         user.last_updated = self.now;
-        UserChange::replace(&self.origin.tenant, Version(version), &before, user, events.into())
+        UserChange::replace(&self.origin.tenant, Version(version), &before, user, decision)
+    }
+
+    /// The change that leaves `user` as it is, decided on `version`.
+    pub(super) fn beside(&self, user: &User, version: i64, decision: Decision) -> UserChange {
+        let change = UserChange::beside(&self.origin.tenant, Version(version), user.user_id, decision);
+        change.expect("there is something to keep")
+    }
+
+    /// A proof of an email of `user` by a link and a code, at this moment.
+    pub(super) fn proof(&self, user: &User, email: usize) -> Proof {
+        let settings = Settings { proof_means: Means::Both, ..Settings::default() };
+        let address = AddressId::email(user.emails[email].id);
+        user.make_proof(address, None, &settings, &self.secret, &self.context()).unwrap().proof
+    }
+
+    /// The change that starts this proof, decided on `version`.
+    pub(super) fn start(&self, user: &User, version: i64, proof: &Proof, limits: &[Limit]) -> UserChange {
+        let decision = user.start_proof(proof.clone(), true, &Settings::default(), &self.context()).unwrap();
+        let proof = ProofChange::Start(Box::new(proof.clone()), limits.to_vec());
+        self.beside(user, version, Decision { proof, ..decision })
+    }
+
+    /// The change by which this proof verifies its address, decided on `version`.
+    pub(super) fn prove(
+        &self,
+        user: &mut User,
+        version: i64,
+        proof: &Proof,
+        standing: &Standing,
+    ) -> UserChange {
+        self.change(user, version, |user, ctx| {
+            user.prove(proof, standing, &Settings::default(), ctx).unwrap()
+        })
+    }
+
+    /// A new token to reset a password.
+    pub(super) fn token(&self) -> PlainToken {
+        let id = TokenId::new(&self.random);
+        PlainToken::derive(&self.secret, Purpose::Reset, &self.origin.tenant, id)
     }
 
     pub(super) fn group(&self, name: &str, is_auto_assigned: bool) -> (Group, GroupChange) {
@@ -101,7 +145,7 @@ pub(crate) fn document(user_id: &str, fill: impl FnOnce(&mut User)) -> String {
 }
 
 pub(super) fn verify(user: &mut User, ctx: &Context) -> Vec<Event> {
-    user.verify_email(user.emails[0].id, ctx).unwrap()
+    user.verify_email(user.emails[0].id, ctx).unwrap().events
 }
 
 pub(super) fn unverify(user: &mut User, ctx: &Context) -> Vec<Event> {

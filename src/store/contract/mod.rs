@@ -6,8 +6,10 @@ mod events;
 mod groups;
 mod identifiers;
 mod keys;
+mod mails;
 mod maker;
 mod memberships;
+mod proofs;
 mod search;
 mod secrets;
 mod tenants;
@@ -49,6 +51,7 @@ macro_rules! contract {
             }
             events {
                 events_come_back_whole_in_the_order_they_were_kept
+                an_event_tells_who_did_it_how_and_what_else_came_of_it
                 a_users_events_are_found_among_all_even_when_the_user_is_gone
                 memberships_are_among_a_users_events
             }
@@ -74,6 +77,7 @@ macro_rules! contract {
                 a_tenant_is_made_once
                 tenants_do_not_see_or_block_each_other
                 the_total_counts_creations_and_deletions
+                what_a_tenant_has_chosen_is_kept_for_that_tenant
             }
             secrets {
                 a_password_is_kept_with_the_change_that_sets_it
@@ -82,6 +86,20 @@ macro_rules! contract {
                 a_reset_token_is_found_by_its_id_until_another_one_or_a_password_ends_it
                 secrets_alone_are_kept_on_the_version_they_were_decided_on
                 the_secrets_of_a_deleted_user_are_gone
+            }
+            proofs {
+                a_proof_is_read_as_it_was_kept_until_the_next_one_of_its_address
+                a_proof_ends_with_the_trust_of_its_address_and_with_its_removal
+                a_proof_is_used_once_and_with_the_change_that_uses_it
+                the_first_proof_ends_the_others_of_its_user
+                a_proof_that_ends_is_gone_with_its_event
+                tries_of_a_code_are_counted_before_and_after_all_that_happens_at_once
+                proofs_are_started_as_often_as_the_limits_allow
+            }
+            mails {
+                a_mail_waits_with_the_change_that_sends_it
+                a_mail_is_claimed_by_one_and_comes_back_when_its_time_is_over
+                a_mail_is_given_up_with_an_event
             }
         }
     };

@@ -1,6 +1,7 @@
 //! Passwords and tokens, which no document holds.
 
 use super::*;
+use crate::directory::password::{Decision, SetBy};
 
 /// What a store takes for a hash; it does not look into it.
 fn hash(text: &str) -> PasswordHash {
@@ -9,15 +10,17 @@ fn hash(text: &str) -> PasswordHash {
 
 /// A user, and the change that gives them a password.
 fn with_password(maker: &Maker, version: i64, user: &mut User, text: &str) -> UserChange {
-    let change = maker.change(user, version, |user, ctx| user.set_password(hash(text), false, ctx).events);
-    UserChange { secret: SecretChange::Set(hash(text)), ..change }
+    maker.change(user, version, |user, ctx| user.set_password(hash(text), false, ctx))
 }
 
 pub(crate) async fn a_password_is_kept_with_the_change_that_sets_it(store: &dyn Store) {
     let maker = Maker::new(&default());
     let (mut user, change) = maker.with_email("a@example.com", false);
     let id = user.user_id;
-    store.keep(UserChange { secret: SecretChange::Set(hash("first")), ..change }).await.unwrap();
+    store
+        .keep(UserChange { secret: SecretChange::Set(hash("first"), SetBy::Admin), ..change })
+        .await
+        .unwrap();
     assert_eq!(store.password(&default(), id).await.unwrap(), Some(hash("first")));
     store.keep(maker.change(&mut user, 1, verify)).await.unwrap();
     assert_eq!(store.password(&default(), id).await.unwrap(), Some(hash("first")));
@@ -27,7 +30,7 @@ pub(crate) async fn a_password_is_kept_with_the_change_that_sets_it(store: &dyn 
     assert!(matches!(store.keep(late).await, Err(KeepError::Conflict)));
     let (_, taken) = maker.with_email("a@example.com", true);
     let other = taken.user_id;
-    let taken = UserChange { secret: SecretChange::Set(hash("taken")), ..taken };
+    let taken = UserChange { secret: SecretChange::Set(hash("taken"), SetBy::Admin), ..taken };
     assert!(matches!(store.keep(taken).await, Err(KeepError::Taken(_))));
     assert_eq!(store.password(&default(), id).await.unwrap(), Some(hash("first")));
     assert_eq!(store.password(&default(), other).await.unwrap(), None);
@@ -36,8 +39,7 @@ pub(crate) async fn a_password_is_kept_with_the_change_that_sets_it(store: &dyn 
     assert_eq!(store.password(&default(), id).await.unwrap(), Some(hash("second")));
     let acme: TenantId = "acme".parse().unwrap();
     assert_eq!(store.password(&acme, id).await.unwrap(), None);
-    let removal = maker.change(&mut user, 3, |user, ctx| user.remove_password(ctx).events);
-    store.keep(UserChange { secret: SecretChange::Remove, ..removal }).await.unwrap();
+    store.keep(maker.change(&mut user, 3, User::remove_password)).await.unwrap();
     assert_eq!(store.password(&default(), id).await.unwrap(), None);
 }
 
@@ -81,9 +83,7 @@ pub(crate) async fn tries_of_a_password_count_for_a_while_and_until_it_is_set(st
 
 /// The change that makes this the token of the user.
 fn with_token(maker: &Maker, version: i64, user: &mut User, token: &PlainToken) -> UserChange {
-    let decided = user.start_password_reset(token, Timestamp(5_000), &maker.context());
-    let change = maker.change(user, version, |_, _| decided.events);
-    UserChange { secret: decided.secret, ..change }
+    maker.change(user, version, |user, ctx| user.start_password_reset(token, Timestamp(5_000), false, ctx))
 }
 
 pub(crate) async fn a_reset_token_is_found_by_its_id_until_another_one_or_a_password_ends_it(
@@ -92,7 +92,7 @@ pub(crate) async fn a_reset_token_is_found_by_its_id_until_another_one_or_a_pass
     let maker = Maker::new(&default());
     let (mut user, change) = maker.with_email("a@example.com", false);
     store.keep(change).await.unwrap();
-    let tokens: Vec<PlainToken> = (0..3).map(|_| PlainToken::new(&maker.random)).collect();
+    let tokens: Vec<PlainToken> = (0..3).map(|_| maker.token()).collect();
     let is_kept = async |token: &PlainToken| store.reset_token(token.id()).await.unwrap().is_some();
     store.keep(with_token(&maker, 1, &mut user, &tokens[0])).await.unwrap();
     let found = store.reset_token(tokens[0].id()).await.unwrap().unwrap();
@@ -109,8 +109,7 @@ pub(crate) async fn a_reset_token_is_found_by_its_id_until_another_one_or_a_pass
     store.keep(with_password(&maker, 4, &mut user, "new")).await.unwrap();
     assert!(!is_kept(&tokens[1]).await);
     store.keep(with_token(&maker, 5, &mut user, &tokens[2])).await.unwrap();
-    let removal = maker.change(&mut user, 6, |user, ctx| user.remove_password(ctx).events);
-    store.keep(UserChange { secret: SecretChange::Remove, ..removal }).await.unwrap();
+    store.keep(maker.change(&mut user, 6, User::remove_password)).await.unwrap();
     assert!(!is_kept(&tokens[2]).await);
 }
 
@@ -119,19 +118,20 @@ pub(crate) async fn secrets_alone_are_kept_on_the_version_they_were_decided_on(s
     let (mut user, change) = maker.with_email("a@example.com", false);
     let id = user.user_id;
     store.keep(change).await.unwrap();
-    let token = PlainToken::new(&maker.random);
+    let token = maker.token();
     store.keep(with_token(&maker, 1, &mut user, &token)).await.unwrap();
     let kept = store.user(&default(), id).await.unwrap();
     let events = count_events(store).await;
-    let removal =
-        |version| UserChange::of_secrets(&default(), Version(version), id, SecretChange::Remove).unwrap();
+    let removed = || Decision { secret: SecretChange::Remove, ..Decision::default() };
+    let gone = user.clone();
+    let removal = |version| maker.beside(&gone, version, removed());
     assert!(matches!(store.keep(removal(1)).await, Err(KeepError::Conflict)));
     assert!(store.reset_token(token.id()).await.unwrap().is_some());
     store.keep(removal(2)).await.unwrap();
     assert!(store.reset_token(token.id()).await.unwrap().is_none());
     assert_eq!(store.user(&default(), id).await.unwrap(), kept);
     assert_eq!(count_events(store).await, events);
-    assert!(UserChange::of_secrets(&default(), Version(2), id, SecretChange::Keep).is_none());
+    assert!(UserChange::beside(&default(), Version(2), id, Decision::default()).is_none());
     // What comes after still finds the user's events by the newest of them.
     store.keep(maker.change(&mut user, 2, verify)).await.unwrap();
     let of_user = EventList { user_id: Some(id), ..EVERYTHING };
@@ -146,7 +146,7 @@ pub(crate) async fn the_secrets_of_a_deleted_user_are_gone(store: &dyn Store) {
     let id = user.user_id;
     store.keep(change).await.unwrap();
     store.keep(with_password(&maker, 1, &mut user, "old")).await.unwrap();
-    let token = PlainToken::new(&maker.random);
+    let token = maker.token();
     store.keep(with_token(&maker, 2, &mut user, &token)).await.unwrap();
     store.keep(maker.delete(&user, 3)).await.unwrap();
     assert_eq!(store.password(&default(), id).await.unwrap(), None);

@@ -40,3 +40,17 @@ pub(crate) async fn the_total_counts_creations_and_deletions(store: &dyn Store) 
     let tenants = store.tenants().await.unwrap();
     assert_eq!(tenants.iter().map(|tenant| tenant.users).collect::<Vec<_>>(), [1]);
 }
+
+pub(crate) async fn what_a_tenant_has_chosen_is_kept_for_that_tenant(store: &dyn Store) {
+    let acme: TenantId = "acme".parse().unwrap();
+    let mut chosen = Settings::default();
+    chosen.set("proof_means", "both").unwrap();
+    chosen.set("display_name", "Ädmin's \"Acme\"").unwrap();
+    assert!(!store.keep_settings(&acme, chosen.clone()).await.unwrap());
+    assert_eq!(store.settings(&acme).await.unwrap(), Settings::default());
+    assert!(store.create_tenant(&acme, Timestamp(1)).await.unwrap());
+    assert_eq!(store.settings(&acme).await.unwrap(), Settings::default());
+    assert!(store.keep_settings(&acme, chosen.clone()).await.unwrap());
+    assert_eq!(store.settings(&acme).await.unwrap(), chosen);
+    assert_eq!(store.settings(&default()).await.unwrap(), Settings::default());
+}

@@ -12,7 +12,7 @@ use crate::id::{TenantId, UserId};
 /// How many events are looked at for one answer at most; what is rare among them comes in several.
 const LOOKED_AT: usize = 10_000;
 
-const COLUMNS: &str = "position, event_id, type, time, user_id, identifier_id, method, key_id, key_name, request_id, personal, group_id";
+const COLUMNS: &str = "position, event_id, type, time, user_id, identifier_id, method, key_id, key_name, request_id, personal, group_id, actor, details";
 
 pub(super) fn list(
     connection: &Connection,

@@ -173,11 +173,11 @@ mod tests {
 
     use super::*;
     use crate::app::App;
-    use crate::directory::event::{Actor, Context, Origin};
-    use crate::directory::password::{NewPassword, PasswordHash, SecretChange};
+    use crate::directory::event::{Actor, Context, Method, Origin};
+    use crate::directory::password::{NewPassword, PasswordHash, SecretChange, SetBy};
     use crate::directory::user::NewUser;
     use crate::id::{RequestId, SeededRandom};
-    use crate::secret::PlainKey;
+    use crate::secret::{PlainKey, ServerSecret};
     use crate::store::Store;
     use crate::time::ManualClock;
 
@@ -187,12 +187,19 @@ mod tests {
         let random = SeededRandom::new(2);
         Origin {
             tenant: TenantId::default_tenant(),
-            actor: Actor { key_id: PlainKey::new(&random).id(), key_name: "load".to_owned() },
+            actor: Actor::Key { key_id: PlainKey::new(&random).id(), key_name: "load".to_owned() },
+            method: Method::AdminApi,
             request_id: RequestId::new(&random),
             remote_address: None,
             user_agent: None,
             reason: None,
         }
+    }
+
+    fn app(store: Arc<dyn Store>, seed: u64) -> App {
+        let random = SeededRandom::new(seed);
+        let secret = ServerSecret::new(&SeededRandom::new(9));
+        App::new(store, Arc::new(ManualClock::at(NOW)), Arc::new(random), secret)
     }
 
     /// Somebody, with every third address verified and a number that everybody has.
@@ -211,10 +218,11 @@ mod tests {
     fn records(users: Vec<NewUser>) -> impl Iterator<Item = anyhow::Result<NewRecord>> {
         let (origin, random) = (origin(), SeededRandom::new(1));
         users.into_iter().map(move |new| {
-            let secret = new.password.as_ref().map(|password| SecretChange::Set(password.hash.clone()));
+            let secret =
+                new.password.as_ref().map(|password| SecretChange::Set(password.hash.clone(), SetBy::Admin));
             let ctx = Context { now: NOW, random: &random, origin: &origin };
             let (mut user, events) = User::create(new, &ctx)?;
-            let decision = Decision { events, secret: secret.unwrap_or_default() };
+            let decision = Decision { secret: secret.unwrap_or_default(), ..Decision::from(events) };
             Ok(NewRecord::of(&origin.tenant, &mut user, decision))
         })
     }
@@ -260,7 +268,7 @@ mod tests {
         assert_eq!(SqliteStore::load(&loaded, NOW, records(users.clone())).unwrap(), 50);
 
         let store = Arc::new(SqliteStore::open(&created, NOW).unwrap());
-        let app = App::new(store.clone(), Arc::new(ManualClock::at(NOW)), Arc::new(SeededRandom::new(1)));
+        let app = app(store.clone(), 1);
         for user in users {
             app.create(&origin(), user).await.unwrap();
         }
@@ -277,7 +285,7 @@ mod tests {
         SqliteStore::load(&path, NOW, records((0..20).map(somebody).collect())).unwrap();
         let store = Arc::new(SqliteStore::open_existing(&path).unwrap());
         assert_eq!(store.tenants().await.unwrap()[0].users, 20);
-        let app = App::new(store.clone(), Arc::new(ManualClock::at(NOW)), Arc::new(SeededRandom::new(3)));
+        let app = app(store.clone(), 3);
         app.create(&origin(), somebody(20)).await.unwrap();
         let taken = app.create(&origin(), somebody(0)).await.unwrap_err();
         assert!(taken.to_string().contains("DuplicateEmail"), "{taken}");

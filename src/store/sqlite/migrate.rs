@@ -27,6 +27,7 @@ const STEPS: &[Step] = &[
     Step::of(include_str!("../../../migrations/sqlite/0002_groups.sql")),
     Step::of(include_str!("../../../migrations/sqlite/0003_secrets.sql")),
     Step { sql: include_str!("../../../migrations/sqlite/0004_search.sql"), fill: recompute::search },
+    Step::of(include_str!("../../../migrations/sqlite/0006_proofs.sql")),
 ];
 
 /// What `application_id` is in a file of ours: "bona". It tells our files from those of others.

@@ -6,6 +6,8 @@ mod events;
 mod groups;
 mod load;
 mod migrate;
+mod outbox;
+mod proofs;
 mod reader;
 mod recompute;
 mod rows;
@@ -27,9 +29,12 @@ use super::{
 };
 use crate::directory::api_key::ApiKey;
 use crate::directory::group::{Group, Membership};
+use crate::directory::mail::Mail;
 use crate::directory::password::{PasswordHash, ResetToken};
+use crate::directory::proof::{KeptProof, Standing};
+use crate::directory::settings::Settings;
 use crate::error::Error;
-use crate::id::{GroupId, TenantId, UserId};
+use crate::id::{GroupId, MailId, TenantId, UserId};
 use crate::secret::{KeyId, TokenId};
 use crate::time::Timestamp;
 pub use backup::backup;
@@ -313,6 +318,48 @@ impl Store for SqliteStore {
         })
     }
 
+    async fn proof(&self, id: TokenId) -> Result<Option<KeptProof>, Error> {
+        self.readers.read(|connection| proofs::proof(connection, id))
+    }
+
+    async fn standing(&self, tenant: &TenantId, user_id: UserId) -> Result<Standing, Error> {
+        self.readers.read(|connection| proofs::standing(connection, tenant, user_id))
+    }
+
+    async fn count_code_try(&self, id: TokenId, most: u32) -> Result<bool, Error> {
+        self.write(Operation::CountCodeTry(id, most)).await
+    }
+
+    async fn due_mails(&self, now: Timestamp, limit: u32) -> Result<Vec<Mail>, Error> {
+        self.readers.read(|connection| outbox::due(connection, now, limit))
+    }
+
+    async fn claim_mail(
+        &self,
+        tenant: &TenantId,
+        id: MailId,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<bool, Error> {
+        self.write(Operation::ClaimMail(tenant.clone(), id, now, until)).await
+    }
+
+    async fn postpone_mail(&self, tenant: &TenantId, id: MailId, due_at: Timestamp) -> Result<(), Error> {
+        self.write(Operation::PostponeMail(tenant.clone(), id, due_at)).await.map(drop)
+    }
+
+    async fn remove_mail(&self, tenant: &TenantId, id: MailId) -> Result<(), Error> {
+        self.write(Operation::RemoveMail(tenant.clone(), id)).await.map(drop)
+    }
+
+    async fn settings(&self, tenant: &TenantId) -> Result<Settings, Error> {
+        self.readers.read(|connection| rows::settings(connection, tenant))
+    }
+
+    async fn keep_settings(&self, tenant: &TenantId, settings: Settings) -> Result<bool, Error> {
+        self.write(Operation::KeepSettings(Box::new((tenant.clone(), settings)))).await
+    }
+
     async fn create_tenant(&self, tenant: &TenantId, now: Timestamp) -> Result<bool, Error> {
         self.write(Operation::CreateTenant(tenant.clone(), now)).await
     }
@@ -376,7 +423,7 @@ impl SqliteStore {
     async fn write(&self, operation: Operation) -> Result<bool, Error> {
         self.writer.run(operation).await.map_err(|error| match error {
             KeepError::Failed(error) => error,
-            KeepError::Conflict | KeepError::Taken(_) | KeepError::NameTaken => {
+            KeepError::Conflict | KeepError::Taken(_) | KeepError::NameTaken | KeepError::TooOften(_) => {
                 Error::Internal("an operation that nothing can stand in the way of was refused".to_owned())
             }
         })

@@ -5,19 +5,24 @@ use std::str::FromStr;
 
 use bytes::Bytes;
 use rusqlite::types::{FromSqlError, Type};
-use rusqlite::{Connection, Row, params};
-use serde_json::{Map, Value};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde_json::{Map, Value, json};
 
 use super::super::{Kept, Tenant, Version};
 use crate::directory::api_key::{ApiKey, Scope};
 use crate::directory::event::{Actor, Event, EventType, Method, Personal};
 use crate::directory::password::ResetToken;
+use crate::directory::settings::Settings;
 use crate::id::{EventId, GroupId, IdentifierId, RequestId, TenantId, UserId};
 use crate::secret::{KeyHash, TokenId};
 use crate::time::Timestamp;
 
 pub(super) const KEY_COLUMNS: &str =
     "key_id, tenant_id, name, secret_hash, scopes, created_at, expires_at, revoked_at, last_used_at";
+
+/// How an event says who did it, where that is no key.
+const OWNER: &str = "owner";
+const SERVER: &str = "server";
 
 /// The text of a column as a type that reads itself from text.
 pub(super) fn parsed<T: FromStr>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
@@ -84,6 +89,30 @@ pub(super) fn insert_key(connection: &Connection, key: &ApiKey) -> rusqlite::Res
     Ok(added == 1)
 }
 
+/// What the tenant has chosen.
+pub(super) fn settings(connection: &Connection, tenant: &TenantId) -> rusqlite::Result<Settings> {
+    let kept: Option<Option<String>> = connection
+        .prepare_cached("select settings from tenants where tenant_id = ?1")?
+        .query_row([tenant.as_str()], |row| row.get(0))
+        .optional()?;
+    let read = |json: String| serde_json::from_str(&json).map_err(|_| unknown(0));
+    kept.flatten().map_or_else(|| Ok(Settings::default()), read)
+}
+
+/// Keeps what the tenant has chosen; false if there is no such tenant.
+pub(super) fn keep_settings(
+    connection: &Connection,
+    tenant: &TenantId,
+    settings: &Settings,
+) -> rusqlite::Result<bool> {
+    connection
+        .execute(
+            "update tenants set settings = ?2 where tenant_id = ?1",
+            [tenant.as_str(), &json!(settings).to_string()],
+        )
+        .map(|changed| changed == 1)
+}
+
 pub(super) fn reset_token(id: TokenId, row: &Row<'_>) -> rusqlite::Result<ResetToken> {
     Ok(ResetToken {
         id,
@@ -103,8 +132,19 @@ pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<(i64, Event)> {
         identifier_id: row.get::<_, Option<[u8; 16]>>(5)?.map(IdentifierId::from_bytes),
         group_id: row.get::<_, Option<[u8; 16]>>(11)?.map(GroupId::from_bytes),
         method: Method::from_name(row.get_ref(6)?.as_str()?).ok_or_else(|| unknown(6))?,
-        actor: Actor { key_id: parsed(row, 7)?, key_name: row.get(8)? },
+        actor: match row.get_ref(12)?.as_str_or_null()? {
+            None => Actor::Key { key_id: parsed(row, 7)?, key_name: row.get(8)? },
+            Some(OWNER) => Actor::Owner,
+            Some(SERVER) => Actor::Server,
+            Some(_) => return Err(unknown(12)),
+        },
         request_id: RequestId::from_hex(row.get_ref(9)?.as_str()?).ok_or_else(|| unknown(9))?,
+        details: row
+            .get_ref(13)?
+            .as_str_or_null()?
+            .map(serde_json::from_str)
+            .transpose()
+            .map_err(|_| unknown(13))?,
         personal: row.get_ref(10)?.as_str_or_null()?.map(personal).unwrap_or_default(),
     };
     Ok((row.get(0)?, event))
@@ -126,10 +166,15 @@ pub(super) fn insert_event(
     previous: Option<i64>,
     event: &Event,
 ) -> rusqlite::Result<()> {
+    let (actor, key_id, key_name) = match &event.actor {
+        Actor::Key { key_id, key_name } => (None, key_id.as_str(), key_name.as_str()),
+        Actor::Owner => (Some(OWNER), "", ""),
+        Actor::Server => (Some(SERVER), "", ""),
+    };
     connection
         .prepare_cached(
-            "insert into events (tenant_id, position, event_id, type, time, user_id, identifier_id, method, key_id, key_name, request_id, personal, group_id, previous) \
-             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+            "insert into events (tenant_id, position, event_id, type, time, user_id, identifier_id, method, key_id, key_name, request_id, personal, group_id, previous, actor, details) \
+             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
         )?
         .execute(params![
             tenant.as_str(),
@@ -140,12 +185,14 @@ pub(super) fn insert_event(
             event.user_id.as_ref().map_or("", UserId::as_str),
             event.identifier_id.as_ref().map(IdentifierId::as_bytes),
             event.method.as_str(),
-            event.actor.key_id.as_str(),
-            event.actor.key_name,
+            key_id,
+            key_name,
             std::str::from_utf8(&event.request_id.to_hex()).expect("hexadecimal digits are ASCII"),
             personal_json(&event.personal),
             event.group_id.as_ref().map(GroupId::as_bytes),
             previous,
+            actor,
+            event.details.as_ref().map(|details| json!(details).to_string()),
         ])?;
     Ok(())
 }

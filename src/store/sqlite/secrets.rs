@@ -4,7 +4,7 @@
 use rusqlite::{Connection, params};
 
 use super::super::{PasswordTry, UserChange};
-use crate::directory::password::{PasswordHash, ResetToken, SecretChange};
+use crate::directory::password::{PasswordHash, ResetToken, SecretChange, SetBy};
 use crate::id::{TenantId, UserId};
 
 /// Keeps what a change makes of a user's secrets: for most changes that is nothing at all.
@@ -12,7 +12,7 @@ pub(super) fn keep(connection: &Connection, change: &UserChange) -> rusqlite::Re
     let of = (&change.tenant, change.user_id);
     match &change.secret {
         SecretChange::Keep => Ok(()),
-        SecretChange::Set(hash) => set(connection, of, hash),
+        SecretChange::Set(hash, by) => set(connection, of, hash, *by),
         SecretChange::Remove => remove(connection, of),
         SecretChange::StartReset(token) => start_reset(connection, of, token),
     }
@@ -21,13 +21,13 @@ pub(super) fn keep(connection: &Connection, change: &UserChange) -> rusqlite::Re
 /// The tenant and the user whose secrets they are.
 type Of<'a> = (&'a TenantId, UserId);
 
-fn set(connection: &Connection, of: Of, hash: &PasswordHash) -> rusqlite::Result<()> {
+fn set(connection: &Connection, of: Of, hash: &PasswordHash, by: SetBy) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
-            "insert into secrets (tenant_id, user_id, password_hash) values (?1, ?2, ?3) \
-             on conflict do update set password_hash = excluded.password_hash",
+            "insert into secrets (tenant_id, user_id, password_hash, set_by) values (?1, ?2, ?3, ?4) \
+             on conflict do update set password_hash = excluded.password_hash, set_by = excluded.set_by",
         )?
-        .execute([of.0.as_str(), of.1.as_str(), hash.to_stored()])?;
+        .execute([of.0.as_str(), of.1.as_str(), hash.to_stored(), by.as_str()])?;
     run(connection, "delete from password_tries where tenant_id = ?1 and user_id = ?2", of)?;
     end_reset(connection, of)
 }

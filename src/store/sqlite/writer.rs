@@ -12,12 +12,13 @@ use super::super::{
     PasswordTry, Row, SortNames, UserChange, Version,
 };
 use super::checkpoint::Checkpoints;
-use super::{failure, groups, rows, secrets};
+use super::{failure, groups, outbox, proofs, rows, secrets};
 use crate::directory::api_key::ApiKey;
 use crate::directory::password::PasswordHash;
+use crate::directory::settings::Settings;
 use crate::error::Error;
-use crate::id::{TenantId, UserId};
-use crate::secret::KeyId;
+use crate::id::{MailId, TenantId, UserId};
+use crate::secret::{KeyId, TokenId};
 use crate::time::Timestamp;
 
 /// How many changes wait before those who bring more must wait to hand theirs over.
@@ -36,6 +37,11 @@ pub(super) enum Operation {
     TouchKey(KeyId, Timestamp),
     RehashPassword(Box<(TenantId, UserId, PasswordHash, PasswordHash)>),
     CountPasswordTry(TenantId, UserId, PasswordTry),
+    CountCodeTry(TokenId, u32),
+    ClaimMail(TenantId, MailId, Timestamp, Timestamp),
+    PostponeMail(TenantId, MailId, Timestamp),
+    RemoveMail(TenantId, MailId),
+    KeepSettings(Box<(TenantId, Settings)>),
     /// Shows that the thread lives and the file can be locked for writing.
     Nothing,
 }
@@ -190,6 +196,11 @@ fn apply(connection: &Connection, operation: &Operation) -> Outcome {
         Operation::CountPasswordTry(tenant, user_id, attempt) => {
             secrets::count_try(connection, tenant, *user_id, *attempt)
         }
+        Operation::CountCodeTry(id, most) => proofs::count_try(connection, *id, *most),
+        Operation::ClaimMail(tenant, id, now, until) => outbox::claim(connection, tenant, *id, *now, *until),
+        Operation::PostponeMail(tenant, id, due_at) => outbox::postpone(connection, tenant, *id, *due_at),
+        Operation::RemoveMail(tenant, id) => outbox::remove(connection, tenant, *id),
+        Operation::KeepSettings(kept) => rows::keep_settings(connection, &kept.0, &kept.1),
         Operation::Nothing => Ok(false),
     };
     done.map_err(|error| failed(&error))
@@ -204,6 +215,8 @@ pub(super) struct UserRow {
     pub(super) row: i64,
     version: i64,
     pub(super) last_event: Option<i64>,
+    /// Whether there may be proofs of the user's addresses.
+    pub(super) has_proofs: bool,
 }
 
 /// Applies a change of a user. Nothing is changed before what it was decided on is known to be still
@@ -213,7 +226,7 @@ pub(super) fn keep(connection: &Connection, change: &UserChange) -> Outcome {
     let sql = |error| failed(&error);
     let first_event = rows::last_position(connection, tenant).map_err(sql)? + 1;
     let last_event = first_event + change.events.len().cast_signed() as i64 - 1;
-    let mut previous = match document {
+    let kept = match document {
         DocumentChange::Create(row, names, joined) => {
             if groups::auto_assigned(connection, tenant).map_err(sql)? != *joined {
                 return Err(KeepError::Conflict);
@@ -228,14 +241,20 @@ pub(super) fn keep(connection: &Connection, change: &UserChange) -> Outcome {
             if let Some(names) = names {
                 keep_names(connection, kept.row, names).map_err(sql)?;
             }
-            kept.last_event
+            Some(kept)
         }
-        DocumentChange::Stay(version) => decided_on(connection, change, *version)?.last_event,
+        DocumentChange::Stay(version) => {
+            let kept = decided_on(connection, change, *version)?;
+            if !change.events.is_empty() {
+                note_events(connection, &kept, last_event).map_err(sql)?;
+            }
+            Some(kept)
+        }
         DocumentChange::Delete(version) => {
             let kept = decided_on(connection, change, *version)?;
             delete_user(connection, tenant, &kept).map_err(sql)?;
             groups::leave_all(connection, tenant, *user_id).map_err(sql)?;
-            kept.last_event
+            Some(kept)
         }
     };
     for identifier in &change.identifiers {
@@ -243,6 +262,11 @@ pub(super) fn keep(connection: &Connection, change: &UserChange) -> Outcome {
     }
     keep_terms(connection, change).map_err(sql)?;
     secrets::keep(connection, change).map_err(sql)?;
+    if let Some(kept) = &kept {
+        proofs::keep(connection, change, kept)?;
+    }
+    outbox::keep(connection, tenant, &change.mail).map_err(sql)?;
+    let mut previous = kept.and_then(|kept| kept.last_event);
     for (position, event) in (first_event..).zip(&change.events) {
         rows::insert_event(connection, tenant, position, previous, event).map_err(sql)?;
         previous = Some(position);
@@ -250,10 +274,13 @@ pub(super) fn keep(connection: &Connection, change: &UserChange) -> Outcome {
     Ok(true)
 }
 
-/// The row of the user, if it still has the version that a change was decided on.
+/// The row of the user, if all that a change was decided on is still so: the version, and the proof that
+/// it uses, which is used up by this. Nothing else is written before.
 fn decided_on(connection: &Connection, change: &UserChange, version: Version) -> Result<UserRow, KeepError> {
     let kept = user_row(connection, &change.tenant, change.user_id).map_err(|error| failed(&error))?;
-    kept.filter(|kept| kept.version == version.0).ok_or(KeepError::Conflict)
+    let kept = kept.filter(|kept| kept.version == version.0).ok_or(KeepError::Conflict)?;
+    proofs::use_up(connection, change)?;
+    Ok(kept)
 }
 
 pub(super) fn user_row(
@@ -263,10 +290,15 @@ pub(super) fn user_row(
 ) -> rusqlite::Result<Option<UserRow>> {
     connection
         .prepare_cached(
-            "select user_row, version, last_event from users where tenant_id = ?1 and user_id = ?2",
+            "select user_row, version, last_event, has_proofs from users where tenant_id = ?1 and user_id = ?2",
         )?
         .query_row([tenant.as_str(), user_id.as_str()], |row| {
-            Ok(UserRow { row: row.get(0)?, version: row.get(1)?, last_event: row.get(2)? })
+            Ok(UserRow {
+                row: row.get(0)?,
+                version: row.get(1)?,
+                last_event: row.get(2)?,
+                has_proofs: row.get(3)?,
+            })
         })
         .optional()
 }
@@ -315,6 +347,14 @@ fn update_user(connection: &Connection, kept: &UserRow, row: &Row, last_event: i
         )?
         .execute(params![kept.row, DOCUMENT_SHAPE, text(&row.document), row.last_updated.0, last_event])?;
     Ok(())
+}
+
+/// Keeps that something happened to a user whose document stays as it is.
+fn note_events(connection: &Connection, kept: &UserRow, last_event: i64) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("update users set version = version + 1, last_event = ?2 where user_row = ?1")?
+        .execute(params![kept.row, last_event])
+        .map(drop)
 }
 
 /// Keeps the names that the user in a row is sorted by. Other changes leave these columns out, and with

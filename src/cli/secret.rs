@@ -1,0 +1,89 @@
+//! The option `--secret-file`: where the server's own secret is kept.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use clap::Args;
+
+use super::store::StoreOption;
+use crate::id::Random;
+use crate::private_file;
+use crate::secret::ServerSecret;
+
+/// The file beside a store in one file.
+const FILE: &str = "secret";
+
+#[derive(Args)]
+pub(super) struct SecretOption {
+    /// The file of the server's secret, which links and codes are made from; made if it is not there.
+    /// All servers of a store must have the same. Beside a store in a file if not given
+    #[arg(long, value_name = "FILE", env = "BONAFIDE_SECRET_FILE")]
+    secret_file: Option<PathBuf>,
+}
+
+impl SecretOption {
+    /// The secret of the file, which is made if need be.
+    pub(super) fn read_or_make(&self, store: &StoreOption, random: &dyn Random) -> Result<ServerSecret> {
+        let path = match &self.secret_file {
+            Some(path) => path.clone(),
+            None => store.folder()?.join(FILE),
+        };
+        read_or_make(&path, random)
+    }
+}
+
+fn read_or_make(path: &Path, random: &dyn Random) -> Result<ServerSecret> {
+    let shown = path.display();
+    if !path.exists() {
+        // Another server may be first: then its secret counts.
+        private_file::create(path, &format!("{}\n", *ServerSecret::new(random).reveal()))?;
+    }
+    let text = fs::read_to_string(path).with_context(|| format!("the secret in {shown} cannot be read"))?;
+    text.trim().parse().with_context(|| {
+        format!("{shown} cannot be used; put back the file that was there, or remove it to have another made, which ends all links and codes under way")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::id::SystemRandom;
+
+    #[test]
+    fn a_secret_is_made_once_and_only_its_owner_can_read_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
+        let made = read_or_make(&path, &SystemRandom).unwrap();
+        assert_eq!(*read_or_make(&path, &SystemRandom).unwrap().reveal(), *made.reveal());
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn servers_that_start_at_once_have_the_same_secret() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
+        let secrets: Vec<String> = std::thread::scope(|scope| {
+            let starts: Vec<_> = (0..8)
+                .map(|_| scope.spawn(|| read_or_make(&path, &SystemRandom).unwrap().reveal().to_string()))
+                .collect();
+            starts.into_iter().map(|start| start.join().unwrap()).collect()
+        });
+        assert!(secrets.iter().all(|secret| *secret == secrets[0]));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_that_is_no_secret_is_told_by_name_and_left_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
+        fs::write(&path, "dear diary").unwrap();
+        let told = format!("{:#}", read_or_make(&path, &SystemRandom).unwrap_err());
+        assert!(told.contains("secret") && told.contains("64 hexadecimal digits"), "{told}");
+        assert!(!told.contains("diary"), "{told}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "dear diary");
+    }
+}

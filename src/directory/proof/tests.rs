@@ -1,0 +1,563 @@
+use std::collections::{HashMap, HashSet};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::directory::email::EmailAddress;
+use crate::directory::event::{Actor, Method, Origin};
+use crate::directory::password::PasswordHash;
+use crate::directory::phone::PhoneNumber;
+use crate::directory::settings::Means;
+use crate::directory::user::NewUser;
+use crate::id::{RequestId, SeededRandom};
+
+/// Where everything of a test comes from.
+struct Scene {
+    random: SeededRandom,
+    origin: Origin,
+    secret: ServerSecret,
+    now: Timestamp,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let random = SeededRandom::new(5);
+        let origin = Origin {
+            tenant: TenantId::default_tenant(),
+            actor: Actor::Owner,
+            method: Method::Link,
+            request_id: RequestId::new(&random),
+            remote_address: None,
+            user_agent: None,
+            reason: None,
+        };
+        let secret = ServerSecret::new(&random);
+        Self { random, origin, secret, now: Timestamp(1_000) }
+    }
+
+    fn ctx(&self) -> Context<'_> {
+        Context { now: self.now, random: &self.random, origin: &self.origin }
+    }
+
+    /// A user with these emails, none of them verified.
+    fn user(&self, emails: &[&str]) -> User {
+        let new = NewUser { skip_conformance_checks: true, ..NewUser::default() };
+        let (mut user, _) = User::create(new, &self.ctx()).unwrap();
+        for email in emails {
+            user.add_email(EmailAddress::parse(email).unwrap(), false, &self.ctx()).unwrap();
+        }
+        user
+    }
+
+    fn make(&self, user: &User, address: AddressId, settings: &Settings) -> Made {
+        user.make_proof(address, None, settings, &self.secret, &self.ctx()).unwrap()
+    }
+
+    /// A proof of this address as a store keeps it.
+    fn kept(&self, user: &User, address: AddressId) -> KeptProof {
+        let proof = self.make(user, address, &Settings::default()).proof;
+        KeptProof { proof, generation: 3, current_generation: Some(3), used_at: None }
+    }
+}
+
+fn email(user: &User, number: usize) -> AddressId {
+    AddressId::email(user.emails[number].id)
+}
+
+fn kinds(events: &[Event]) -> Vec<&'static str> {
+    events.iter().map(|event| event.kind.as_str()).collect()
+}
+
+const PURGING: fn() -> Settings = || Settings { purge_unproven: true, ..Settings::default() };
+
+#[test]
+fn an_email_is_proved_by_what_the_tenant_has_chosen_and_a_phone_number_by_a_code() {
+    let scene = Scene::new();
+    let mut user = scene.user(&["a@example.com"]);
+    user.add_phone(PhoneNumber::parse("+441514960453").unwrap(), false, &scene.ctx()).unwrap();
+    for (means, link, code) in
+        [(Means::Link, true, false), (Means::Code, false, true), (Means::Both, true, true)]
+    {
+        let settings = Settings { proof_means: means, ..Settings::default() };
+        let made = scene.make(&user, email(&user, 0), &settings);
+        assert_eq!((made.token.is_some(), made.code.is_some()), (link, code));
+        assert_eq!((made.proof.link.is_some(), made.proof.code.is_some()), (link, code));
+        assert_eq!(made.proof.canonical, "a@example.com");
+        let phone = scene.make(&user, AddressId::phone(user.phone_numbers[0].id), &settings);
+        assert!(phone.token.is_none() && phone.code.is_some());
+    }
+}
+
+#[test]
+fn a_link_works_for_a_day_and_a_code_for_ten_minutes_unless_it_is_said_otherwise() {
+    let scene = Scene::new();
+    let user = scene.user(&["a@example.com"]);
+    let settings = Settings { proof_means: Means::Both, ..Settings::default() };
+    let kept = |expiry: Option<u64>| {
+        let expiry = expiry.map(Duration::from_secs);
+        let made = user.make_proof(email(&user, 0), expiry, &settings, &scene.secret, &scene.ctx()).unwrap();
+        let expires_at = made.expires_at();
+        let kept = KeptProof { proof: made.proof, generation: 0, current_generation: Some(0), used_at: None };
+        (kept, expires_at)
+    };
+    let at = |seconds: i64| Timestamp(scene.now.0 + seconds);
+    let (proof, expires_at) = kept(None);
+    assert_eq!(expires_at, at(86_400));
+    assert!(proof.code_works(at(599)) && !proof.code_works(at(600)));
+    assert!(proof.link_works(at(86_399)) && !proof.link_works(at(86_400)));
+    assert!(proof.works(at(86_399)) && !proof.works(at(86_400)));
+    let (proof, expires_at) = kept(Some(60));
+    assert_eq!(expires_at, at(60));
+    assert!(proof.works(at(59)) && !proof.works(at(60)));
+}
+
+#[test]
+fn an_expiry_is_a_minute_to_seven_days() {
+    assert_eq!(expiry(None).unwrap(), None);
+    for good in [60, 604_800] {
+        assert_eq!(expiry(Some(good)).unwrap(), Some(Duration::from_secs(good.unsigned_abs())));
+    }
+    for wrong in [59, 604_801, 0, -60, i64::MIN, i64::MAX] {
+        assert!(expiry(Some(wrong)).is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn a_proof_counts_once_and_while_its_address_is_what_it_was() {
+    let scene = Scene::new();
+    let user = scene.user(&["a@example.com"]);
+    let proof = scene.kept(&user, email(&user, 0));
+    assert!(proof.is_open() && proof.link_works(scene.now));
+    for over in [
+        KeptProof { used_at: Some(scene.now), ..proof.clone() },
+        KeptProof { current_generation: Some(4), ..proof.clone() },
+        KeptProof { current_generation: None, ..proof.clone() },
+    ] {
+        assert!(!over.is_open() && !over.works(scene.now));
+    }
+    // By a used one the address is verified, until it loses its trust.
+    assert!(KeptProof { used_at: Some(scene.now), ..proof.clone() }.is_bound());
+    assert!(!KeptProof { used_at: Some(scene.now), current_generation: Some(4), ..proof }.is_bound());
+}
+
+#[test]
+fn a_proof_verifies_its_address_and_nothing_else() {
+    let scene = Scene::new();
+    let mut user = scene.user(&["a@example.com", "b@example.com"]);
+    let proof = scene.kept(&user, email(&user, 1)).proof;
+    let standing = Standing { proved_at: Some(Timestamp(1)), ..Standing::default() };
+    let decision = user.prove(&proof, &standing, &Settings::default(), &scene.ctx()).unwrap();
+    assert_eq!(kinds(&decision.events), ["user.email.verified"]);
+    assert_eq!((decision.events[0].method, &decision.events[0].actor), (Method::Link, &Actor::Owner));
+    assert_eq!(decision.events[0].details, None);
+    assert!(matches!(decision.proof, ProofChange::Use(id) if id == proof.id));
+    assert_eq!(user.emails.iter().map(|email| email.verified).collect::<Vec<_>>(), [false, true]);
+    assert_eq!(user.emails[1].verification_source, Some(Provider::Monocloud));
+    assert!(user.emails[0].primary);
+}
+
+#[test]
+fn a_proof_of_an_address_that_is_verified_already_is_on_record_and_who_vouched_for_it_stays() {
+    let scene = Scene::new();
+    let mut user = scene.user(&["a@example.com"]);
+    user.verify_email(user.emails[0].id, &scene.ctx()).unwrap();
+    user.emails[0].verification_source = Some(Provider::Google);
+    let (before, proof) = (user.clone(), scene.kept(&user, email(&user, 0)).proof);
+    let decision = user.prove(&proof, &Standing::default(), &Settings::default(), &scene.ctx()).unwrap();
+    assert_eq!(kinds(&decision.events), ["user.email.verified"]);
+    assert_eq!(user, before);
+}
+
+#[test]
+fn a_proof_of_an_address_that_is_gone_proves_nothing() {
+    let scene = Scene::new();
+    let mut user = scene.user(&["a@example.com"]);
+    let proof = scene.kept(&user, email(&user, 0)).proof;
+    user.remove_email(user.emails[0].id, &scene.ctx()).unwrap();
+    user.add_email(EmailAddress::parse("a@example.com").unwrap(), false, &scene.ctx()).unwrap();
+    let before = user.clone();
+    let refused = user.prove(&proof, &Standing::default(), &Settings::default(), &scene.ctx());
+    assert!(matches!(refused, Err(Error::NotFound(crate::error::Missing::Email))));
+    assert_eq!(user, before);
+}
+
+/// The paper's "trojan identifier": the attacker, who knows the password of an account made with the
+/// victim's address, has an address of their own on it, too.
+#[test]
+fn the_first_proof_ends_the_proof_of_a_trojan_identifier_and_distrusts_its_password() {
+    let scene = Scene::new();
+    let mut user = scene.user(&["victim@example.com", "attacker@example.org"]);
+    user.change_password(PasswordHash::from_stored("the attacker's".to_owned()), &scene.ctx());
+    let [victims, attackers] = [0, 1].map(|number| scene.kept(&user, email(&user, number)));
+    let standing = Standing {
+        proved_at: None,
+        password_set_by: Some(SetBy::Owner),
+        proofs: vec![victims.clone(), attackers.clone()],
+    };
+    let decision = user.prove(&victims.proof, &standing, &Settings::default(), &scene.ctx()).unwrap();
+    assert!(matches!(decision.proof, ProofChange::UseFirst(id) if id == victims.proof.id));
+    assert_eq!(kinds(&decision.events), ["user.email.verified", "user.password.reset_required"]);
+    assert_eq!(
+        decision.events[0].details,
+        Some(Unproven {
+            ended_proofs: vec![attackers.proof.address.id],
+            password: Some(UnprovenPassword::ResetRequired),
+            removed_identifiers: vec![],
+        })
+    );
+    assert!(user.force_password_reset && user.has_password);
+    assert_eq!(user.emails.len(), 2);
+}
+
+#[test]
+fn a_tenant_that_purges_drops_the_password_and_the_trojan_identifiers() {
+    let scene = Scene::new();
+    let mut user = scene.user(&["attacker@example.org", "victim@example.com", "vouched@example.com"]);
+    user.verify_email(user.emails[2].id, &scene.ctx()).unwrap();
+    user.add_phone(PhoneNumber::parse("+441514960453").unwrap(), false, &scene.ctx()).unwrap();
+    user.change_password(PasswordHash::from_stored("the attacker's".to_owned()), &scene.ctx());
+    let proof = scene.kept(&user, email(&user, 1));
+    let removed = vec![user.emails[0].id, user.phone_numbers[0].id];
+    let standing = Standing { password_set_by: Some(SetBy::Owner), ..Standing::default() };
+    let decision = user.prove(&proof.proof, &standing, &PURGING(), &scene.ctx()).unwrap();
+    assert_eq!(
+        kinds(&decision.events),
+        ["user.email.verified", "user.password.removed", "user.email.removed", "user.phone.removed"]
+    );
+    assert!(matches!(decision.secret, crate::directory::password::SecretChange::Remove));
+    assert_eq!(
+        decision.events[0].details,
+        Some(Unproven {
+            ended_proofs: vec![],
+            password: Some(UnprovenPassword::Removed),
+            removed_identifiers: removed,
+        })
+    );
+    assert!(!user.has_password && user.phone_numbers.is_empty());
+    let left: Vec<_> = user.emails.iter().map(|email| (email.email.as_str(), email.primary)).collect();
+    assert_eq!(left, [("victim@example.com", true), ("vouched@example.com", false)]);
+}
+
+#[test]
+fn what_an_administrator_has_set_is_vouched_for_and_stays() {
+    let scene = Scene::new();
+    for (set_by, settings) in
+        [(Some(SetBy::Admin), Settings::default()), (Some(SetBy::Admin), PURGING()), (None, PURGING())]
+    {
+        let mut user = scene.user(&["a@example.com"]);
+        user.set_password(PasswordHash::from_stored("given".to_owned()), false, &scene.ctx());
+        let proof = scene.kept(&user, email(&user, 0)).proof;
+        let standing = Standing { password_set_by: set_by, ..Standing::default() };
+        let decision = user.prove(&proof, &standing, &settings, &scene.ctx()).unwrap();
+        assert_eq!(kinds(&decision.events), ["user.email.verified"]);
+        assert_eq!(decision.events[0].details, None);
+        assert!(user.has_password && !user.force_password_reset);
+    }
+}
+
+#[test]
+fn after_the_first_proof_an_account_is_its_owners_and_nothing_more_is_distrusted() {
+    let scene = Scene::new();
+    let mut user = scene.user(&["a@example.com", "b@example.com", "c@example.com"]);
+    user.change_password(PasswordHash::from_stored("the owner's".to_owned()), &scene.ctx());
+    let proofs: Vec<_> = (0..2).map(|number| scene.kept(&user, email(&user, number))).collect();
+    let standing = Standing {
+        proved_at: Some(Timestamp(1)),
+        password_set_by: Some(SetBy::Owner),
+        proofs: proofs.clone(),
+    };
+    let decision = user.prove(&proofs[0].proof, &standing, &PURGING(), &scene.ctx()).unwrap();
+    assert!(matches!(decision.proof, ProofChange::Use(_)));
+    assert_eq!((kinds(&decision.events), user.emails.len()), (vec!["user.email.verified"], 3));
+    assert!(user.has_password && !user.force_password_reset);
+}
+
+/// An administrator's word about one address of a prepared account is none about the others.
+#[test]
+fn an_administrators_verify_on_a_prepared_account_ends_the_proofs_of_its_other_addresses() {
+    let scene = Scene::new();
+    let mut user = scene.user(&["victim@example.com", "attacker@example.org"]);
+    let victims = user.emails[0].id;
+    let decision = user.verify_email(victims, &scene.ctx()).unwrap();
+    assert!(matches!(decision.proof, ProofChange::EndOthers(id) if id == victims));
+    // From then on the account is known to be somebody's, who may prove more of it.
+    let decision = user.verify_email(user.emails[1].id, &scene.ctx()).unwrap();
+    assert!(matches!(decision.proof, ProofChange::Keep));
+    // What was set there before anything was proved is not trusted for all that.
+    user.change_password(PasswordHash::from_stored("the attacker's".to_owned()), &scene.ctx());
+    let proof = scene.kept(&user, email(&user, 0)).proof;
+    let standing = Standing { password_set_by: Some(SetBy::Owner), ..Standing::default() };
+    user.prove(&proof, &standing, &Settings::default(), &scene.ctx()).unwrap();
+    assert!(user.force_password_reset);
+}
+
+#[test]
+fn unverifying_what_is_unverified_ends_what_is_under_way_and_nothing_where_nothing_is() {
+    let scene = Scene::new();
+    let user = scene.user(&["a@example.com", "b@example.com"]);
+    let proof = scene.kept(&user, email(&user, 0));
+    let end =
+        |number, proofs: &[KeptProof]| user.end_proof(email(&user, number), proofs, &scene.ctx()).unwrap();
+    let ended = end(0, std::slice::from_ref(&proof));
+    assert_eq!(kinds(&ended.events), ["user.email.proof_ended"]);
+    assert!(matches!(ended.proof, ProofChange::End(id) if id == user.emails[0].id));
+    assert!(end(1, std::slice::from_ref(&proof)).is_nothing());
+    assert!(end(0, &[]).is_nothing());
+    assert!(end(0, &[KeptProof { used_at: Some(scene.now), ..proof }]).is_nothing());
+}
+
+#[test]
+fn no_debug_print_of_a_proof_shows_its_address_or_what_checks_it() {
+    let scene = Scene::new();
+    let user = scene.user(&["alice@example.com"]);
+    let made =
+        scene.make(&user, email(&user, 0), &Settings { proof_means: Means::Both, ..Settings::default() });
+    let (token, code) = (made.token.clone().unwrap().reveal(), made.code.clone().unwrap().reveal());
+    let proof = made.proof;
+    let kept = KeptProof { proof: proof.clone(), generation: 0, current_generation: None, used_at: None };
+    let shown = format!("{proof:?} {kept:?} {:?}", ProofChange::Start(Box::new(proof.clone()), Vec::new()));
+    for hidden in ["alice", token.split_once('_').unwrap().1, &code] {
+        assert!(!shown.contains(hidden), "{shown}");
+    }
+}
+
+/// What a store does with decisions, on one user: it keeps them if the version is the one they were
+/// decided on, and knows generations and proofs.
+struct Ledger {
+    scene: Scene,
+    user: User,
+    version: u64,
+    generations: HashMap<IdentifierId, i64>,
+    proofs: HashMap<IdentifierId, KeptProof>,
+    proved_at: Option<Timestamp>,
+    /// Every proof that was ever issued, also those that have ended since.
+    issued: Vec<Proof>,
+    /// Those that nothing has ended since they were issued, by the words of the issue.
+    must_live: HashSet<usize>,
+}
+
+/// A decision that waits to be kept.
+struct Decided {
+    version: u64,
+    user: User,
+    decision: Decision,
+    /// The number of the proof that is used.
+    uses: Option<usize>,
+    /// The address that is unverified.
+    unverifies: Option<IdentifierId>,
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    /// Decides to do something to one of the addresses.
+    Decide(What, usize),
+    /// Keeps one of the decisions that wait.
+    Keep(usize),
+    /// Lets seconds pass.
+    Wait(i64),
+}
+
+#[derive(Clone, Copy, Debug)]
+enum What {
+    Start,
+    Use,
+    Verify,
+    Unverify,
+    Remove,
+    Add,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    use What::{Add, Remove, Start, Unverify, Use, Verify};
+    let what =
+        prop::sample::select(vec![Start, Start, Use, Use, Use, Verify, Unverify, Unverify, Remove, Add]);
+    prop_oneof![
+        5 => (what, 0..6_usize).prop_map(|(what, which)| Step::Decide(what, which)),
+        5 => (0..3_usize).prop_map(Step::Keep),
+        1 => (1..50_000_i64).prop_map(Step::Wait),
+    ]
+}
+
+impl Ledger {
+    fn new() -> Self {
+        let scene = Scene::new();
+        let user = scene.user(&["a@example.com", "b@example.com"]);
+        let generations = user.emails.iter().map(|email| (email.id, 0)).collect();
+        Self {
+            scene,
+            user,
+            version: 0,
+            generations,
+            proofs: HashMap::new(),
+            proved_at: None,
+            issued: Vec::new(),
+            must_live: HashSet::new(),
+        }
+    }
+
+    fn kept(&self, proof: &Proof) -> Option<KeptProof> {
+        let kept = self.proofs.get(&proof.address.id).filter(|kept| kept.proof.id == proof.id)?;
+        let current_generation = self.generations.get(&proof.address.id).copied();
+        Some(KeptProof { current_generation, ..kept.clone() })
+    }
+
+    fn standing(&self) -> Standing {
+        let proofs = self.proofs.values().filter_map(|kept| self.kept(&kept.proof)).collect();
+        Standing { proved_at: self.proved_at, password_set_by: None, proofs }
+    }
+
+    fn decide(&self, what: What, which: usize) -> Option<Decided> {
+        let ctx = self.scene.ctx();
+        let mut user = self.user.clone();
+        let address = email(&user, which.min(user.emails.len().checked_sub(1)?));
+        let mut decided = Decided {
+            version: self.version,
+            user: user.clone(),
+            decision: Decision::default(),
+            uses: None,
+            unverifies: None,
+        };
+        decided.decision = match what {
+            What::Start => {
+                let proof = self.scene.make(&user, address, &Settings::default()).proof;
+                user.start_proof(proof, false, &Settings::default(), &ctx).unwrap()
+            }
+            What::Use => {
+                let number = which % self.issued.len().max(1);
+                let kept = self.kept(self.issued.get(number)?)?;
+                if !kept.link_works(ctx.now) {
+                    return None;
+                }
+                decided.uses = Some(number);
+                user.prove(&kept.proof, &self.standing(), &Settings::default(), &ctx).unwrap()
+            }
+            What::Verify => user.verify_email(address.id, &ctx).unwrap(),
+            What::Unverify => {
+                decided.unverifies = Some(address.id);
+                let events = user.unverify_email(address.id, &ctx).unwrap();
+                if events.is_empty() {
+                    user.end_proof(address, &self.standing().proofs, &ctx).unwrap()
+                } else {
+                    events.into()
+                }
+            }
+            What::Remove => user.remove_email(address.id, &ctx).unwrap().into(),
+            What::Add => {
+                let text = ["a@example.com", "b@example.com", "c@example.com"][which % 3];
+                user.add_email(EmailAddress::parse(text).unwrap(), false, &ctx).ok()?
+            }
+        };
+        decided.user = user;
+        Some(decided)
+    }
+
+    /// Keeps a decision, and says which proof it has used.
+    fn keep(&mut self, decided: Decided) -> Option<usize> {
+        if decided.decision.is_nothing() && decided.version == self.version {
+            // Nothing is under way for it, so nothing may verify it.
+            if let Some(address) = decided.unverifies {
+                self.end(|id| id == address);
+            }
+        }
+        if decided.version != self.version || decided.decision.is_nothing() {
+            return None;
+        }
+        if let ProofChange::Use(id) | ProofChange::UseFirst(id) = &decided.decision.proof {
+            let kept = self.proofs.values().find(|kept| kept.proof.id == *id);
+            let kept = kept.and_then(|kept| self.kept(&kept.proof))?;
+            if !kept.is_open() {
+                return None;
+            }
+        }
+        for before in self.user.emails.clone() {
+            match decided.user.emails.iter().find(|after| after.id == before.id) {
+                Some(after) if before.verified && !after.verified => {
+                    *self.generations.get_mut(&before.id).unwrap() += 1;
+                }
+                Some(_) => {}
+                None => {
+                    self.generations.remove(&before.id);
+                    self.proofs.remove(&before.id);
+                    self.end(|id| id == before.id);
+                }
+            }
+        }
+        for after in &decided.user.emails {
+            self.generations.entry(after.id).or_insert(0);
+        }
+        if let Some(address) = decided.unverifies {
+            self.end(|id| id == address);
+        }
+        self.keep_proofs(decided.decision.proof);
+        self.user = decided.user;
+        self.version += 1;
+        decided.uses
+    }
+
+    fn keep_proofs(&mut self, change: ProofChange) {
+        match change {
+            ProofChange::Keep => {}
+            ProofChange::Start(proof, _) => {
+                let address = proof.address.id;
+                self.end(|id| id == address);
+                self.must_live.insert(self.issued.len());
+                self.issued.push((*proof).clone());
+                let generation = self.generations[&address];
+                let kept = KeptProof { proof: *proof, generation, current_generation: None, used_at: None };
+                self.proofs.insert(address, kept);
+            }
+            ProofChange::Use(used) | ProofChange::UseFirst(used) => {
+                let now = self.scene.now;
+                let is_first = self.proved_at.is_none();
+                self.proved_at.get_or_insert(now);
+                self.proofs.retain(|_, kept| !is_first || kept.proof.id == used);
+                let kept = self.proofs.values_mut().find(|kept| kept.proof.id == used).unwrap();
+                kept.used_at = Some(now);
+                let address = kept.proof.address.id;
+                if is_first {
+                    self.end(|id| id != address);
+                }
+            }
+            ProofChange::End(address) => {
+                self.proofs.remove(&address);
+            }
+            ProofChange::EndOthers(address) => {
+                self.proofs.retain(|id, kept| *id == address || kept.used_at.is_some());
+                self.end(|id| id != address);
+            }
+        }
+    }
+
+    /// Nothing that was issued for these addresses may verify one from now on.
+    fn end(&mut self, of: impl Fn(IdentifierId) -> bool) {
+        let issued = &self.issued;
+        self.must_live.retain(|number| !of(issued[*number].address.id));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    /// Decisions are made and kept in any order, each on what was so when it was made.
+    #[test]
+    fn after_an_unverify_nothing_issued_before_can_verify_in_any_interleaving(steps in prop::collection::vec(step(), 1..60)) {
+        let mut ledger = Ledger::new();
+        let mut waiting: Vec<Decided> = Vec::new();
+        for step in steps {
+            match step {
+                Step::Wait(seconds) => ledger.scene.now.0 += seconds,
+                Step::Decide(what, which) => waiting.extend(ledger.decide(what, which)),
+                Step::Keep(_) if waiting.is_empty() => {}
+                Step::Keep(which) => {
+                    let decided = waiting.remove(which.min(waiting.len() - 1));
+                    if let Some(number) = ledger.keep(decided) {
+                        prop_assert!(
+                            ledger.must_live.remove(&number),
+                            "proof {number} has verified although it was used or something had ended it"
+                        );
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Mail that is to be sent.
+
+use futures_util::future::join_all;
+
+use super::*;
+use crate::directory::mail::MailKind;
+use crate::directory::password::Decision;
+
+/// A user, whose version is 2, for whom a mail waits, and that mail.
+async fn waiting(store: &dyn Store, maker: &Maker) -> (User, Mail) {
+    let (user, change) = maker.with_email("a@example.com", false);
+    store.keep(change).await.unwrap();
+    let change = maker.start(&user, 1, &maker.proof(&user, 0), &[]);
+    let MailChange::Send(mail) = change.mail.clone() else { panic!("{:?}", change.mail) };
+    store.keep(change).await.unwrap();
+    (user, mail)
+}
+
+async fn due(store: &dyn Store, now: i64) -> Vec<Mail> {
+    store.due_mails(Timestamp(now), 10).await.unwrap()
+}
+
+pub(crate) async fn a_mail_waits_with_the_change_that_sends_it(store: &dyn Store) {
+    let maker = Maker::new(&default());
+    let (mut user, mail) = waiting(store, &maker).await;
+    assert_eq!((mail.kind, mail.email, mail.attempts), (MailKind::Verify, user.emails[0].id, 0));
+    assert_eq!(due(store, 999).await, []);
+    assert_eq!(due(store, 1_000).await, std::slice::from_ref(&mail));
+    // One that is not kept leaves none.
+    let late = maker.start(&user, 1, &maker.proof(&user, 0), &[]);
+    assert!(matches!(store.keep(late).await, Err(KeepError::Conflict)));
+    assert_eq!(due(store, 1_000).await, std::slice::from_ref(&mail));
+
+    let token = maker.token();
+    let verified = maker.change(&mut user, 2, verify);
+    store.keep(verified).await.unwrap();
+    let decision = user.start_password_reset(&token, Timestamp(5_000), true, &maker.context());
+    store.keep(maker.beside(&user, 3, decision)).await.unwrap();
+    let both = due(store, 1_000).await;
+    assert_eq!(both.len(), 2);
+    let reset = both.iter().find(|mail| mail.kind == MailKind::Reset).unwrap();
+    assert_eq!((reset.token, reset.user_id, &reset.tenant), (token.id(), user.user_id, &default()));
+    assert_eq!(store.due_mails(Timestamp(1_000), 1).await.unwrap().len(), 1);
+    store.remove_mail(&default(), mail.id).await.unwrap();
+    assert_eq!(due(store, 1_000).await.len(), 1);
+}
+
+pub(crate) async fn a_mail_is_claimed_by_one_and_comes_back_when_its_time_is_over(store: &dyn Store) {
+    let maker = Maker::new(&default());
+    let (_, mail) = waiting(store, &maker).await;
+    let claim = |now: i64, until: i64| {
+        let (now, until) = (Timestamp(now), Timestamp(until));
+        async move { store.claim_mail(&default(), mail.id, now, until).await.unwrap() }
+    };
+    assert!(!claim(999, 1_500).await);
+    let claims = join_all((0..6).map(|_| claim(1_000, 1_100))).await;
+    assert_eq!(claims.into_iter().filter(|claimed| *claimed).count(), 1);
+    assert_eq!(due(store, 1_099).await, []);
+    assert!(!claim(1_099, 1_500).await);
+    // Whoever had it is gone.
+    assert_eq!(due(store, 1_100).await[0].attempts, 1);
+    assert!(claim(1_100, 1_200).await);
+    store.postpone_mail(&default(), mail.id, Timestamp(1_115)).await.unwrap();
+    assert_eq!(due(store, 1_114).await, []);
+    assert!(!claim(1_114, 1_500).await);
+    let again = due(store, 1_115).await;
+    assert_eq!((again[0].attempts, again[0].due_at), (2, Timestamp(1_115)));
+    assert!(claim(1_115, 1_200).await);
+    store.remove_mail(&default(), mail.id).await.unwrap();
+    assert!(!claim(9_999, 10_000).await);
+    assert_eq!(due(store, 9_999).await, []);
+}
+
+pub(crate) async fn a_mail_is_given_up_with_an_event(store: &dyn Store) {
+    let maker = Maker::new(&default());
+    let (user, mail) = waiting(store, &maker).await;
+    let event = maker.context().event(EventType::EmailMailGivenUp, user.user_id, Some(mail.email), None);
+    let given_up = Decision { mail: MailChange::GiveUp(mail.id), ..Decision::from(vec![event.clone()]) };
+    store.keep(maker.beside(&user, 2, given_up)).await.unwrap();
+    assert_eq!(due(store, 9_999).await, []);
+    assert_eq!(events(store, EVERYTHING).await.pop().unwrap().1, event);
+}
