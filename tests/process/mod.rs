@@ -1,6 +1,7 @@
 //! The program as a process: its command line, its sockets, its durability.
 
 mod backup;
+mod browser;
 mod cli;
 mod client;
 mod dev;
@@ -15,6 +16,7 @@ mod links;
 mod logs;
 mod mail;
 mod mail_server;
+mod pages;
 mod patience;
 mod power_loss;
 mod race;
