@@ -183,12 +183,15 @@ pub(crate) fn shown(text: &str) -> String {
     text.chars().filter(|character| !reaches_beyond(*character)).take(MOST).collect()
 }
 
-/// A span as people say it, in its largest unit that is there at least twice, rounded down.
+/// A span as people say it, in its largest unit that is there at least twice, rounded down. A mail that
+/// leaves some seconds after its link was made still says what the link was made for.
 pub(crate) fn spoken(span: Duration) -> String {
+    /// What does not count, in seconds.
+    const SLACK: u64 = 5;
     let seconds = span.as_secs();
     for (unit, length) in [("days", 24 * 60 * 60), ("hours", 60 * 60), ("minutes", 60)] {
-        if seconds >= 2 * length {
-            return format!("{} {unit}", seconds / length);
+        if seconds + SLACK >= 2 * length {
+            return format!("{} {unit}", (seconds + SLACK) / length);
         }
     }
     format!("{seconds} seconds")
@@ -262,13 +265,15 @@ mod tests {
         let said = |seconds| spoken(Duration::from_secs(seconds));
         for (seconds, words) in [
             (30, "30 seconds"),
-            (119, "119 seconds"),
+            (114, "114 seconds"),
             (120, "2 minutes"),
             (3600, "60 minutes"),
             (7200, "2 hours"),
             (86_400, "24 hours"),
+            (86_395, "24 hours"),
+            (86_394, "23 hours"),
             (604_800, "7 days"),
-            (604_799, "6 days"),
+            (604_000, "6 days"),
         ] {
             assert_eq!(said(seconds), words);
         }

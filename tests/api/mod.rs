@@ -9,6 +9,7 @@ mod harness;
 mod invariants;
 mod keys;
 mod outbox;
+mod pages;
 mod passwords;
 mod phones;
 mod problems;
