@@ -7,7 +7,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 VENV := $(TARGET)/venv
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench openapi need-build
+.PHONY: help run test lint bench fuzz openapi need-build
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -39,6 +39,16 @@ lint: need-build ## Check format, clippy, rustdoc and docs/openapi.json
 bench: need-build ## Measure a release build beside this machine's limits (BENCH=--quick for a short look)
 	@scripts/need wrk wrk
 	cargo bench --bench load -- $(BENCH)
+
+# Without a sanitizer: there is no unsafe code, and the compiler of the project will do.
+fuzz: need-build ## Look for inputs that break what holds of all (SECONDS=60 for each target)
+	@cargo fuzz --version >/dev/null 2>&1 || { \
+		echo "cargo-fuzz is needed: cargo install cargo-fuzz --locked" >&2; exit 1; }
+	@set -e; for target in $$(cargo fuzz list); do \
+		mkdir -p "fuzz/corpus/$$target"; \
+		cargo fuzz run --sanitizer none "$$target" "fuzz/corpus/$$target" "fuzz/seeds/$$target" \
+			-- -max_total_time=$(or $(SECONDS),60) -timeout=10; \
+	done
 
 openapi: need-build ## Write docs/openapi.json anew
 	cargo build

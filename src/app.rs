@@ -7,11 +7,13 @@ pub(crate) mod contract;
 mod groups;
 mod history;
 mod keys;
+mod logs;
 pub mod outbox;
 mod passwords;
 pub mod proofs;
 mod turns;
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -19,6 +21,7 @@ use tokio::sync::Notify;
 
 use crate::directory::event::{Context, EventType, Origin};
 use crate::directory::group;
+use crate::directory::log::LogSystem;
 use crate::directory::mail::MailChange;
 use crate::directory::password::{Decision, SecretChange, SetBy};
 use crate::directory::user::{NewUser, User};
@@ -50,6 +53,8 @@ pub struct App {
     pub(crate) secret: ServerSecret,
     /// Tells who sends mail that there is some; `None` where nobody sends any.
     mail: Option<Notify>,
+    /// What logs say of the process that tells them.
+    system: LogSystem,
     keys: Keys,
     turns: Turns,
     hashers: Hashers,
@@ -70,6 +75,7 @@ impl App {
             public_url: "http://localhost".to_owned(),
             secret,
             mail: None,
+            system: LogSystem::new(std::process::id(), Ipv4Addr::LOCALHOST.into()),
             keys: Keys::default(),
             turns: Turns::default(),
             hashers: Hashers::default(),
@@ -86,6 +92,12 @@ impl App {
     #[must_use]
     pub fn sending_mail(self) -> Self {
         Self { mail: Some(Notify::new()), ..self }
+    }
+
+    /// The same, listening on this address.
+    #[must_use]
+    pub fn listening_on(self, address: IpAddr) -> Self {
+        Self { system: LogSystem::new(std::process::id(), address), ..self }
     }
 
     /// The user's document.

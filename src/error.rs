@@ -97,6 +97,8 @@ pub enum Missing {
     Phone,
     /// The group of the path.
     Group,
+    /// The log of the path.
+    Log,
     /// The user and the group of the path are there, and the one is not in the other.
     Membership,
 }
@@ -108,6 +110,7 @@ impl fmt::Display for Missing {
             Self::Email => "email",
             Self::Phone => "phone number",
             Self::Group => "group",
+            Self::Log => "log",
             Self::Membership => "membership",
         })
     }
@@ -121,6 +124,11 @@ impl InvalidFields {
     /// One field, and what is wrong with it as a sentence for the client.
     pub fn one(field: &str, message: impl Into<String>) -> Self {
         Self(vec![(field.to_owned(), message.into())])
+    }
+
+    /// One field that is absent and must not be.
+    pub fn needed(field: &str) -> Self {
+        Self::one(field, "This field is needed.")
     }
 }
 

@@ -1,92 +1,148 @@
-//! The directory that is measured: a fresh store with users in it, made by the program's own code.
+//! A directory that is measured: a store in a file, and the program that serves it.
 
 use std::collections::HashSet;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::process::Command;
+use std::thread::sleep;
+use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
-use bonafide::app::App;
-use bonafide::directory::api_key::{ApiKey, Scope};
-use bonafide::directory::email::EmailAddress;
-use bonafide::directory::event::{Actor, Method, Origin};
-use bonafide::directory::user::{NewUser, User};
-use bonafide::id::{IdentifierId, RequestId, SystemRandom, TenantId, UserId};
-use bonafide::secret::{PlainKey, ServerSecret};
-use bonafide::store::Store;
-use bonafide::store::sqlite::SqliteStore;
-use bonafide::time::{Clock, SystemClock};
-use futures_util::{StreamExt, TryStreamExt};
+use anyhow::{Result, bail, ensure};
+use bonafide::directory::event::EventType;
+use bonafide::id::IdentifierId;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
-use rusqlite::{Connection, OpenFlags};
-use serde_json::json;
+use rusqlite::{Connection, OpenFlags, params};
 
-/// How many users there are.
-const USERS: usize = 10_000;
-/// How many of them are made at once.
-const AT_ONCE: usize = 256;
-/// How long a document may be, in bytes: about 2 KB.
-const DOCUMENT_BYTES: std::ops::RangeInclusive<usize> = 1_900..=2_200;
-/// How much text is added to each of two claims to make the document so long.
-const PADDING: usize = 195;
-/// The name of the key that the load bears.
-const KEY_NAME: &str = "load";
+use crate::process::Server;
+use crate::wrk::Load;
+
+/// What the key that the load bears may do.
+const SCOPES: &str = "users:read,users:write";
+/// What it may do beside that where passwords are set; an older program does not know it.
+pub(crate) const PASSWORD_SCOPE: &str = "passwords:write";
 
 /// A directory in a file.
 pub(crate) struct Directory {
+    /// The program that serves it.
+    pub(crate) program: PathBuf,
     /// The file.
     pub(crate) store: PathBuf,
     /// The key that opens it.
     pub(crate) key: String,
-    /// A document, as long as any other.
-    pub(crate) document: Vec<u8>,
-    /// The users, in a random order that stays.
-    users: Vec<(UserId, IdentifierId)>,
 }
 
 impl Directory {
-    /// Makes a directory in a new file.
-    pub(crate) fn create(store: PathBuf) -> Result<Self> {
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        runtime.block_on(seed(store))
+    /// The directory in this file, for this program, which makes the file if need be.
+    pub(crate) fn new(program: &Path, store: PathBuf, more_scopes: &[&str]) -> Result<Self> {
+        let scopes = [&[SCOPES], more_scopes].concat().join(",");
+        let made = Command::new(program)
+            .args(["keys", "create", "--name", "load", "--scopes", &scopes, "--store"])
+            .arg(format!("sqlite:{}", store.display()))
+            .env_clear()
+            .output()?;
+        ensure!(made.status.success(), "no key was made: {}", String::from_utf8_lossy(&made.stderr));
+        let key = String::from_utf8(made.stdout)?.trim().to_owned();
+        Ok(Self { program: program.to_owned(), store, key })
     }
 
-    /// A request for each user, as a file for `wrk`: what makes a path of the user's id.
-    pub(crate) fn write_reads(&self, file: &Path, path: impl Fn(&UserId) -> String) -> Result<()> {
-        let lines = self.users.iter().map(|(user_id, _)| format!("GET\t{}\n", path(user_id)));
-        Ok(std::fs::write(file, lines.collect::<String>())?)
+    /// Starts the program on it.
+    pub(crate) fn serve(self) -> Result<Service> {
+        let server = Server::start(self.command(), &self.log())?;
+        Ok(Service { directory: self, server })
+    }
+
+    /// Where the program's log goes.
+    pub(crate) fn log(&self) -> PathBuf {
+        self.store.with_extension("log")
+    }
+
+    /// The command that starts it.
+    pub(crate) fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command
+            .args(["serve", "--listen", "127.0.0.1:0", "--store"])
+            .arg(format!("sqlite:{}", self.store.display()));
+        command
+    }
+
+    /// A request for each user, as a file for `wrk`: what makes a line of the user's id.
+    pub(crate) fn write_operations(&self, file: &Path, line: impl Fn(&str) -> String) -> Result<()> {
+        let users = self.users()?;
+        Ok(std::fs::write(file, users.iter().map(|user| line(&user.user_id)).collect::<String>())?)
     }
 
     /// A request for each user that marks the first email as it is not marked now, and for every
     /// second round the opposite: so every request is a change, whatever the last run left.
     pub(crate) fn write_marks(&self, file: &Path) -> Result<()> {
-        let connection = self.open()?;
-        let mut statement = connection.prepare(
-            "select identifier_id from identifiers where tenant_id = ?1 and kind = 'email' and claimant = ''",
-        )?;
-        let verified = statement
-            .query_map([TenantId::default_tenant().as_str()], |row| row.get(0))?
-            .collect::<rusqlite::Result<HashSet<[u8; 16]>>>()?;
+        let verified: HashSet<[u8; 16]> = self
+            .open()?
+            .prepare("select identifier_id from identifiers where kind = 'email' and claimant = ''")?
+            .query_map([], |row| row.get(0))?
+            .collect::<rusqlite::Result<_>>()?;
         let mut text = String::new();
-        for (user_id, email) in &self.users {
-            let path = format!("/api/users/{user_id}/emails/{email}");
-            let (now, then) = if verified.contains(email.as_bytes()) {
-                ("unverify", "verify")
-            } else {
-                ("verify", "unverify")
-            };
+        for User { user_id, email } in self.users()? {
+            let path = format!("/api/users/{user_id}/emails/{}", IdentifierId::from_bytes(email));
+            let (now, then) =
+                if verified.contains(&email) { ("unverify", "verify") } else { ("verify", "unverify") };
             writeln!(text, "POST\t{path}/{now}\t{path}/{then}")?;
         }
         Ok(std::fs::write(file, text)?)
     }
 
-    /// How many times an email was marked so far.
-    pub(crate) fn marks(&self) -> Result<u64> {
-        let sql =
-            "select count(*) from events where type in ('user.email.verified', 'user.email.unverified')";
+    /// The document of some user.
+    pub(crate) fn any_document(&self) -> Result<Vec<u8>> {
+        let sql = "select cast(document as blob) from users limit 1";
+        Ok(self.open()?.query_row(sql, [], |row| row.get(0))?)
+    }
+
+    /// How long the shortest document is, in bytes.
+    pub(crate) fn shortest_document(&self) -> Result<u64> {
+        let sql = "select min(octet_length(document)) from users";
         Ok(self.open()?.query_row(sql, [], |row| row.get::<_, i64>(0))?.unsigned_abs())
+    }
+
+    /// The position of the newest event.
+    pub(crate) fn newest_event(&self) -> Result<i64> {
+        let sql = "select coalesce(max(position), 0) from events where tenant_id = 'default'";
+        Ok(self.open()?.query_row(sql, [], |row| row.get(0))?)
+    }
+
+    /// How many events of these types there are after a position, once no more come.
+    pub(crate) fn events_since(&self, position: i64, types: [EventType; 2]) -> Result<u64> {
+        let connection = self.open()?;
+        let mut statement = connection.prepare(
+            "select count(*) from events where tenant_id = 'default' and position > ?1 and type in (?2, ?3)",
+        )?;
+        let mut count = || -> Result<i64> {
+            let [one, other] = types.map(EventType::as_str);
+            Ok(statement.query_row(params![position, one, other], |row| row.get(0))?)
+        };
+        let mut counted = count()?;
+        for _ in 0..50 {
+            sleep(Duration::from_millis(100));
+            let now = count()?;
+            if now == counted {
+                return Ok(counted.unsigned_abs());
+            }
+            counted = now;
+        }
+        bail!("the server keeps writing although nobody asks");
+    }
+
+    /// The users with their first emails, in a random order that stays.
+    fn users(&self) -> Result<Vec<User>> {
+        let mut users: Vec<User> = self
+            .open()?
+            .prepare(
+                "select user_id, identifier_id from identifiers \
+                 where kind = 'email' and canonical like '%@one.example.com' order by canonical",
+            )?
+            .query_map([], |row| Ok(User { user_id: row.get(0)?, email: row.get(1)? }))?
+            .collect::<rusqlite::Result<_>>()?;
+        users.shuffle(&mut StdRng::seed_from_u64(1));
+        Ok(users)
     }
 
     fn open(&self) -> Result<Connection> {
@@ -94,77 +150,36 @@ impl Directory {
     }
 }
 
-async fn seed(path: PathBuf) -> Result<Directory> {
-    let clock = Arc::new(SystemClock::start());
-    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&path, clock.now())?);
-    let plain = PlainKey::new(&SystemRandom);
-    let kept = store.create_key(key(&plain, &*clock)).await?;
-    ensure!(kept, "the key was not kept");
-
-    let app = App::new(store, clock, Arc::new(SystemRandom), ServerSecret::new(&SystemRandom));
-    let origin = Origin {
-        tenant: TenantId::default_tenant(),
-        actor: Actor::Key { key_id: plain.id(), key_name: KEY_NAME.to_owned() },
-        method: Method::AdminApi,
-        request_id: RequestId::new(&SystemRandom),
-        remote_address: None,
-        user_agent: None,
-        reason: None,
-    };
-    let mut documents: Vec<_> = futures_util::stream::iter(0..USERS)
-        .map(|number| create(&app, &origin, number))
-        .buffer_unordered(AT_ONCE)
-        .try_collect()
-        .await?;
-    app.store.close().await;
-
-    documents.shuffle(&mut StdRng::seed_from_u64(1));
-    let users = documents.iter().map(|document| {
-        ensure!(
-            DOCUMENT_BYTES.contains(&document.len()),
-            "a document has {} bytes, and comparisons are made for {DOCUMENT_BYTES:?}",
-            document.len()
-        );
-        let user = User::from_document(document)?;
-        Ok((user.user_id, user.emails.first().context("a user has no email")?.id))
-    });
-    let users = users.collect::<Result<_>>()?;
-    Ok(Directory { store: path, key: plain.reveal(), document: documents.swap_remove(0).into(), users })
+/// A directory that is being served.
+pub(crate) struct Service {
+    /// The directory.
+    pub(crate) directory: Directory,
+    /// The server.
+    pub(crate) server: Server,
 }
 
-fn key(plain: &PlainKey, clock: &dyn Clock) -> ApiKey {
-    ApiKey {
-        id: plain.id(),
-        tenant: TenantId::default_tenant(),
-        name: KEY_NAME.to_owned(),
-        hash: plain.hash(),
-        scopes: vec![Scope::UsersRead, Scope::UsersWrite],
-        created_at: clock.now(),
-        expires_at: None,
-        revoked_at: None,
-        last_used_at: None,
+impl Service {
+    /// What one connection asks of it for a second.
+    pub(crate) fn load(&self, operations: PathBuf) -> Load {
+        Load {
+            url: self.server.url().to_owned(),
+            key: self.directory.key.clone(),
+            operations,
+            connections: 1,
+            seconds: 1,
+            answer_bytes: 1,
+            first: 0,
+        }
+    }
+
+    /// Asks for something once, and gives the head and the body of the answer.
+    pub(crate) fn get(&self, path: &str) -> Result<(String, Vec<u8>)> {
+        self.server.ask("GET", path, &self.directory.key, "")
     }
 }
 
-/// Makes a user with two emails, a phone number, a username and claims.
-async fn create(app: &App, origin: &Origin, number: usize) -> Result<bytes::Bytes> {
-    let claims = [
-        ("name", format!("Sample Middle User {number:05}")),
-        ("given_name", "Sample".to_owned()),
-        ("middle_name", "Middle".to_owned()),
-        ("family_name", format!("User {number:05}")),
-        ("nickname", format!("sample {number:05}")),
-        ("picture", format!("https://images.example.com/{number:05}/{}.png", "x".repeat(PADDING))),
-        ("profile", format!("https://people.example.com/{number:05}/{}", "x".repeat(PADDING))),
-    ];
-    let new = NewUser {
-        username: Some(format!("user.{number:05}")),
-        email: Some(format!("user.{number:05}@one.example.com")),
-        phone_number: Some(format!("+44151496{number:05}")),
-        claims: claims.into_iter().map(|(name, value)| (name.to_owned(), json!(value))).collect(),
-        ..NewUser::default()
-    };
-    let (user_id, _) = app.create(origin, new).await?;
-    let second = EmailAddress::parse(&format!("user.{number:05}@two.example.com"))?;
-    Ok(app.change(origin, user_id, |user, ctx| user.add_email(second.clone(), false, ctx)).await?)
+/// A user, and the email that is marked.
+struct User {
+    user_id: String,
+    email: [u8; 16],
 }

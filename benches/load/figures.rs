@@ -29,7 +29,7 @@ impl Figures {
 
 /// A limit and the server, measured one right after the other.
 pub(crate) struct Pair {
-    /// The limit, where there is one.
+    /// The limit, or what else it is measured beside, where there is anything.
     pub(crate) limit: Option<Figures>,
     /// The server.
     pub(crate) server: Figures,
@@ -38,17 +38,19 @@ pub(crate) struct Pair {
 /// All pairs of one kind.
 pub(crate) struct Series {
     /// What was done.
-    pub(crate) name: &'static str,
+    pub(crate) name: String,
     /// By how many connections at once.
     pub(crate) connections: u32,
+    /// Whether nothing can outdo what it is measured beside.
+    pub(crate) beside_a_limit: bool,
     /// The pairs, one for each repetition.
     pub(crate) pairs: Vec<Pair>,
 }
 
 impl Series {
     /// A series that has nothing yet.
-    pub(crate) fn new(name: &'static str, connections: u32) -> Self {
-        Self { name, connections, pairs: Vec::new() }
+    pub(crate) fn new(name: impl Into<String>, connections: u32) -> Self {
+        Self { name: name.into(), connections, beside_a_limit: true, pairs: Vec::new() }
     }
 
     /// The median of something of the server.
@@ -69,6 +71,36 @@ impl Series {
         let ratios: Option<Vec<f64>> =
             self.pairs.iter().map(|pair| Some(pair.server.rate() / pair.limit?.rate())).collect();
         ratios.map(|ratios| median(ratios.into_iter()))
+    }
+}
+
+/// What one query takes on directories of several sizes, at one connection.
+pub(crate) struct Growth {
+    /// What is asked.
+    pub(crate) name: String,
+    /// What was measured, each time one run for each size.
+    pub(crate) runs: Vec<Vec<Figures>>,
+}
+
+impl Growth {
+    /// A growth of which nothing is known yet.
+    pub(crate) fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into(), runs: Vec::new() }
+    }
+
+    /// The median of what half of the requests take at most, in milliseconds, for each size.
+    pub(crate) fn p50_ms(&self) -> Vec<f64> {
+        let sizes = self.runs.first().map_or(0, Vec::len);
+        (0..sizes).map(|size| median(self.runs.iter().map(|run| real(run[size].p50_us) / 1e3))).collect()
+    }
+
+    /// How many times as long it takes at the last size as at the first: the median of the ratios of
+    /// what was measured together.
+    pub(crate) fn factor(&self) -> f64 {
+        median(self.runs.iter().filter_map(|run| {
+            let (first, last) = (run.first()?, run.last()?);
+            Some(real(last.p50_us) / real(first.p50_us.max(1)))
+        }))
     }
 }
 

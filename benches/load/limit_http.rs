@@ -2,7 +2,7 @@
 
 #![expect(clippy::disallowed_types, reason = "there are no problem details here")]
 
-use std::path::PathBuf;
+use std::path::Path as FilePath;
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -20,18 +20,40 @@ use tokio::net::TcpListener;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// Serves a document that is in a file until it is killed.
-pub(crate) fn run(document: PathBuf) -> Result<()> {
-    let ready = Bytes::from(std::fs::read(document)?);
-    let user = Arc::new(User::from_document(&ready)?);
-    let router = Router::new()
-        .route(
-            "/api/users/{user_id}",
-            get(move || std::future::ready(([(CONTENT_TYPE, JSON)], ready.clone()))),
-        )
+/// The answers that are ready.
+const READY: [&str; 3] = ["user", "list", "search"];
+
+/// The path at which an answer is ready, for requests that would name one of many things.
+pub(crate) fn ready_path(name: &str, thing: &str) -> String {
+    format!("/ready/{name}/{thing}")
+}
+
+/// The path at which the user is made and serialised each time.
+pub(crate) fn serialised_path(user_id: &str) -> String {
+    format!("/serialised/{user_id}")
+}
+
+/// Puts an answer where the limit finds it when it starts.
+pub(crate) fn prepare(folder: &FilePath, name: &str, answer: &[u8]) -> Result<()> {
+    Ok(std::fs::write(folder.join(file(name)), answer)?)
+}
+
+fn file(name: &str) -> String {
+    format!("{name}.json")
+}
+
+/// Serves the answers in a folder until it is killed.
+pub(crate) fn run(folder: &FilePath) -> Result<()> {
+    let user = User::from_document(&std::fs::read(folder.join(file("user")))?)?;
+    let mut router = Router::new()
         .route("/serialised/{user_id}", get(serialised))
-        .route("/healthz", get(|| async { ([(CONTENT_TYPE, JSON)], r#"{"status":"ok"}"#) }))
-        .with_state(user);
+        .route("/healthz", get(|| async { ([(CONTENT_TYPE, JSON)], r#"{"status":"ok"}"#) }));
+    for name in READY {
+        let answer = Bytes::from(std::fs::read(folder.join(file(name)))?);
+        let ready = move || std::future::ready(([(CONTENT_TYPE, JSON)], answer.clone()));
+        router = router.route(&ready_path(name, "{thing}"), get(ready));
+    }
+    let router = router.with_state(Arc::new(user));
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         println!("listening on http://{}", listener.local_addr()?);

@@ -6,13 +6,27 @@
 
 #![expect(clippy::disallowed_methods, reason = "a bench measures time")]
 
+mod bench;
+mod bursts;
+mod creates;
+mod depth;
 mod directory;
 mod figures;
+mod gets;
+mod growth;
+mod limit_creates;
 mod limit_http;
-mod limit_writes;
+mod limit_marks;
+mod lists;
 mod machine;
+mod marks;
+mod older;
+mod people;
 mod process;
+mod raw_writes;
 mod report;
+mod searches;
+mod seed;
 mod session;
 mod wrk;
 
@@ -21,6 +35,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 
+use people::Length;
+
 /// Measure the server beside the limits of this machine.
 #[derive(Parser)]
 #[command(name = "load", args_conflicts_with_subcommands = true)]
@@ -28,61 +44,103 @@ struct Arguments {
     #[command(flatten)]
     options: Options,
     /// Cargo adds it.
-    #[arg(long, hide = true)]
+    #[arg(long, hide = true, global = true)]
     bench: bool,
     #[command(subcommand)]
-    limit: Option<Limit>,
+    part: Option<Part>,
 }
 
-/// How long is measured.
+/// How much is measured, and for how long.
 #[derive(clap::Args)]
 struct Options {
     /// How long each run takes
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     seconds: u32,
     /// How often each is repeated
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     reps: u32,
-    /// Only see whether it works: one repetition of one second
-    #[arg(long, conflicts_with_all = ["seconds", "reps"])]
+    /// How many users the directories have that lists, searches and new users are measured in
+    #[arg(
+        long,
+        value_name = "LIST",
+        value_delimiter = ',',
+        default_value = "10000,100000,1000000",
+        value_parser = clap::value_parser!(u64).range(1_000..=9_000_000)
+    )]
+    sizes: Vec<u64>,
+    /// An older build of the program, to be measured beside this one
+    #[arg(long, value_name = "PROGRAM")]
+    old: Option<PathBuf>,
+    /// Only see whether it works: small directories, one repetition of one second
+    #[arg(long, conflicts_with_all = ["seconds", "reps", "sizes"])]
     quick: bool,
 }
 
-/// The limits, which this program starts by itself.
+/// Parts that can be run alone; the limits are started by the whole itself.
 #[derive(Subcommand)]
-enum Limit {
-    /// Serve a document that is ready, and one that is serialised each time
-    LimitHttp {
-        /// The file of the document
+enum Part {
+    /// Make a store with users in it, and print what that takes
+    Seed {
+        /// How many users
+        #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..=9_999_999))]
+        users: u64,
+        /// The new file
         #[arg(long)]
-        document: PathBuf,
+        store: PathBuf,
+        /// Give each user a document of about 2 KB
+        #[arg(long)]
+        long: bool,
+    },
+    /// Serve answers that are ready, and a document that is serialised each time
+    #[command(hide = true)]
+    LimitHttp {
+        /// The folder of the answers
+        #[arg(long)]
+        folder: PathBuf,
     },
     /// Write what verifying writes at least, and print how fast
-    LimitWrites {
-        /// The file that was prepared for it
-        #[arg(long)]
-        file: PathBuf,
-        /// For how long
-        #[arg(long)]
-        seconds: u32,
-    },
+    #[command(hide = true)]
+    LimitMarks(RawWrites),
+    /// Write what a new user takes at least, and print how fast
+    #[command(hide = true)]
+    LimitCreates(RawWrites),
+}
+
+/// Where and how long a limit writes.
+#[derive(clap::Args)]
+struct RawWrites {
+    /// The file that was prepared for it
+    #[arg(long)]
+    file: PathBuf,
+    /// For how long
+    #[arg(long)]
+    seconds: u32,
 }
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    match arguments.limit {
-        Some(Limit::LimitHttp { document }) => limit_http::run(document),
-        Some(Limit::LimitWrites { file, seconds }) => limit_writes::run(&file, seconds),
+    match arguments.part {
         None if cfg!(debug_assertions) => {
             println!("nothing is measured in a build without optimisation: cargo bench --bench load");
             Ok(())
         }
         None => measure(arguments.options),
+        Some(Part::Seed { users, store, long }) => {
+            let length = if long { Length::Long } else { Length::Usual };
+            println!("{}", seed::seed(&store, users, length)?);
+            Ok(())
+        }
+        Some(Part::LimitHttp { folder }) => limit_http::run(&folder),
+        Some(Part::LimitMarks(RawWrites { file, seconds })) => limit_marks::run(&file, seconds),
+        Some(Part::LimitCreates(RawWrites { file, seconds })) => limit_creates::run(&file, seconds),
     }
 }
 
-fn measure(options: Options) -> Result<()> {
-    let options = if options.quick { Options { seconds: 1, reps: 1, ..options } } else { options };
+fn measure(mut options: Options) -> Result<()> {
+    if options.quick {
+        options = Options { seconds: 1, reps: 1, sizes: vec![1_000, 4_000, 16_000], ..options };
+    }
+    options.sizes.sort_unstable();
     wrk::require()?;
     let scratch = Path::new(env!("CARGO_TARGET_TMPDIR"));
     std::fs::create_dir_all(scratch)?;
@@ -90,9 +148,9 @@ fn measure(options: Options) -> Result<()> {
     let mut folder = tempfile::Builder::new().prefix("load-").tempdir_in(scratch)?;
     println!("{}; {} x {} s", machine::facts(), options.reps, options.seconds);
 
-    let measured = session::run(&options, folder.path());
+    let report = session::run(options, folder.path());
     // The logs may tell why.
-    folder.disable_cleanup(measured.is_err());
-    report::print(&measured.with_context(|| format!("the run is broken; see {}", folder.path().display()))?);
+    folder.disable_cleanup(report.is_err());
+    report.with_context(|| format!("the run is broken; see {}", folder.path().display()))?.print();
     Ok(())
 }

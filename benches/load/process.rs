@@ -54,16 +54,24 @@ impl Server {
         &self.url
     }
 
-    /// Asks whether it lives.
-    fn check(&self) -> Result<()> {
+    /// Sends a request that must succeed, and gives the head and the body of the answer.
+    pub(crate) fn ask(&self, method: &str, path: &str, key: &str, body: &str) -> Result<(String, Vec<u8>)> {
         let address = self.url.strip_prefix("http://").context("the address is not of http")?;
         let mut stream = TcpStream::connect(address)?;
         stream.set_read_timeout(Some(PATIENCE))?;
-        write!(stream, "GET /healthz HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n")?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        ensure!(answer.starts_with("HTTP/1.1 200 "), "the server answered {answer:?}");
-        Ok(())
+        write!(
+            stream,
+            "{method} {path} HTTP/1.1\r\nhost: {address}\r\nx-api-key: {key}\r\nconnection: close\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        )?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer)?;
+        let end = answer.windows(4).position(|window| window == b"\r\n\r\n");
+        let body = answer.split_off(end.context("a server sent no whole answer")? + 4);
+        let head = String::from_utf8(answer)?;
+        ensure!(head.starts_with("HTTP/1.1 20"), "{method} {path} was answered {head}");
+        Ok((head, body))
     }
 
     /// What it keeps in memory.
@@ -106,7 +114,7 @@ impl Drop for Server {
 pub(crate) fn cold_start(command: Command, log: &Path) -> Result<Duration> {
     let start = Instant::now();
     let server = Server::start(command, log)?;
-    server.check()?;
+    server.ask("GET", "/healthz", "", "")?;
     let taken = start.elapsed();
     server.stop()?;
     Ok(taken)

@@ -1,7 +1,7 @@
 //! `wrk`, which sends the requests and takes the times.
 
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -13,19 +13,21 @@ use crate::figures::Figures;
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/load/ops.lua");
 
 /// What a run sends, and to whom.
-pub(crate) struct Load<'a> {
+pub(crate) struct Load {
     /// The server.
-    pub(crate) url: &'a str,
+    pub(crate) url: String,
     /// The file of requests.
-    pub(crate) operations: &'a Path,
+    pub(crate) operations: PathBuf,
     /// The API key that every request bears.
-    pub(crate) key: &'a str,
+    pub(crate) key: String,
     /// How many connections ask at once, each again as soon as it is answered.
     pub(crate) connections: u32,
     /// For how long.
     pub(crate) seconds: u32,
     /// How many bytes an answer has at least; fewer mean that something else was answered.
     pub(crate) answer_bytes: u64,
+    /// The number of the first request, where bodies are numbered.
+    pub(crate) first: u64,
 }
 
 /// What the script prints at the end.
@@ -55,9 +57,10 @@ pub(crate) fn drive(load: &Load) -> Result<Figures> {
         .args(["-t1", "--latency", "--timeout", "10s"])
         .arg(format!("-c{}", load.connections))
         .arg(format!("-d{}s", load.seconds))
-        .args(["-s", SCRIPT, load.url, "--"])
-        .arg(load.operations)
-        .arg(load.key)
+        .args(["-s", SCRIPT, &load.url, "--"])
+        .arg(&load.operations)
+        .arg(&load.key)
+        .arg(load.first.to_string())
         .output()
         .context("`wrk` cannot be started")?;
     let text = String::from_utf8_lossy(&output.stdout);

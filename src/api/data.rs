@@ -176,7 +176,7 @@ pub(super) async fn patch_public(
 ) -> Result<Document, Error> {
     let patched = app.change(&caller.origin, path.user_id, |user, ctx| {
         let wanted = body.fields()?.public_data.as_ref();
-        let wanted = wanted.ok_or_else(|| InvalidFields::one("public_data", "This field is needed."))?;
+        let wanted = wanted.ok_or_else(|| InvalidFields::needed("public_data"))?;
         Ok(user.patch_public_data(wanted, ctx)?)
     });
     public_data(&patched.await?)
@@ -220,7 +220,7 @@ pub(super) async fn patch_private(
 ) -> Result<Document, Error> {
     let patched = app.change(&caller.origin, path.user_id, |user, ctx| {
         let wanted = body.fields()?.private_data.as_ref();
-        let wanted = wanted.ok_or_else(|| InvalidFields::one("private_data", "This field is needed."))?;
+        let wanted = wanted.ok_or_else(|| InvalidFields::needed("private_data"))?;
         Ok(user.patch_private_data(wanted, ctx)?)
     });
     private_data(&patched.await?)

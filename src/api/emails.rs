@@ -51,8 +51,7 @@ pub(super) async fn add(
 ) -> Result<Document, Error> {
     let added = app.change(&caller.origin, path.user_id, |user, ctx| {
         let request = body.fields()?;
-        let address =
-            request.email.as_deref().ok_or_else(|| InvalidFields::one("email", "This field is needed."))?;
+        let address = request.email.as_deref().ok_or_else(|| InvalidFields::needed("email"))?;
         let address =
             EmailAddress::parse(address).map_err(|error| InvalidFields::one("email", error.to_string()))?;
         user.add_email(address, request.is_verified.unwrap_or(false), ctx)

@@ -1,34 +1,33 @@
 //! What handlers ask of a request: who calls, which ids the path names, the body. Which page of a
 //! list is wanted is in [`super::lists`]. Everything here refuses with an [`Error`].
 
+mod body;
+
 use std::borrow::Cow;
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::time::Duration;
 
-use axum::extract::{FromRequest, FromRequestParts, MatchedPath, Request, State};
+use axum::extract::{FromRequestParts, MatchedPath, State};
 use axum::http::HeaderMap;
-use axum::http::header::{CONTENT_TYPE, HeaderName, USER_AGENT};
+use axum::http::header::{HeaderName, USER_AGENT};
 use axum::http::request::Parts;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use percent_encoding::percent_decode_str;
-use serde::de::{DeserializeOwned, IgnoredAny};
 use utoipa::IntoParams;
 
 use super::answer::RemoteAddress;
 use crate::app::App;
 use crate::directory::api_key::{ApiKey, Scope};
 use crate::directory::event::{Actor, Method, Origin};
-use crate::error::{Error, InvalidFields};
+use crate::directory::log::LogId;
+use crate::error::Error;
 use crate::id::{GroupId, IdentifierId, RequestId, UserId};
 use crate::secret::PlainKey;
 
-/// The most that a body may have, in bytes.
-pub(super) const MAX_BODY_BYTES: usize = 1024 * 1024;
+pub(crate) use body::read_bytes;
+pub(super) use body::{Body, MAX_BODY_BYTES, OptionalBody};
+
 /// How much of what a client calls itself is kept with an event, in characters.
 const MAX_USER_AGENT: usize = 512;
-/// How long a body may take to arrive.
-const BODY_TIMEOUT: Duration = Duration::from_secs(20);
 /// The names of the key's header: one of the documents this API comes from uses the second.
 static KEY_HEADERS: [HeaderName; 2] =
     [HeaderName::from_static("x-api-key"), HeaderName::from_static("api-key")];
@@ -51,7 +50,7 @@ macro_rules! permission {
         )+
     };
 }
-permission! { UsersRead UsersWrite EmailsVerify EventsRead PasswordsWrite GroupsRead GroupsWrite }
+permission! { UsersRead UsersWrite EmailsVerify EventsRead PasswordsWrite GroupsRead GroupsWrite LogsRead }
 
 /// Who calls: a request whose key was checked and holds the permission.
 pub(super) struct Caller<P> {
@@ -164,6 +163,15 @@ pub(super) struct GroupPath {
     pub(super) group_id: GroupId,
 }
 
+/// The path parameter of a log.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(super) struct LogPath {
+    /// The id of the log.
+    #[param(value_type = String, example = "0000000000000001")]
+    pub(super) log_id: LogId,
+}
+
 /// The path parameters of a user and a group.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
@@ -215,6 +223,14 @@ impl FromRequestParts<Arc<App>> for GroupPath {
     }
 }
 
+impl FromRequestParts<Arc<App>> for LogPath {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Error> {
+        Ok(Self { log_id: LogId::from_path(&path_parameter(parts, "log_id")) })
+    }
+}
+
 impl FromRequestParts<Arc<App>> for UserGroupPath {
     type Rejection = Error;
 
@@ -223,138 +239,5 @@ impl FromRequestParts<Arc<App>> for UserGroupPath {
             user_id: UserId::from_path(&path_parameter(parts, "user_id")),
             group_id: GroupId::from_path(&path_parameter(parts, "group_id")),
         })
-    }
-}
-
-/// A body that must be there: a JSON object. A field of the wrong type is told when the fields are
-/// asked for, so that a handler can first look for what the path names.
-pub(super) struct Body<T>(Result<T, InvalidFields>);
-
-impl<T> Body<T> {
-    /// The fields of the body.
-    pub(super) fn fields(&self) -> Result<&T, InvalidFields> {
-        self.0.as_ref().map_err(InvalidFields::clone)
-    }
-}
-
-/// A body that may be left out: nothing, `null` or a JSON object.
-pub(super) struct OptionalBody<T>(Result<T, InvalidFields>);
-
-impl<T> OptionalBody<T> {
-    /// The fields of the body.
-    pub(super) fn fields(&self) -> Result<&T, InvalidFields> {
-        self.0.as_ref().map_err(InvalidFields::clone)
-    }
-}
-
-impl<T: DeserializeOwned> FromRequest<Arc<App>> for Body<T> {
-    type Rejection = Error;
-
-    async fn from_request(request: Request, _: &Arc<App>) -> Result<Self, Error> {
-        let bytes = read_body(request).await?;
-        if bytes.is_empty() {
-            return Err(Error::BadRequest("A JSON object is needed as the body.".to_owned()));
-        }
-        parse_object(&bytes).map(Self)
-    }
-}
-
-impl<T: DeserializeOwned + Default> FromRequest<Arc<App>> for OptionalBody<T> {
-    type Rejection = Error;
-
-    async fn from_request(request: Request, _: &Arc<App>) -> Result<Self, Error> {
-        let bytes = read_body(request).await?;
-        if matches!(bytes.trim_ascii(), b"" | b"null") {
-            return Ok(Self(Ok(T::default())));
-        }
-        parse_object(&bytes).map(Self)
-    }
-}
-
-/// The bytes of a body that is said to be JSON, or not said to be anything.
-async fn read_body(request: Request) -> Result<Vec<u8>, Error> {
-    let is_json = is_json(request.headers());
-    let bytes = read_bytes(request, MAX_BODY_BYTES).await?;
-    if bytes.is_empty() || is_json { Ok(bytes) } else { Err(Error::UnsupportedMediaType) }
-}
-
-/// The bytes of a body, which has `limit` of them at most and arrives in time.
-pub(crate) async fn read_bytes(request: Request, limit: usize) -> Result<Vec<u8>, Error> {
-    let body = request.into_body();
-    if http_body::Body::is_end_stream(&body) {
-        return Ok(Vec::new());
-    }
-    // Before it is asked for: a client that waits for a go-ahead then never sends it.
-    if http_body::Body::size_hint(&body).lower() > limit as u64 {
-        return Err(Error::TooLarge { limit });
-    }
-    let read = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, limit).collect()).await;
-    match read {
-        Ok(Ok(collected)) => Ok(collected.to_bytes().to_vec()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Error::TooLarge { limit }),
-        Ok(Err(_)) => Err(Error::BadRequest("The body ended early.".to_owned())),
-        Err(_) => Err(Error::Timeout),
-    }
-}
-
-/// Whether a body is labelled as JSON, or not labelled.
-fn is_json(headers: &HeaderMap) -> bool {
-    let Some(label) = headers.get(CONTENT_TYPE) else { return true };
-    let essence = label.to_str().unwrap_or("?").split(';').next().unwrap_or("").trim().to_ascii_lowercase();
-    essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
-}
-
-/// Reads a JSON object into `T`. The inner result is about its fields.
-fn parse_object<T: DeserializeOwned>(bytes: &[u8]) -> Result<Result<T, InvalidFields>, Error> {
-    // The whole syntax first: what comes of a field matters only in a body that is JSON.
-    if let Err(error) = serde_json::from_slice::<IgnoredAny>(bytes) {
-        let place = format!("line {}, column {}", error.line(), error.column());
-        return Err(Error::BadRequest(format!("The body is not JSON: the fault is at {place}.")));
-    }
-    if bytes.trim_ascii_start().first() != Some(&b'{') {
-        return Err(Error::BadRequest("The body must be a JSON object.".to_owned()));
-    }
-    let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let error = match serde_path_to_error::deserialize(&mut reader) {
-        Ok(fields) => return Ok(Ok(fields)),
-        Err(error) => error,
-    };
-    let field = error.path().to_string();
-    let reason = error.inner().to_string();
-    // A syntax error after a syntax check is nesting deeper than the reader follows.
-    if field == "." || error.inner().is_syntax() {
-        return Err(Error::BadRequest(format!("The body cannot be read: {}.", without_place(&reason))));
-    }
-    let message = match reason.split_once(", expected ") {
-        Some((_, expected)) => {
-            format!("This is not of the right type: expected {}.", without_place(expected))
-        }
-        None => "This is not of the right type.".to_owned(),
-    };
-    Ok(Err(InvalidFields::one(&field, message)))
-}
-
-/// An error's text without the line and column that serde puts behind it.
-fn without_place(reason: &str) -> &str {
-    reason.rsplit_once(" at line ").map_or(reason, |(text, _)| text)
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    proptest! {
-        #[test]
-        fn no_body_breaks_the_parser(body in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = parse_object::<serde_json::Map<String, serde_json::Value>>(&body);
-        }
-    }
-
-    #[test]
-    fn deep_nesting_is_a_bad_request() {
-        let body = format!("{{\"a\":{}1{}}}", "[".repeat(100_000), "]".repeat(100_000));
-        assert!(matches!(parse_object::<serde_json::Value>(body.as_bytes()), Err(Error::BadRequest(_))));
     }
 }

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use super::document::Document;
 use super::extract::{Body, Caller, GroupPath, GroupsRead, GroupsWrite, UserGroupPath, UserPath, UsersRead};
-use super::lists::{GroupList, MemberList, MembershipList};
+use super::lists::{GroupList, MembershipList, UserList};
 use super::page;
 use super::users::summaries;
 use crate::app::App;
@@ -35,7 +35,7 @@ pub(super) async fn list(
     caller: Caller<GroupsRead>,
     wanted: GroupList,
 ) -> Result<Response, Error> {
-    let page = app.groups(&caller.origin.tenant, wanted.sorted()).await?;
+    let page = app.groups(&caller.origin.tenant, wanted.filter.clone(), wanted.sorted()).await?;
     page::answer(&wanted, page, Ok).await
 }
 
@@ -259,15 +259,15 @@ pub(super) async fn remove(
     path = "/api/users/groups/{group_id}/assigned",
     operation_id = "getAllGroupAssignedUsers",
     tag = "users",
-    params(GroupPath, MemberList),
+    params(GroupPath, UserList),
     responses((status = OK, description = "A page of users", body = [User], headers(("x-pagination" = String, description = "JSON: page_size, current_page, total_count, has_previous, has_next"))))
 )]
 pub(super) async fn list_users(
     State(app): State<Arc<App>>,
     caller: Caller<UsersRead>,
     path: GroupPath,
-    wanted: MemberList,
+    wanted: UserList,
 ) -> Result<Response, Error> {
-    let page = app.members(&caller.origin.tenant, path.group_id, wanted.sorted()).await?;
+    let page = app.members(&caller.origin.tenant, path.group_id, wanted.list()).await?;
     page::answer(&wanted, page, |documents| summaries(&documents)).await
 }

@@ -1,5 +1,6 @@
 //! Which page of a list a request wants: the query parameters of each list, read and documented.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
@@ -7,15 +8,18 @@ use axum::http::request::Parts;
 use utoipa::IntoParams;
 
 use crate::app::App;
+use crate::directory::filter::FilterError;
 use crate::error::Error;
+use crate::store::search::groups::{self, GroupSearch};
+use crate::store::search::logs::{self, LogSearch};
 use crate::store::search::users::{self, UserSearch};
-use crate::store::{GroupSortKey, List, MembershipSortKey, Place, SortKey, Sorted};
+use crate::store::{GroupSortKey, List, LogSortKey, MembershipSortKey, Place, SortKey, Sorted};
 
 /// The query parameters of a list of users.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "these fields only describe the parameters")]
-struct UserListParameters {
+pub(super) struct UserListParameters {
     /// The number of the page, from 1.
     #[param(minimum = 1, default = 1, example = 1)]
     page: Option<u32>,
@@ -48,28 +52,8 @@ pub(super) struct GroupListParameters {
     /// `clients_assigned`, `users_assigned`, `last_assigned`, `creation_time` or `last_updated`.
     #[param(default = "creation_time:-1", example = "name:1")]
     sort: Option<String>,
-    /// Reserved: this list takes no filter yet, and any value is refused.
-    filter: Option<String>,
-}
-
-/// The query parameters of a list of the users in a group.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "these fields only describe the parameters")]
-pub(super) struct MemberListParameters {
-    /// The number of the page, from 1.
-    #[param(minimum = 1, default = 1, example = 1)]
-    page: Option<u32>,
-    /// How many users a page has.
-    #[param(minimum = 1, maximum = 1000, default = 10, example = 10)]
-    size: Option<u32>,
-    /// `key:1` for ascending or `key:-1` for descending order, by `failure_count`,
-    /// `last_sign_in_attempt`, `sign_in_attempts_count`, `last_sign_in_success`,
-    /// `sign_in_success_count`, `last_activity`, `block_until`, `creation_time`, `last_updated`,
-    /// `given_name`, `middle_name`, `family_name` or `name`.
-    #[param(default = "creation_time:-1", example = "last_updated:-1")]
-    sort: Option<String>,
-    /// Reserved: this list takes no filter yet, and any value is refused.
+    /// What the groups must match, in the filter language.
+    #[param(max_length = 4096, example = "is_auto_assigned:true AND users_assigned:>=10")]
     filter: Option<String>,
 }
 
@@ -89,71 +73,104 @@ pub(super) struct MembershipListParameters {
     sort: Option<String>,
 }
 
-/// What a list can be sorted by.
+/// The query parameters of a list of logs.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "these fields only describe the parameters")]
+pub(super) struct LogListParameters {
+    /// The number of the page, from 1.
+    #[param(minimum = 1, default = 1, example = 1)]
+    page: Option<u32>,
+    /// How many logs a page has.
+    #[param(minimum = 1, maximum = 1000, default = 10, example = 10)]
+    size: Option<u32>,
+    /// `key:1` for ascending or `key:-1` for descending order, by `time_stamp`, `category`, `code`,
+    /// `type` or `name`.
+    #[param(default = "time_stamp:-1", example = "code:1")]
+    sort: Option<String>,
+    /// What the logs must match, in the filter language.
+    #[param(max_length = 4096, example = "category:groups AND time_stamp:>=1640975400")]
+    filter: Option<String>,
+}
+
+/// What a list can be sorted by, and with it what list it is.
 pub(super) trait Sort: Copy + 'static {
     /// The query parameters of the list, to be documented.
     type Parameters: IntoParams;
+    /// What its filters are read as.
+    type Filter;
     /// All keys there are.
     const ALL: &'static [Self];
     /// The key by which the newest come first.
     const AGE: Self;
     /// The key as it is written.
     fn name(self) -> &'static str;
+    /// Reads a filter; `None` if it asks for nothing.
+    fn filter(text: &str) -> Result<Option<Self::Filter>, Error>;
 }
 
-/// Says for the keys of a list with which parameters it is asked for.
+/// Says for the keys of a list with which parameters it is asked for, by which
+/// key the newest come first, and how its filters are read.
 macro_rules! sorts {
-    ($($key:ident by $parameters:ident,)+) => {
+    ($($key:ident by $parameters:ident from $age:ident, $filter:ty, $parse:expr;)+) => {
         $(impl Sort for $key {
             type Parameters = $parameters;
+            type Filter = $filter;
             const ALL: &'static [Self] = Self::ALL;
-            const AGE: Self = Self::CreationTime;
+            const AGE: Self = Self::$age;
             fn name(self) -> &'static str {
                 self.as_str()
+            }
+            fn filter(text: &str) -> Result<Option<Self::Filter>, Error> {
+                $parse(text)
             }
         })+
     };
 }
 sorts! {
-    SortKey by MemberListParameters,
-    GroupSortKey by GroupListParameters,
-    MembershipSortKey by MembershipListParameters,
+    SortKey by UserListParameters from CreationTime, UserSearch, |text| read(users::parse(text));
+    GroupSortKey by GroupListParameters from CreationTime, GroupSearch, |text| read(groups::parse(text));
+    MembershipSortKey by MembershipListParameters from CreationTime, Infallible, no_filter;
+    LogSortKey by LogListParameters from TimeStamp, LogSearch, |text| read(logs::parse(text));
 }
 
+/// The page of users that a request wants.
+pub(super) type UserList = Listed<SortKey>;
 /// The page of groups that a request wants.
 pub(super) type GroupList = Listed<GroupSortKey>;
 /// The page of the groups of a user that a request wants.
 pub(super) type MembershipList = Listed<MembershipSortKey>;
-/// The page of the users in a group that a request wants.
-pub(super) type MemberList = Listed<SortKey>;
+/// The page of logs that a request wants.
+pub(super) type LogList = Listed<LogSortKey>;
 
 /// The page of a list that a request wants.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Listed<Key> {
+#[derive(Debug)]
+pub(super) struct Listed<Key: Sort> {
     /// The number of the page, from 1.
     pub(super) page: u32,
     /// How many rows it has.
     pub(super) size: u32,
     sort: Key,
     descending: bool,
+    /// What the rows must match; all do if there is nothing.
+    pub(super) filter: Option<Key::Filter>,
 }
 
 impl<Key: Sort> Listed<Key> {
-    /// The same for the store.
+    /// The same for the store, but for the filter.
     pub(super) fn sorted(&self) -> Sorted<Key> {
         let offset = u64::from(self.page - 1) * u64::from(self.size);
         Sorted { sort: self.sort, descending: self.descending, offset, limit: self.size }
     }
 
-    /// Reads the page, and hands a filter to `filter`.
-    fn parse(query: &str, mut filter: impl FnMut(&str) -> Result<(), Error>) -> Result<Self, Error> {
-        let mut list = Self { page: 1, size: 10, sort: Key::AGE, descending: true };
+    fn parse(query: &str) -> Result<Self, Error> {
+        let mut list = Self { page: 1, size: 10, sort: Key::AGE, descending: true, filter: None };
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
             match &*name {
                 "page" => list.page = within("page", &value, u32::MAX)?,
                 "size" => list.size = within("size", &value, 1000)?,
                 "sort" => (list.sort, list.descending) = sort(&value)?,
-                "filter" => filter(&value)?,
+                "filter" => list.filter = Key::filter(&value)?,
                 _ => {}
             }
         }
@@ -161,55 +178,22 @@ impl<Key: Sort> Listed<Key> {
     }
 }
 
-/// The page of users that a request wants, of all or of those that a filter finds.
-#[derive(Debug)]
-pub(super) struct UserList {
-    /// The page.
-    pub(super) page: Listed<SortKey>,
-    filter: Option<UserSearch>,
-}
-
 impl UserList {
     /// The same for the store.
     pub(super) fn list(&self) -> List {
-        let Sorted { sort, descending, offset, limit } = self.page.sorted();
+        let Sorted { sort, descending, offset, limit } = self.sorted();
         List { filter: self.filter.clone(), place: Place::Sorted { sort, descending, offset }, limit }
-    }
-
-    fn parse(query: &str) -> Result<Self, Error> {
-        let mut found = None;
-        let page = Listed::parse(query, |text| {
-            found = filter(text)?;
-            Ok(())
-        })?;
-        Ok(Self { page, filter: found })
-    }
-}
-
-impl FromRequestParts<Arc<App>> for UserList {
-    type Rejection = Error;
-
-    async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Error> {
-        Self::parse(parts.uri.query().unwrap_or_default())
-    }
-}
-
-impl IntoParams for UserList {
-    fn into_params(
-        place: impl Fn() -> Option<utoipa::openapi::path::ParameterIn>,
-    ) -> Vec<utoipa::openapi::path::Parameter> {
-        UserListParameters::into_params(place)
     }
 }
 
 /// Refuses a filter, unless it is empty.
-fn no_filter(text: &str) -> Result<(), Error> {
-    if text.is_empty() { Ok(()) } else { Err(Error::BadRequest("This list takes no filter.".to_owned())) }
+fn no_filter(text: &str) -> Result<Option<Infallible>, Error> {
+    if text.is_empty() { Ok(None) } else { Err(Error::BadRequest("This list takes no filter.".to_owned())) }
 }
 
-/// Reads a filter.
-fn filter(text: &str) -> Result<Option<UserSearch>, Error> {
-    users::parse(text).map_err(|error| Error::BadRequest(error.to_string()))
+/// A filter that was read, or what is wrong with it for the client.
+fn read<Filter>(filter: Result<Filter, FilterError>) -> Result<Filter, Error> {
+    filter.map_err(|error| Error::BadRequest(error.to_string()))
 }
 
 /// The query parameters of a walk over users.
@@ -241,7 +225,7 @@ impl UserWalk {
                     list.place = Place::ById { after: Some(value.parse().map_err(refused)?) };
                 }
                 "limit" => list.limit = within("limit", &value, 1000)?,
-                "filter" => list.filter = filter(&value)?,
+                "filter" => list.filter = SortKey::filter(&value)?,
                 _ => {}
             }
         }
@@ -285,7 +269,8 @@ fn sort<Key: Sort>(value: &str) -> Result<(Key, bool), Error> {
     parsed.ok_or_else(|| {
         let keys: Vec<&str> = Key::ALL.iter().map(|key| key.name()).collect();
         Error::BadRequest(format!(
-            "sort must be a key and a direction, like creation_time:-1; the keys are {}.",
+            "sort must be a key and a direction, like {}:-1; the keys are {}.",
+            Key::AGE.name(),
             keys.join(", ")
         ))
     })
@@ -295,7 +280,7 @@ impl<Key: Sort> FromRequestParts<Arc<App>> for Listed<Key> {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Error> {
-        Self::parse(parts.uri.query().unwrap_or_default(), no_filter)
+        Self::parse(parts.uri.query().unwrap_or_default())
     }
 }
 

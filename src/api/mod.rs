@@ -9,6 +9,7 @@ mod extract;
 mod groups;
 mod health;
 mod lists;
+mod logs;
 mod openapi;
 mod page;
 mod passwords;
@@ -108,6 +109,8 @@ fn operations() -> OpenApiRouter<Arc<App>> {
         .routes(guarded!(groups::assign))
         .routes(guarded!(groups::remove))
         .routes(guarded!(groups::list_users))
+        .routes(guarded!(logs::list))
+        .routes(guarded!(logs::find))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
         .routes(routes!(openapi::serve))

@@ -20,6 +20,7 @@ use super::proofs::StartedProofAnswer;
 use crate::directory::api_key::Scope;
 use crate::directory::event::{Actor, Context, Method, Origin};
 use crate::directory::group::{Group, Membership, NewGroup};
+use crate::directory::log::{Log, LogId, LogSystem};
 use crate::directory::password::{DEFAULT_RESET_EXPIRY, PasswordHash};
 use crate::directory::user::{NewUser, User};
 use crate::error::{Error, InvalidFields, Missing, Refusal};
@@ -68,6 +69,7 @@ fn complete(generated: utoipa::openapi::OpenApi) -> Value {
         {"name": "users", "description": "Users and their addresses."},
         {"name": "groups", "description": "Groups of users."},
         {"name": "proofs", "description": "Proving addresses: the project's own surface."},
+        {"name": "logs", "description": "What happened, in the words of the Management API."},
         {"name": "events", "description": "What happened: the project's own surface."},
         {"name": "server", "description": "The server itself; no key needed."},
     ]);
@@ -188,6 +190,7 @@ struct Examples {
     group: Value,
     membership: Value,
     event: Value,
+    log: Value,
     /// The path of the user.
     path: String,
     /// The path of the group.
@@ -220,12 +223,15 @@ impl Examples {
             claims,
             ..NewUser::default()
         };
-        let (mut user, _) = User::create(new, &ctx).expect("the example's fields are well-formed");
+        let (mut user, events) = User::create(new, &ctx).expect("the example's fields are well-formed");
         let read = |document: Vec<u8>| serde_json::from_slice(&document).expect("a document is JSON");
         let created = read(user.to_document());
         let email = user.emails[0].id;
         let event = user.verify_email(email, &ctx).expect("the example has this email").events.remove(0);
         let event = serde_json::to_value(EventAnswer::new(1, event)).expect("an event is JSON");
+        let system = LogSystem::new(1, [192, 0, 2, 1].into());
+        let log = events.into_iter().find_map(|event| Log::of(LogId::of_position(1), event, &system));
+        let log = serde_json::to_value(log).expect("a log is JSON");
         let verified = read(user.to_document());
         let mut owner = user.clone();
         owner.set_password(PasswordHash::from_stored(String::new()), false, &ctx);
@@ -276,6 +282,7 @@ impl Examples {
             group,
             membership,
             event,
+            log,
             path,
             group_path,
             request_id,
@@ -325,6 +332,8 @@ impl Examples {
             "getPrivateData" | "patchPrivateData" => {
                 json!({"private_data": {"subscription_plan": "premium"}})
             }
+            "getAllLogs" => json!([self.log]),
+            "findLogById" => self.log.clone(),
             "walkUsers" => json!({"users": [self.summary], "next": Value::Null}),
             "listEvents" => json!({"events": [self.event], "next": "1"}),
             "emailHistory" => json!({"history": [{
@@ -357,7 +366,9 @@ impl Examples {
             (
                 "400",
                 "The request cannot be read: a body that is not a JSON object, or a query parameter out of bounds.",
-                vec![Error::BadRequest("The body is not JSON: the fault is at line 1, column 2.".to_owned())],
+                vec![Error::BadRequest(
+                    "The body cannot be read: expected value, at line 1, column 2.".to_owned(),
+                )],
             ),
             ("401", "No valid API key.", vec![Error::Unauthenticated]),
             ("403", "The key lacks the scope.", vec![Error::Forbidden { needed: Scope::UsersWrite }]),

@@ -6,14 +6,14 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::document::Document;
-use super::lists::Listed;
+use super::lists::{Listed, Sort};
 use crate::error::Error;
 use crate::store::Page;
 
 const PAGINATION_HEADER: HeaderName = HeaderName::from_static("x-pagination");
 
 /// What `rows` makes of the page, with the header.
-pub(super) async fn answer<Key, T: Send + 'static, R: Serialize>(
+pub(super) async fn answer<Key: Sort, T: Send + 'static, R: Serialize>(
     wanted: &Listed<Key>,
     page: Page<T>,
     rows: impl FnOnce(Vec<T>) -> Result<Vec<R>, Error> + Send + 'static,

@@ -48,7 +48,7 @@ pub(super) async fn add(
     let added = app.change(&caller.origin, path.user_id, |user, ctx| {
         let request = body.fields()?;
         let number = request.phone_number.as_deref();
-        let number = number.ok_or_else(|| InvalidFields::one("phone_number", "This field is needed."))?;
+        let number = number.ok_or_else(|| InvalidFields::needed("phone_number"))?;
         let number = PhoneNumber::parse(number)
             .map_err(|error| InvalidFields::one("phone_number", error.to_string()))?;
         user.add_phone(number, request.is_verified.unwrap_or(false), ctx)

@@ -82,6 +82,7 @@ fn detail(error: &Error) -> String {
             "The phone number was not found: the user has none with this id.".into()
         }
         Error::NotFound(Missing::Group) => "The group was not found.".into(),
+        Error::NotFound(Missing::Log) => "The log was not found.".into(),
         Error::NotFound(Missing::Membership) => {
             "The membership was not found: the user is not in this group.".into()
         }

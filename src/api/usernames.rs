@@ -43,7 +43,7 @@ pub(super) async fn update(
 ) -> Result<Document, Error> {
     let updated = app.change(&caller.origin, path.user_id, |user, ctx| {
         let name = body.fields()?.username.as_deref();
-        let name = name.ok_or_else(|| InvalidFields::one("username", "This field is needed."))?;
+        let name = name.ok_or_else(|| InvalidFields::needed("username"))?;
         Ok(user.set_username(UserName::parse(name)?, ctx))
     });
     updated.await.map(Document)

@@ -40,7 +40,7 @@ pub(super) async fn list(
     wanted: UserList,
 ) -> Result<Response, Error> {
     let page = app.users(&caller.origin.tenant, wanted.list()).await?;
-    page::answer(&wanted.page, page, |documents| summaries(&documents)).await
+    page::answer(&wanted, page, |documents| summaries(&documents)).await
 }
 
 /// The rows of a list of users.

@@ -5,8 +5,10 @@ use crate::directory::event::{Context, Event, EventType, Origin};
 use crate::directory::group::{Group, Membership, NewGroup};
 use crate::error::{Error, Missing};
 use crate::id::{GroupId, TenantId, UserId};
+use crate::store::search::groups::GroupSearch;
+use crate::store::search::users::UserSearch;
 use crate::store::{
-    GroupChange, GroupKept, GroupSortKey, KeepError, MembershipChange, MembershipSortKey, Page, Sorted,
+    GroupChange, GroupKept, GroupSortKey, KeepError, List, MembershipChange, MembershipSortKey, Page, Sorted,
     Version,
 };
 
@@ -19,12 +21,17 @@ impl App {
         Ok(self.kept_group(tenant, group_id).await?.1)
     }
 
-    /// A page of the tenant's groups.
+    /// A page of the tenant's groups, of all or of those that match a filter.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn groups(&self, tenant: &TenantId, list: Sorted<GroupSortKey>) -> Result<Page<Group>, Error> {
-        self.store.groups(tenant, list).await
+    pub async fn groups(
+        &self,
+        tenant: &TenantId,
+        filter: Option<GroupSearch>,
+        list: Sorted<GroupSortKey>,
+    ) -> Result<Page<Group>, Error> {
+        self.store.groups(tenant, filter, list).await
     }
 
     /// Makes a group.
@@ -105,12 +112,14 @@ impl App {
         }
     }
 
-    /// A page of the users in a group.
+    /// A page of the users in a group, of all or of those that match the list's filter.
     ///
     /// # Errors
     /// [`Missing::Group`].
-    pub async fn members(&self, tenant: &TenantId, group_id: GroupId, list: Sorted) -> Result<Page, Error> {
-        self.store.members(tenant, group_id, list).await?.ok_or(Error::NotFound(Missing::Group))
+    pub async fn members(&self, tenant: &TenantId, group_id: GroupId, list: List) -> Result<Page, Error> {
+        self.kept_group(tenant, group_id).await?;
+        let filter = Some(UserSearch::members(group_id, list.filter));
+        self.store.users(tenant, List { filter, ..list }).await
     }
 
     /// A page of the groups that a user is in.

@@ -236,3 +236,81 @@ impl App {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::{Condvar, Mutex};
+
+    use futures_util::future::join_all;
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    /// Work that says when it begins and ends when it is told to.
+    #[derive(Default)]
+    struct Held {
+        running: AtomicUsize,
+        most: AtomicUsize,
+        may_end: Mutex<bool>,
+        told: Condvar,
+    }
+
+    impl Held {
+        fn work(&self, begun: &mpsc::UnboundedSender<()>) {
+            let running = self.running.fetch_add(1, Ordering::SeqCst) + 1;
+            self.most.fetch_max(running, Ordering::SeqCst);
+            begun.send(()).unwrap();
+            let may_end = self.may_end.lock().unwrap();
+            drop(self.told.wait_while(may_end, |may_end| !*may_end).unwrap());
+            self.running.fetch_sub(1, Ordering::SeqCst);
+        }
+
+        fn end(&self) {
+            *self.may_end.lock().unwrap() = true;
+            self.told.notify_all();
+        }
+    }
+
+    /// There is one async thread here: were it the one that hashes, nobody could tell the work to end.
+    #[tokio::test]
+    async fn hashing_is_bounded_and_keeps_no_async_thread() {
+        let hashers = Hashers::default();
+        let bound = hashers.0.available_permits();
+        assert!(bound <= std::thread::available_parallelism().unwrap().get());
+        let held = Arc::new(Held::default());
+        let (begun, mut begins) = mpsc::unbounded_channel();
+        let all = join_all((0..bound * 8).map(|_| {
+            let (held, begun) = (held.clone(), begun.clone());
+            hashers.run(move || held.work(&begun))
+        }));
+        let told = async {
+            for _ in 0..bound {
+                begins.recv().await.unwrap();
+            }
+            assert_eq!(hashers.0.available_permits(), 0);
+            held.end();
+        };
+        let (done, ()) = tokio::join!(all, told);
+        assert_eq!(done.into_iter().flatten().count(), bound * 8);
+        assert_eq!(held.most.load(Ordering::SeqCst), bound);
+    }
+
+    /// Who asks for a hash and goes away must not make room for the next one before its work ends.
+    #[tokio::test]
+    async fn a_turn_ends_with_the_work_and_not_with_whoever_asked_for_it() {
+        let hashers = Arc::new(Hashers(Arc::new(Semaphore::new(1))));
+        let held = Arc::new(Held::default());
+        let (begun, mut begins) = mpsc::unbounded_channel();
+        let asked = tokio::spawn({
+            let (hashers, held) = (hashers.clone(), held.clone());
+            async move { hashers.run(move || held.work(&begun)).await }
+        });
+        begins.recv().await.unwrap();
+        asked.abort();
+        assert!(asked.await.unwrap_err().is_cancelled());
+        assert_eq!(hashers.0.available_permits(), 0);
+        held.end();
+        hashers.run(|| ()).await.unwrap();
+    }
+}

@@ -22,7 +22,7 @@ pub(super) enum Command {
         #[arg(long, env = "BONAFIDE_KEY_NAME", value_parser = NonEmptyStringValueParser::new())]
         name: String,
         /// What it may do, with commas between: users:read, users:write, emails:verify, events:read,
-        /// passwords:write, groups:read, groups:write, admin
+        /// passwords:write, proofs:read, groups:read, groups:write, logs:read, admin
         #[arg(long, env = "BONAFIDE_KEY_SCOPES", value_name = "LIST", value_delimiter = ',', required = true, value_parser = scope)]
         scopes: Vec<Scope>,
         /// The tenant whose directory it opens

@@ -1,7 +1,9 @@
 //! The command line.
 
 mod backup;
+mod copy;
 mod dev;
+mod explain;
 mod keys;
 mod logging;
 mod mail;
@@ -47,6 +49,14 @@ enum Command {
     Mail(mail::Command),
     /// Copy the store to a file, also while a server runs
     Backup(backup::Options),
+    /// Copy a whole store into a new one, of the same kind or another
+    Copy(copy::Options),
+    /// Tell how users are found by a filter, and how many there are
+    ///
+    /// It reads the store only, also while a server runs. It prints the filter as it is understood, how
+    /// many users each condition finds, the way that is taken and the SQL, with the values in it: they
+    /// may be personal.
+    Explain(explain::Options),
     /// Print the OpenAPI document
     Openapi,
 }
@@ -92,6 +102,8 @@ fn run(command: Command) -> Result<()> {
             Command::Tenants(command) => tenants::run(command, &*clock).await,
             Command::Mail(command) => mail::run(&command),
             Command::Backup(options) => backup::run(&options),
+            Command::Copy(options) => copy::run(options, &*clock).await,
+            Command::Explain(options) => explain::run(&options),
             Command::Openapi => Ok(()),
         }
     })

@@ -41,7 +41,7 @@ fn read_or_make(path: &Path, random: &dyn Random) -> Result<ServerSecret> {
     }
     let text = fs::read_to_string(path).with_context(|| format!("the secret in {shown} cannot be read"))?;
     text.trim().parse().with_context(|| {
-        format!("{shown} cannot be used; put back the file that was there, or remove it to have another made, which ends all links and codes under way")
+        format!("{shown} cannot be used; put back the file that was there, or remove it to have another made, with which codes that were handed out do not work and mail that waits is not sent")
     })
 }
 

@@ -98,7 +98,8 @@ pub(super) async fn run(options: Options, clock: Arc<SystemClock>) -> Result<()>
         .await
         .with_context(|| format!("the address {} cannot be listened on", options.listen))?;
     let scheme = if tls.is_some() { "https" } else { "http" };
-    let bound = format!("{scheme}://{}", listener.local_addr()?);
+    let address = listener.local_addr()?;
+    let bound = format!("{scheme}://{address}");
     let public = options.public_url.as_ref().map_or(bound.as_str(), url::Url::as_str).trim_end_matches('/');
     let random = Arc::new(SystemRandom);
     let secret = options.secret.read_or_make(&options.store, &*random)?;
@@ -106,7 +107,8 @@ pub(super) async fn run(options: Options, clock: Arc<SystemClock>) -> Result<()>
     let beside = options.dev.then(|| options.store.folder()).transpose()?;
     let mail = options.mail.url(beside.as_deref())?;
     let mailer = mail.as_ref().map(|mail| options.mail.mailer(mail, public, clock.clone(), random.clone()));
-    let app = App::new(store.clone(), clock, random.clone(), secret).reached_by(public);
+    let app =
+        App::new(store.clone(), clock, random.clone(), secret).reached_by(public).listening_on(address.ip());
     let app = Arc::new(if mailer.is_some() { app.sending_mail() } else { app });
     if let Some(mailer) = mailer {
         let outbox = Outbox::new(app.clone(), mailer?, templates.clone());

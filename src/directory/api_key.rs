@@ -24,6 +24,8 @@ names! {
         GroupsRead = "groups:read",
         /// Create, change and delete groups, and say who is in them.
         GroupsWrite = "groups:write",
+        /// Read the logs, with the personal values in them.
+        LogsRead = "logs:read",
         /// Everything.
         Admin = "admin",
     }

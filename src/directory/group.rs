@@ -158,7 +158,7 @@ impl Group {
     /// [`InvalidFields`] with every field that is absent or of the wrong form. That the name is
     /// free is for the store to say, which alone sees all groups.
     pub fn create(new: NewGroup, ctx: &Context) -> Result<(Self, Vec<Event>), InvalidFields> {
-        let name = new.name.as_deref().map_or_else(|| Err(needed("name")), GroupName::parse);
+        let name = new.name.as_deref().map_or_else(|| Err(InvalidFields::needed("name")), GroupName::parse);
         let (name, description) = both(name, checked_description(new.description))?;
         let group = Self {
             group_id: GroupId::new(ctx.random),
@@ -184,7 +184,7 @@ impl Group {
     pub fn patch(&mut self, patch: &GroupPatch, ctx: &Context) -> Result<Vec<Event>, InvalidFields> {
         let name = match &patch.name {
             Wanted::Unchanged => Ok(self.name.clone()),
-            Wanted::Removed => Err(needed("name")),
+            Wanted::Removed => Err(InvalidFields::needed("name")),
             Wanted::Set(text) => GroupName::parse(text),
         };
         let description = match &patch.description {
@@ -194,7 +194,7 @@ impl Group {
         };
         let is_auto_assigned = match patch.is_auto_assigned {
             Wanted::Unchanged => Ok(self.is_auto_assigned),
-            Wanted::Removed => Err(needed("is_auto_assigned")),
+            Wanted::Removed => Err(InvalidFields::needed("is_auto_assigned")),
             Wanted::Set(wanted) => Ok(wanted),
         };
         let ((name, description), is_auto_assigned) = both(both(name, description), is_auto_assigned)?;
@@ -211,10 +211,6 @@ impl Group {
 pub fn joined(user_id: UserId, groups: &[GroupId], ctx: &Context) -> Vec<Event> {
     let event = |group: &GroupId| ctx.group_event(EventType::GroupUserAdded, *group, Some(user_id));
     groups.iter().map(event).collect()
-}
-
-fn needed(field: &str) -> InvalidFields {
-    InvalidFields::one(field, "This field is needed.")
 }
 
 fn checked_description(text: Option<String>) -> Result<Option<String>, InvalidFields> {

@@ -9,6 +9,7 @@ pub mod email;
 pub mod event;
 pub mod filter;
 pub mod group;
+pub mod log;
 pub mod mail;
 pub mod password;
 pub mod phone;

@@ -286,7 +286,7 @@ fn unusable(password: &Password) -> Option<String> {
 /// [`InvalidFields`] when there is none, or it is longer than any that is kept.
 pub fn old_password(given: Option<&Password>) -> Result<&Password, InvalidFields> {
     const FIELD: &str = "old_password";
-    let password = given.ok_or_else(|| InvalidFields::one(FIELD, "This field is needed."))?;
+    let password = given.ok_or_else(|| InvalidFields::needed(FIELD))?;
     unusable(password).map_or(Ok(password), |message| Err(InvalidFields::one(FIELD, message)))
 }
 

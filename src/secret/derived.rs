@@ -28,7 +28,7 @@ pub enum Purpose {
 }
 
 impl Purpose {
-    /// The name goes into what is derived: another one would end all links and codes under way.
+    /// The name goes into what is derived: with another one, mail that waits could not be sent.
     fn name(self) -> &'static str {
         match self {
             Self::Link => "verify-link",

@@ -5,6 +5,7 @@
 
 #[cfg(test)]
 pub(crate) mod contract;
+pub mod copy;
 pub mod index;
 pub mod search;
 pub mod sqlite;
@@ -17,6 +18,7 @@ use bytes::Bytes;
 use crate::directory::api_key::ApiKey;
 use crate::directory::event::{Event, EventType, names};
 use crate::directory::group::{Group, Membership};
+use crate::directory::log::{LogId, Wording};
 use crate::directory::mail::{Mail, MailChange};
 use crate::directory::password::{PasswordHash, ResetToken, SecretChange};
 use crate::directory::proof::{AddressKind, KeptProof, ProofChange, Standing};
@@ -26,6 +28,8 @@ use crate::id::{GroupId, IdentifierId, MailId, TenantId, UserId};
 use crate::secret::{KeyId, TokenId};
 use crate::time::Timestamp;
 use index::Term;
+use search::groups::GroupSearch;
+use search::logs::LogSearch;
 use search::users::UserSearch;
 
 /// The shape of the documents that this version of the program writes.
@@ -47,22 +51,19 @@ pub trait Store: Send + Sync {
     /// The group and its version.
     async fn group(&self, tenant: &TenantId, group_id: GroupId) -> Result<Option<(Version, Group)>, Error>;
 
-    /// One page of the tenant's groups.
-    async fn groups(&self, tenant: &TenantId, list: Sorted<GroupSortKey>) -> Result<Page<Group>, Error>;
+    /// One page of the tenant's groups, of all or of those that match a filter.
+    async fn groups(
+        &self,
+        tenant: &TenantId,
+        filter: Option<GroupSearch>,
+        list: Sorted<GroupSortKey>,
+    ) -> Result<Page<Group>, Error>;
 
     /// The groups that take every new user, by id.
     async fn auto_assigned(&self, tenant: &TenantId) -> Result<Vec<GroupId>, Error>;
 
     /// Keeps a change of a group whole.
     async fn keep_group(&self, change: GroupChange) -> Result<(), KeepError>;
-
-    /// One page of the users in a group, if there is such a group.
-    async fn members(
-        &self,
-        tenant: &TenantId,
-        group_id: GroupId,
-        list: Sorted,
-    ) -> Result<Option<Page>, Error>;
 
     /// The membership of a user in a group.
     async fn membership(
@@ -86,6 +87,17 @@ pub trait Store: Send + Sync {
 
     /// Events of the tenant, oldest first.
     async fn events(&self, tenant: &TenantId, wanted: EventList) -> Result<EventPage, Error>;
+
+    /// One page of the tenant's logs: events of a type that has a code, each with its log's id.
+    async fn logs(
+        &self,
+        tenant: &TenantId,
+        filter: Option<LogSearch>,
+        list: Sorted<LogSortKey>,
+    ) -> Result<Page<(LogId, Event)>, Error>;
+
+    /// The event of this log's id, of whatever type.
+    async fn log(&self, tenant: &TenantId, id: LogId) -> Result<Option<Event>, Error>;
 
     /// The hash of the user's password.
     async fn password(&self, tenant: &TenantId, user_id: UserId) -> Result<Option<PasswordHash>, Error>;
@@ -396,9 +408,9 @@ pub enum Place {
     },
 }
 
-/// Which page of a list without a filter, in which order.
+/// Which page of a list, in which order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sorted<Key = SortKey> {
+pub struct Sorted<Key> {
     /// What it is sorted by; what is equal in this is sorted by id, in the same direction.
     pub sort: Key,
     /// Whether the largest come first.
@@ -488,6 +500,36 @@ names! {
     MembershipSortKey {
         /// When they came to be.
         CreationTime = "creation_time",
+    }
+}
+
+names! {
+    /// What logs can be sorted by.
+    LogSortKey {
+        /// When it happened.
+        TimeStamp = "time_stamp",
+        /// What they are about.
+        Category = "category",
+        /// What happened.
+        Code = "code",
+        /// How it ended.
+        Type = "type",
+        /// What happened, in plain words.
+        Name = "name",
+    }
+}
+
+impl LogSortKey {
+    /// What the logs of events of one type are all sorted by; nothing for the time, which is each
+    /// log's own.
+    pub fn text(self, wording: &Wording) -> Option<&'static str> {
+        match self {
+            Self::TimeStamp => None,
+            Self::Category => Some(wording.category.as_str()),
+            Self::Code => Some(wording.code.as_str()),
+            Self::Type => Some(wording.r#type().as_str()),
+            Self::Name => Some(wording.name),
+        }
     }
 }
 

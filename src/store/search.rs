@@ -2,9 +2,11 @@
 //! its own that says which fields there are and how their values compare.
 
 pub mod field;
+pub mod groups;
+pub mod logs;
 pub mod users;
 
-use std::ops::Bound;
+use std::ops::{Bound, RangeBounds};
 
 use crate::directory::filter::{self, Clause, Expression, FilterError};
 
@@ -55,6 +57,16 @@ impl<Leaf> Search<Leaf> {
             Expression::Clause(leaf) => clause(leaf)?,
         })
     }
+
+    /// Calls a function for each condition.
+    pub fn each<'a>(&'a self, call: &mut impl FnMut(&'a Leaf)) {
+        match self {
+            Self::All => {}
+            Self::And(parts) | Self::Or(parts) => parts.iter().for_each(|part| part.each(call)),
+            Self::Not(part) => part.each(call),
+            Self::Is(leaf) => call(leaf),
+        }
+    }
 }
 
 /// Values between two bounds, in the order of their bytes.
@@ -67,7 +79,7 @@ pub struct Range {
 }
 
 /// What a column or a term is compared with.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Operand {
     /// A text.
     Text(String),
@@ -96,6 +108,11 @@ impl Range {
         // No character comes after the last one, so no text that begins so does.
         let end = format!("{prefix}{}", char::MAX);
         Self { lower: Bound::Included(Operand::Text(prefix)), upper: Bound::Included(Operand::Text(end)) }
+    }
+
+    /// Whether a text is within the range.
+    pub fn holds(&self, text: &str) -> bool {
+        (self.lower.as_ref(), self.upper.as_ref()).contains(&Operand::Text(text.to_owned()))
     }
 
     /// The one value of the range, if it is of one only.

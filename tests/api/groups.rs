@@ -482,6 +482,9 @@ async fn groups_are_listed_by_page_and_sort() {
         ("sort=creation_time:1", "bAc"),
         ("page=2&size=2", "b"),
         ("filter=", "cAb"),
+        ("filter=name:a+OR+c&sort=name:-1", "cA"),
+        ("filter=-users_assigned:0", "A"),
+        ("filter=description:X", "b"),
     ] {
         assert_eq!(names(&api.get(&format!("/api/groups?{query}")).await), expected, "{query}");
     }
@@ -496,7 +499,7 @@ async fn groups_are_listed_by_page_and_sort() {
     let expected =
         json!({"page_size": 2, "current_page": 2, "total_count": 3, "has_previous": true, "has_next": false});
     assert_eq!(pagination, expected);
-    for wrong in ["page=0", "size=1001", "sort=shoe_size:1", "sort=name", "sort=group_id:1", "filter=a"] {
+    for wrong in ["page=0", "size=1001", "sort=shoe_size:1", "sort=name", "sort=group_id:1", "filter=a:b"] {
         api.get(&format!("/api/groups?{wrong}")).await.problem(StatusCode::BAD_REQUEST);
     }
 }
@@ -529,7 +532,10 @@ async fn the_users_of_a_group_and_the_groups_of_a_user_are_listed_by_page_and_so
     assert!(page.header("x-pagination").contains("\"total_count\":4"));
     assert!(page.header("x-pagination").contains("\"has_next\":true"));
     assert_eq!(addresses(&api.get(&format!("{assigned}?sort=creation_time:1&size=2&page=2")).await), "23");
-    for wrong in ["page=0", "sort=name:1x", "filter=a"] {
+    assert_eq!(addresses(&api.get(&format!("{assigned}?sort=name:1&filter=user3@example.com")).await), "3");
+    assert_eq!(addresses(&api.get(&format!("{assigned}?filter=user0@example.com+OR+-example")).await), "0");
+    assert_eq!(addresses(&api.get(&format!("{assigned}?filter=user4@example.com")).await), "");
+    for wrong in ["page=0", "sort=name:1x", "filter=a:b", "sort=type:1"] {
         api.get(&format!("{assigned}?{wrong}")).await.problem(StatusCode::BAD_REQUEST);
     }
 
@@ -546,7 +552,7 @@ async fn the_users_of_a_group_and_the_groups_of_a_user_are_listed_by_page_and_so
     assert_eq!(names(&page), "cb");
     assert!(page.header("x-pagination").contains("\"total_count\":3"));
     assert_eq!(names(&api.get(&format!("{groups}?sort=creation_time:1")).await), "abc");
-    for wrong in ["size=0", "sort=last_updated:1"] {
+    for wrong in ["size=0", "sort=last_updated:1", "filter=a"] {
         api.get(&format!("{groups}?{wrong}")).await.problem(StatusCode::BAD_REQUEST);
     }
 }

@@ -148,6 +148,13 @@ impl Api {
         Outbox::new(app, mailer, Arc::new(Templates::embedded()))
     }
 
+    /// Who tries to send into a folder that cannot be made, because it is a file.
+    pub(crate) fn failing_outbox(&self) -> Outbox {
+        let folder = self.folder().join("no-folder");
+        std::fs::write(&folder, "").expect("a file can be written");
+        self.outbox_into(self.app.clone(), folder)
+    }
+
     /// Sends all mail that is due, and gives it as it was written, in no order.
     pub(crate) async fn sent(&self) -> Vec<String> {
         let outbox = self.outbox();

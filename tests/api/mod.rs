@@ -1,21 +1,25 @@
 //! The API through the real router, over a real store, at a fixed time and with foreseeable ids.
 
+mod bodies;
 mod data;
 mod documents;
 mod emails;
 mod events;
 mod groups;
-mod harness;
+pub(crate) mod harness;
 mod invariants;
 mod keys;
+mod logs;
 mod outbox;
 mod pages;
 mod passwords;
 mod phones;
 mod problems;
 mod proofs;
+mod races;
 mod schemas;
 mod search;
 mod seeds;
 mod sweep;
+mod texts;
 mod users;

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use bonafide::app::App;
-use bonafide::app::outbox::Outbox;
 use bonafide::directory::event::{Actor, EventType};
 use bonafide::directory::mail::Mail;
 use bonafide::id::SeededRandom;
@@ -13,13 +12,6 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use super::harness::{Api, START, mails_in, token_in};
-
-/// Who tries to send into a folder that cannot be made, because it is a file.
-fn failing(api: &Api) -> Outbox {
-    let folder = api.folder().join("no-folder");
-    std::fs::write(&folder, "").unwrap();
-    api.outbox_into(api.app.clone(), folder)
-}
 
 async fn ask(api: &Api, path: &str) {
     let sent = api.post(&format!("/api{path}/verify/link"), json!({"expiry": 604_800})).await.json();
@@ -35,7 +27,7 @@ async fn waiting(api: &Api) -> Vec<Mail> {
 async fn a_mail_that_cannot_be_sent_is_tried_after_5_15_and_60_seconds_and_then_gets_through() {
     let api = Api::with_mail().await;
     let (path, _) = api.user_with_email("user@example.com").await;
-    let failing = failing(&api);
+    let failing = api.failing_outbox();
     ask(&api, &path).await;
     for pause in [5, 15, 60] {
         assert_eq!(failing.send_due().await.unwrap(), 1);
@@ -54,7 +46,7 @@ async fn a_mail_that_cannot_be_sent_is_tried_after_5_15_and_60_seconds_and_then_
 async fn a_mail_that_cannot_be_sent_for_a_day_is_given_up_with_an_event() {
     let api = Api::with_mail().await;
     let (path, user) = api.user_with_email("user@example.com").await;
-    let failing = failing(&api);
+    let failing = api.failing_outbox();
     ask(&api, &path).await;
     let mut tries = 0;
     while let Some(mail) = waiting(&api).await.pop() {

@@ -108,6 +108,9 @@ async fn real_answers_are_what_the_schemas_say() {
         fits("UserSummary", row);
     }
     fits("Events", &api.get("/v1/events").await.json());
+    for log in api.get("/api/logs").await.json().as_array().unwrap() {
+        fits("Log", log);
+    }
     let taken = api.post("/api/users", json!({"email": "user@example.com", "email_verified": true})).await;
     fits("Problem", &taken.problem(StatusCode::UNPROCESSABLE_ENTITY));
     let wrong = api.post("/api/users", json!({"email": "x"})).await;

@@ -198,6 +198,25 @@ async fn pages_of_a_filter_follow_each_other() {
 }
 
 #[tokio::test]
+async fn values_that_are_too_long_or_too_deep_are_not_searchable() {
+    let api = Api::new().await;
+    let user = api.user(json!({"username": "ada"})).await;
+    let mut data = json!({"fits": "x".repeat(256), "long": "x".repeat(257)});
+    data["a"] = json!({"b": {"c": {"d": {"e": {"f": {"g": {"h": 1, "i": {"j": 1}}}}}}}});
+    let path = format!("/api/users/{}/private_data", user["user_id"].as_str().unwrap());
+    api.call(Method::PATCH, &path, json!({"private_data": data})).await.json();
+    for (filter, expected) in [
+        (format!("private_data.fits:{}", "X".repeat(256)), 1),
+        (format!("private_data.long:{}", "x".repeat(257)), 0),
+        ("private_data.long:*".to_owned(), 0),
+        ("private_data.a.b.c.d.e.f.g.h:1".to_owned(), 1),
+        ("private_data.a.b.c.d.e.f.g.i.j:1".to_owned(), 0),
+    ] {
+        assert_eq!(found(&api, &filter).await.len(), expected, "{filter}");
+    }
+}
+
+#[tokio::test]
 async fn users_sort_by_names_and_by_what_no_sign_in_has_told_apart() {
     let api = Api::new().await;
     people(&api).await;
@@ -243,18 +262,34 @@ async fn a_walk_meets_every_user_once() {
     api.get("/v1/users?limit=0").await.problem(StatusCode::BAD_REQUEST);
 }
 
+/// The examples of a table of the guide, by the head of its first column.
+fn examples(head: &str) -> Vec<String> {
+    let design = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/API-DESIGN.md")).unwrap();
+    let table = design.lines().skip_while(|line| !line.starts_with(&format!("| {head} |"))).skip(2);
+    table
+        .take_while(|line| line.starts_with('|'))
+        .map(|line| line.trim_start_matches("| `").split("` |").next().unwrap().replace("\\|", "|"))
+        .collect()
+}
+
 /// Every example of the guide is one that works.
 #[tokio::test]
 async fn the_examples_of_the_api_design_are_filters() {
     let api = Api::new().await;
     people(&api).await;
-    let design = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/API-DESIGN.md")).unwrap();
-    let table = design.lines().skip_while(|line| !line.starts_with("| Filter |")).skip(2);
-    let mut examples = 0;
-    for line in table.take_while(|line| line.starts_with('|')) {
-        let filter = line.trim_start_matches("| `").split("` |").next().unwrap().replace("\\|", "|");
+    let of_users = examples("Filter of users");
+    assert!(of_users.len() >= 19, "{of_users:?}");
+    for filter in of_users {
         found(&api, &filter).await;
-        examples += 1;
     }
-    assert!(examples >= 12, "{examples}");
+    let of_groups = examples("Filter of groups");
+    assert!(of_groups.len() >= 6, "{of_groups:?}");
+    for filter in of_groups {
+        api.get(&format!("/api/groups?filter={}", query(&filter))).await.json();
+    }
+    let of_logs = examples("Filter of logs");
+    assert!(of_logs.len() >= 6, "{of_logs:?}");
+    for filter in of_logs {
+        api.get(&format!("/api/logs?filter={}", query(&filter))).await.json();
+    }
 }

@@ -37,7 +37,8 @@ impl Operation {
             .path
             .replace("{user_id}", "UOtBaOybB6dTpIJNrnkRw")
             .replace("{identifier_id}", "6cec8047-6149-4d9b-8d99-91c83c22a9dc")
-            .replace("{group_id}", "8c8ee7ee-6c6f-4f3c-9b1c-0a3f5a3f2d11");
+            .replace("{group_id}", "8c8ee7ee-6c6f-4f3c-9b1c-0a3f5a3f2d11")
+            .replace("{log_id}", "0000000000000001");
         let mut request =
             Request::builder().method(&self.method).uri(path).header("content-type", "application/json");
         if let Some(key) = key {
@@ -133,4 +134,7 @@ async fn the_examples_have_the_fields_of_real_answers() {
     let membership = api.post(&format!("/api/users/{user}/groups/{group}"), Value::Null).await.json();
     let path = "/api/users/{user_id}/groups/{group_id}";
     assert_eq!(keys(&example(path, "post", "200")), keys(&membership));
+    let log = api.get("/api/logs").await.json()[0].clone();
+    assert_eq!(keys(&example("/api/logs", "get", "200")[0]), keys(&log));
+    assert_eq!(keys(&example("/api/logs/{log_id}", "get", "200")), keys(&log));
 }

@@ -1,4 +1,5 @@
-//! Each construct by example, each error by its place, and what holds of all texts and trees.
+//! Each construct by example, each error by its place, and what holds of all trees. What holds of all
+//! texts is in `tests/properties/`.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -423,16 +424,6 @@ fn people_read_places_counted_from_1() {
     );
 }
 
-/// Texts of characters and pieces that mean something to the language.
-fn any_filter() -> impl Strategy<Value = String> {
-    let pieces = select(vec![
-        " ", " ", "a", "é", "n:", "n:", "\"", "\"b c\"", "(", ")", "[", "]", "{", "}", " TO ", "*", "\\",
-        "+", "-", "!", ":", ">", "<", "=", "AND", " AND ", " OR ", "NOT ", "&&", "||", "5", "n:(",
-        "n:[1 TO ", "\u{3000}", "😀",
-    ]);
-    vec(pieces, 0..16).prop_map(|pieces| pieces.concat())
-}
-
 /// Words of characters that are likely to be misread.
 fn any_word() -> impl Strategy<Value = String> {
     let characters = select("abé😀50 \t\"\\()[]{}<>=*:+-!&|.'/?".chars().collect::<Vec<_>>());
@@ -493,28 +484,6 @@ fn any_tree() -> impl Strategy<Value = Expression> {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
-
-    #[test]
-    fn any_text_is_a_tree_or_an_error_at_one_of_its_characters(
-        text in prop_oneof![3 => any_filter(), 1 => "\\PC{0,40}", 1 => any::<String>()],
-    ) {
-        let length = text.chars().count();
-        match parse(&text) {
-            Ok(None) => prop_assert!(text.trim().is_empty()),
-            Ok(Some(tree)) => {
-                for clause in clauses(&tree) {
-                    let field = clause.field.as_ref().map_or(clause.span, |field| field.span);
-                    for span in [clause.span, field] {
-                        prop_assert!(span.start < span.end && span.end <= length, "{:?} of {:?}", span, text);
-                    }
-                    prop_assert!(clause.field.is_some()
-                        || matches!(clause.condition, Condition::Equals(_) | Condition::Prefix(_)));
-                }
-                prop_assert_eq!(unplaced(read(&tree.to_string())), unplaced(tree));
-            }
-            Err(error) => prop_assert!(error.position < length, "{:?} of {:?}", error, text),
-        }
-    }
 
     #[test]
     fn a_tree_is_read_back_from_its_text(tree in any_tree()) {

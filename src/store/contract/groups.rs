@@ -82,7 +82,7 @@ pub(crate) async fn pages_of_groups_follow_each_sort(store: &dyn Store) {
             let mut listed = Vec::new();
             for page in 0..2 {
                 let list = Sorted { sort: *key, descending, offset: page * 4, limit: 4 };
-                let page = store.groups(&default(), list).await.unwrap();
+                let page = store.groups(&default(), None, list).await.unwrap();
                 listed.extend(page.documents);
                 assert_eq!((page.total, page.has_next), (6, listed.len() < 6), "{key}");
             }
@@ -116,6 +116,6 @@ pub(crate) async fn groups_of_tenants_do_not_see_or_block_each_other(store: &dyn
     store.keep_group(gone).await.unwrap();
     assert!(store.membership(&acme, user.user_id, group.group_id).await.unwrap().is_some());
     let all = Sorted { sort: GroupSortKey::Name, descending: false, offset: 0, limit: 10 };
-    assert_eq!(store.groups(&default(), all).await.unwrap().total, 0);
-    assert_eq!(store.groups(&acme, all).await.unwrap().total, 1);
+    assert_eq!(store.groups(&default(), None, all).await.unwrap().total, 0);
+    assert_eq!(store.groups(&acme, None, all).await.unwrap().total, 1);
 }

@@ -2,6 +2,11 @@
 
 use super::*;
 
+/// The members of a group among those that a list is about.
+fn members(group: &Group, list: List) -> List {
+    List { filter: Some(UserSearch::members(group.group_id, list.filter)), ..list }
+}
+
 pub(crate) async fn members_are_counted_as_they_come_and_go(store: &dyn Store) {
     let mut maker = Maker::new(&default());
     let (made, change) = maker.group("a", false);
@@ -103,10 +108,11 @@ pub(crate) async fn what_is_deleted_leaves_no_memberships(store: &dyn Store) {
         let page = store.memberships(&default(), user.user_id, all).await.unwrap();
         assert_eq!((page.total, page.documents.len() as u64), (groups, groups));
     }
-    let all = Sorted { sort: SortKey::CreationTime, descending: true, offset: 0, limit: 10 };
-    assert!(store.members(&default(), deleted.group_id, all).await.unwrap().is_none());
-    let members = store.members(&default(), kept.group_id, all).await.unwrap().unwrap();
-    assert_eq!((members.total, members.documents.len()), (2, 2));
+    for (group, left) in [(&kept, 2), (&deleted, 0)] {
+        let list = sorted(SortKey::CreationTime, true, 0, 10);
+        let page = store.users(&default(), members(group, list)).await.unwrap();
+        assert_eq!((page.total, page.documents.len() as u64), (left, left));
+    }
 }
 
 pub(crate) async fn pages_of_members_and_memberships_follow_the_sort(store: &dyn Store) {
@@ -136,9 +142,8 @@ pub(crate) async fn pages_of_members_and_memberships_follow_the_sort(store: &dyn
         for descending in [false, true] {
             let mut listed = Vec::new();
             while listed.len() < expected.len() {
-                let list =
-                    Sorted { sort: SortKey::CreationTime, descending, offset: listed.len() as u64, limit: 5 };
-                let page = store.members(&default(), group.group_id, list).await.unwrap().unwrap();
+                let list = sorted(SortKey::CreationTime, descending, listed.len() as u64, 5);
+                let page = store.users(&default(), members(group, list)).await.unwrap();
                 listed.extend(page.documents.iter().map(|user| User::from_document(user).unwrap().user_id));
                 assert_eq!(
                     (page.total, page.has_next),

@@ -6,6 +6,7 @@ mod events;
 mod groups;
 mod identifiers;
 mod keys;
+mod logs;
 mod mails;
 mod maker;
 mod memberships;
@@ -42,6 +43,8 @@ macro_rules! contract {
             search {
                 users_are_sorted_by_each_key
                 a_filter_finds_whom_it_describes
+                a_filter_finds_groups_that_it_describes
+                the_users_of_a_group_are_sorted_and_filtered_as_all_are
             }
             identifiers {
                 a_verified_address_belongs_to_one_user_of_a_tenant
@@ -54,6 +57,12 @@ macro_rules! contract {
                 an_event_tells_who_did_it_how_and_what_else_came_of_it
                 a_users_events_are_found_among_all_even_when_the_user_is_gone
                 memberships_are_among_a_users_events
+            }
+            logs {
+                logs_follow_each_sort_and_pages_never_overlap
+                a_filter_finds_the_logs_that_it_describes
+                a_log_is_found_by_its_id
+                tenants_do_not_see_each_others_logs
             }
             groups {
                 a_group_is_read_as_it_was_kept

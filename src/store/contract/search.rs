@@ -4,7 +4,7 @@ use super::*;
 use crate::directory::email::EmailAddress;
 use crate::directory::text::fold;
 use crate::id::UserId;
-use crate::store::search::users;
+use crate::store::search::{groups, users};
 
 /// The users of a list, page by page.
 async fn listed(
@@ -123,4 +123,96 @@ pub(crate) async fn a_filter_finds_whom_it_describes(store: &dyn Store) {
             assert_eq!(found, expected, "{filter}");
         }
     }
+}
+
+pub(crate) async fn a_filter_finds_groups_that_it_describes(store: &dyn Store) {
+    let mut maker = Maker::new(&default());
+    let (member, change) = maker.with_email("a@example.com", false);
+    store.keep(change).await.unwrap();
+    let mut ids = Vec::new();
+    for (name, description, is_auto_assigned) in
+        [("R&D Süd", Some("Straße"), false), ("Ärzte", None, true), ("sued rd", Some(""), false)]
+    {
+        maker.now.0 += 10;
+        let (group, change) = maker.group(name, is_auto_assigned);
+        store.keep_group(change).await.unwrap();
+        let described =
+            Group { description: description.map(str::to_owned), last_updated: maker.now, ..group.clone() };
+        let change = GroupKept::Replace(Version(1), described);
+        store.keep_group(maker.group_change(group.group_id, change, Vec::new())).await.unwrap();
+        ids.push(group.group_id);
+    }
+    maker.now = Timestamp(5_000);
+    assert!(store.keep_membership(maker.membership(member.user_id, ids[1], true)).await.unwrap());
+    for (filter, expected) in [
+        // Whole names and their words, folded.
+        ("\"r&d süd\"", &[0][..]),
+        ("SÜD", &[0]),
+        ("d", &[0]),
+        ("s*", &[0, 2]),
+        ("r&d*", &[0]),
+        ("ärzte", &[1]),
+        ("rz", &[]),
+        ("\"d süd\"", &[]),
+        ("%", &[]),
+        (&ids[2].to_string(), &[2]),
+        ("name:ÄRZTE", &[1]),
+        ("name:[r TO t]", &[0, 2]),
+        ("name:*", &[0, 1, 2]),
+        ("description:STRASSE", &[0]),
+        ("description:stra*", &[0]),
+        ("description:*", &[0, 2]),
+        ("NOT description:STRASSE", &[1, 2]),
+        ("-description:*", &[1]),
+        (&format!("group_id:{} OR group_id:x", ids[0]), &[0]),
+        ("type:custom -clients_assigned:>0", &[0, 1, 2]),
+        ("clients_assigned:1 OR NOT type:*", &[]),
+        ("is_auto_assigned:true", &[1]),
+        ("is_auto_assigned:false AND süd", &[0]),
+        ("users_assigned:>=1", &[1]),
+        ("users_assigned:0", &[0, 2]),
+        ("last_assigned:5000", &[1]),
+        ("creation_time:[1010 TO 1020}", &[0]),
+        ("last_updated:>1020", &[2]),
+    ] {
+        let search = groups::parse(filter).unwrap();
+        for descending in [false, true] {
+            let list = Sorted { sort: GroupSortKey::CreationTime, descending, offset: 0, limit: 2 };
+            let first = store.groups(&default(), search.clone(), list).await.unwrap();
+            let rest = store.groups(&default(), search.clone(), Sorted { offset: 2, ..list }).await.unwrap();
+            let found = first.documents.iter().chain(&rest.documents).map(|group| group.group_id);
+            let mut found: Vec<_> = found.collect();
+            if descending {
+                found.reverse();
+            }
+            assert_eq!(found, expected.iter().map(|number| ids[*number]).collect::<Vec<_>>(), "{filter}");
+            assert_eq!((first.total, first.has_next), (found.len() as u64, found.len() > 2), "{filter}");
+        }
+    }
+}
+
+pub(crate) async fn the_users_of_a_group_are_sorted_and_filtered_as_all_are(store: &dyn Store) {
+    let maker = Maker::new(&default());
+    let (group, change) = maker.group("a", false);
+    store.keep_group(change).await.unwrap();
+    let mut expected = Vec::new();
+    for number in 0..12 {
+        let (user, change) = maker.with_claims(&[("name", ["Ada", "Bo"][number % 2])]);
+        store.keep(change).await.unwrap();
+        if number % 3 == 0 {
+            assert!(
+                store.keep_membership(maker.membership(user.user_id, group.group_id, true)).await.unwrap()
+            );
+            expected.push((number % 2, user.user_id));
+        }
+    }
+    expected.sort_unstable();
+    let expected: Vec<_> = expected.into_iter().map(|(_, user)| user).collect();
+    let members = |filter: &str| UserSearch::members(group.group_id, users::parse(filter).unwrap());
+    assert_eq!(listed(store, Some(&members("")), SortKey::Name, false).await, expected);
+    assert_eq!(listed(store, Some(&members("bo")), SortKey::Name, false).await, expected[2..]);
+    assert_eq!(listed(store, Some(&members("NOT bo")), SortKey::LastUpdated, false).await, expected[..2]);
+    assert_eq!(listed(store, Some(&members("NOT *")), SortKey::Name, true).await, []);
+    let nobody = UserSearch::members(GroupId::new(&maker.random), None);
+    assert_eq!(listed(store, Some(&nobody), SortKey::Name, true).await, []);
 }

@@ -6,7 +6,7 @@ use super::{Operand, Range, Search, field};
 use crate::directory::email::EmailAddress;
 use crate::directory::filter::{Clause, Condition, FilterError, Value};
 use crate::directory::text::fold;
-use crate::id::UserId;
+use crate::id::{GroupId, UserId};
 use crate::store::index::{NUMBERS, WORDS, number_value};
 
 /// A search for users.
@@ -19,6 +19,19 @@ pub enum UserLeaf {
     Term(Lookup),
     /// The user's column is within bounds.
     Column(Column, Range),
+    /// The user is in a group. No filter says so: it is what the list of a group's users is about.
+    Member(GroupId),
+}
+
+impl UserSearch {
+    /// The users in a group, all or those who match a filter.
+    pub fn members(group_id: GroupId, filter: Option<Self>) -> Self {
+        let members = Search::Is(UserLeaf::Member(group_id));
+        match filter {
+            Some(Search::All) | None => members,
+            Some(filter) => Search::And(vec![members, filter]),
+        }
+    }
 }
 
 /// Terms of one field.

@@ -14,6 +14,18 @@ const LOOKED_AT: usize = 10_000;
 
 const COLUMNS: &str = "position, event_id, type, time, user_id, identifier_id, method, key_id, key_name, request_id, personal, group_id, actor, details";
 
+/// The event at this position.
+pub(super) fn at(
+    connection: &Connection,
+    tenant: &TenantId,
+    position: i64,
+) -> rusqlite::Result<Option<Event>> {
+    connection
+        .prepare_cached(&format!("select {COLUMNS} from events where tenant_id = ?1 and position = ?2"))?
+        .query_row(params![tenant.as_str(), position], |row| rows::event(row).map(|(_, event)| event))
+        .optional()
+}
+
 pub(super) fn list(
     connection: &Connection,
     tenant: &TenantId,

@@ -4,12 +4,14 @@
 use rusqlite::{Connection, OptionalExtension, Row, ffi, params};
 
 use super::super::index;
+use super::super::search::groups::{Column, GroupLeaf, GroupSearch};
 use super::super::{
     GroupChange, GroupKept, GroupSortKey, KeepError, MembershipChange, MembershipSortKey, Page, Sorted,
     Version,
 };
+use super::rows;
+use super::sql::Sql;
 use super::writer::{failed, user_row};
-use super::{rows, users};
 use crate::directory::group::{Group, GroupName, GroupType, Membership};
 use crate::id::{GroupId, TenantId, UserId};
 use crate::time::Timestamp;
@@ -66,12 +68,65 @@ pub(super) fn group(
         .optional()
 }
 
-/// One page of groups. They are counted each time: a tenant has few, beside its users.
+/// Writes that the group `g` meets a condition.
+fn push_leaf(sql: &mut Sql, leaf: &GroupLeaf) {
+    match leaf {
+        GroupLeaf::Id(group_id) => {
+            sql.push("g.group_id = ");
+            sql.bind(group_id.as_bytes().to_vec());
+        }
+        GroupLeaf::Column(column, range) => {
+            let name = match column {
+                Column::Name => "g.canonical",
+                Column::Description => "g.folded_description",
+                Column::IsAutoAssigned => "g.is_auto_assigned",
+                Column::UsersAssigned => "g.users_assigned",
+                Column::CreationTime => "g.creation_time",
+                Column::LastUpdated => "g.last_updated",
+                Column::LastAssigned => "g.last_assigned",
+            };
+            // What is not there is not within bounds: without this it would be neither within nor not.
+            sql.push(&format!("({name} is not null and "));
+            sql.push_range(name, range);
+            sql.push(")");
+        }
+        GroupLeaf::Word(word) => push_between_words(sql, format!(" {word} ")),
+        GroupLeaf::WordPrefix(prefix) => push_between_words(sql, format!(" {prefix}")),
+    }
+}
+
+fn push_between_words(sql: &mut Sql, text: String) {
+    sql.push("instr(g.words, ");
+    sql.bind(text);
+    sql.push(") > 0");
+}
+
+/// One page of groups. They are counted each time, and those that a filter is about are looked at one
+/// by one, unless it names one: a tenant has few, beside its users.
 pub(super) fn groups(
     connection: &Connection,
     tenant: &TenantId,
+    search: &GroupSearch,
     list: Sorted<GroupSortKey>,
 ) -> rusqlite::Result<Page<Group>> {
+    // One transaction, so that the page and the total are of one moment.
+    let transaction = connection.unchecked_transaction()?;
+    let total = matching("count(*)", tenant, search).value(&transaction)?;
+    let groups = page_of(tenant, search, list).rows(&transaction, group_of)?;
+    transaction.finish()?;
+    Ok(page(groups, list.limit, total))
+}
+
+/// What is asked for of all groups that match.
+fn matching(columns: &str, tenant: &TenantId, search: &GroupSearch) -> Sql {
+    let mut sql = Sql::new(tenant);
+    sql.push(&format!("select {columns} from groups g where g.tenant_id = ?1 and "));
+    sql.push_search(search, &push_leaf);
+    sql
+}
+
+/// The groups of a page, and one more if there is one.
+fn page_of(tenant: &TenantId, search: &GroupSearch, list: Sorted<GroupSortKey>) -> Sql {
     let direction = direction(list.descending);
     let column = match list.sort {
         GroupSortKey::Name => "canonical",
@@ -82,20 +137,12 @@ pub(super) fn groups(
         // All groups are equal in these.
         GroupSortKey::Type | GroupSortKey::ClientsAssigned => "tenant_id",
     };
-    let sql = format!(
-        "select {GROUP_COLUMNS} from groups where tenant_id = ?1 \
-         order by {column} {direction}, group_id {direction} limit ?2 offset ?3"
-    );
-    let transaction = connection.unchecked_transaction()?;
-    let total = connection
-        .prepare_cached("select count(*) from groups where tenant_id = ?1")?
-        .query_row([tenant.as_str()], |row| row.get(0))?;
-    let groups = connection
-        .prepare_cached(&sql)?
-        .query_map(params![tenant.as_str(), i64::from(list.limit) + 1, list.offset.cast_signed()], group_of)?
-        .collect::<rusqlite::Result<_>>()?;
-    transaction.finish()?;
-    Ok(page(groups, list.limit, total))
+    let mut sql = matching(GROUP_COLUMNS, tenant, search);
+    sql.push(&format!(" order by {column} {direction}, group_id {direction} limit "));
+    sql.bind(i64::from(list.limit) + 1);
+    sql.push(" offset ");
+    sql.bind(list.offset.cast_signed());
+    sql
 }
 
 pub(super) fn auto_assigned(connection: &Connection, tenant: &TenantId) -> rusqlite::Result<Vec<GroupId>> {
@@ -107,59 +154,6 @@ pub(super) fn auto_assigned(connection: &Connection, tenant: &TenantId) -> rusql
         )?
         .query_map([tenant.as_str()], |row| row.get(0).map(GroupId::from_bytes))?
         .collect()
-}
-
-/// One page of the users in a group. Where a good part of all users is in it, the sort's index is
-/// walked until the page is full; else the members are fetched and sorted. `cross join` keeps the
-/// order of the two as it is written.
-pub(super) fn members(
-    connection: &Connection,
-    tenant: &TenantId,
-    group_id: GroupId,
-    list: Sorted,
-) -> rusqlite::Result<Option<Page>> {
-    let direction = direction(list.descending);
-    let column = match users::column(list.sort) {
-        "id" => "user_id",
-        column => column,
-    };
-    let key = params![tenant.as_str(), group_id.as_bytes()];
-    let transaction = connection.unchecked_transaction()?;
-    let counts = connection
-        .prepare_cached(
-            "select users_assigned, users from groups join tenants using (tenant_id) \
-             where tenant_id = ?1 and group_id = ?2",
-        )?
-        .query_row(key, |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))
-        .optional()?;
-    let Some((total, users)) = counts else { return Ok(None) };
-    let wanted = list.offset.saturating_add(u64::from(list.limit)).saturating_add(1);
-    let walked = wanted.saturating_mul(users.unsigned_abs()) / total.unsigned_abs().max(1);
-    let tables = if walked < total.unsigned_abs() {
-        "users cross join memberships"
-    } else {
-        "memberships cross join users"
-    };
-    let sql = format!(
-        "select document from (select user_row from {tables} using (tenant_id, user_id) \
-         where tenant_id = ?1 and group_id = ?2 \
-         order by users.{column} {direction}, users.user_id {direction} limit ?3 offset ?4) \
-         join users using (user_row) order by users.{column} {direction}, users.user_id {direction}"
-    );
-    let documents = connection
-        .prepare_cached(&sql)?
-        .query_map(
-            params![
-                tenant.as_str(),
-                group_id.as_bytes(),
-                i64::from(list.limit) + 1,
-                list.offset.cast_signed()
-            ],
-            rows::document,
-        )?
-        .collect::<rusqlite::Result<_>>()?;
-    transaction.finish()?;
-    Ok(Some(page(documents, list.limit, total)))
 }
 
 pub(super) fn membership(
@@ -408,4 +402,29 @@ fn remove(
             .execute(params![tenant.as_str(), group_id.as_bytes()])?;
     }
     Ok(removed == 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::search::groups::parse;
+    use crate::store::sqlite::SqliteStore;
+
+    #[test]
+    fn a_group_that_is_named_is_found_by_its_index() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("groups.db");
+        drop(SqliteStore::open(&path, Timestamp(0)).unwrap());
+        let connection = Connection::open(path).unwrap();
+        for (filter, index) in [
+            ("name:Administrators", "groups_canonical (tenant_id=? AND canonical=?)"),
+            ("name:a users_assigned:>0", "groups_canonical (tenant_id=? AND canonical=?)"),
+            ("group_id:8c8ee7ee-6c6f-4f3c-9b1c-0a3f5a3f2d11", "PRIMARY KEY (tenant_id=? AND group_id=?)"),
+        ] {
+            let list = Sorted { sort: GroupSortKey::CreationTime, descending: true, offset: 0, limit: 10 };
+            let statement = page_of(&TenantId::default_tenant(), &parse(filter).unwrap().unwrap(), list);
+            let steps = statement.explained(&connection).unwrap();
+            assert!(steps[0].ends_with(index), "{filter}: {steps:?}");
+        }
+    }
 }

@@ -27,6 +27,7 @@ const STEPS: &[Step] = &[
     Step::of(include_str!("../../../migrations/sqlite/0002_groups.sql")),
     Step::of(include_str!("../../../migrations/sqlite/0003_secrets.sql")),
     Step { sql: include_str!("../../../migrations/sqlite/0004_search.sql"), fill: recompute::search },
+    Step::of(include_str!("../../../migrations/sqlite/0005_logs.sql")),
     Step::of(include_str!("../../../migrations/sqlite/0006_proofs.sql")),
 ];
 
@@ -155,6 +156,39 @@ mod tests {
         let secrets: i64 =
             connection.query_row("select count(*) from secrets", [], |row| row.get(0)).unwrap();
         assert_eq!((tenants, secrets), (2, 0));
+    }
+
+    #[tokio::test]
+    async fn the_logs_of_a_store_from_before_there_were_any_are_counted() {
+        use crate::store::search::logs::parse;
+        use crate::store::{LogSortKey, Sorted, Store as _};
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("older.db");
+        let connection = store_of_the_first_schema(&path);
+        for tenant in ["acme", "default"] {
+            connection
+                .execute("insert into tenants (tenant_id, created_at) values (?1, 5)", [tenant])
+                .unwrap();
+        }
+        for (position, kind) in [(1, "user.created"), (2, "user.email.verified"), (3, "user.deleted")] {
+            connection
+                .execute(
+                    "insert into events (tenant_id, position, event_id, type, time, user_id, method, key_id, key_name, request_id) \
+                     values ('default', ?1, zeroblob(16), ?2, 5, 'UOtBaOybB6dTpIJNrnkRw', 'admin_api', \
+                     '0123456789ab', 'a', '0123456789abcdef0123456789abcdef')",
+                    (position, kind),
+                )
+                .unwrap();
+        }
+        drop(connection);
+        let store = SqliteStore::open(&path, Timestamp(0)).unwrap();
+        for (tenant, filter, expected) in
+            [("default", "", 2), ("acme", "", 0), ("default", "code:user_deleted", 1)]
+        {
+            let page = Sorted { sort: LogSortKey::Code, descending: false, offset: 0, limit: 10 };
+            let found = store.logs(&tenant.parse().unwrap(), parse(filter).unwrap(), page).await.unwrap();
+            assert_eq!((found.total, found.documents.len()), (expected, expected as usize), "{filter}");
+        }
     }
 
     /// What the code computes of documents is computed anew for those that are there.

@@ -2,9 +2,13 @@
 
 mod backup;
 mod checkpoint;
+mod copy;
+mod drivers;
 mod events;
+mod explain;
 mod groups;
 mod load;
+mod logs;
 mod migrate;
 mod outbox;
 mod proofs;
@@ -23,12 +27,17 @@ use async_trait::async_trait;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
 
+use super::search::Search;
+use super::search::groups::GroupSearch;
+use super::search::logs::LogSearch;
 use super::{
-    EventList, EventPage, GroupChange, GroupSortKey, KeepError, Kept, List, MembershipChange,
+    EventList, EventPage, GroupChange, GroupSortKey, KeepError, Kept, List, LogSortKey, MembershipChange,
     MembershipSortKey, Page, PasswordTry, Sorted, Store, Tenant, UserChange, Version,
 };
 use crate::directory::api_key::ApiKey;
+use crate::directory::event::Event;
 use crate::directory::group::{Group, Membership};
+use crate::directory::log::LogId;
 use crate::directory::mail::Mail;
 use crate::directory::password::{PasswordHash, ResetToken};
 use crate::directory::proof::{KeptProof, Standing};
@@ -39,6 +48,8 @@ use crate::secret::{KeyId, TokenId};
 use crate::time::Timestamp;
 pub use backup::backup;
 use checkpoint::{Checkpoints, Limits};
+pub use copy::SqliteTables;
+pub use explain::{Counted, Explanation, Way, explain};
 pub use load::NewRecord;
 use reader::Readers;
 use writer::{Operation, Writer};
@@ -203,9 +214,17 @@ impl Store for SqliteStore {
         self.readers.read(|connection| groups::group(connection, tenant, group_id))
     }
 
-    async fn groups(&self, tenant: &TenantId, list: Sorted<GroupSortKey>) -> Result<Page<Group>, Error> {
+    async fn groups(
+        &self,
+        tenant: &TenantId,
+        filter: Option<GroupSearch>,
+        list: Sorted<GroupSortKey>,
+    ) -> Result<Page<Group>, Error> {
         let tenant = tenant.clone();
-        self.readers.read_elsewhere(move |connection| groups::groups(connection, &tenant, list)).await
+        let search = filter.unwrap_or(Search::All);
+        self.readers
+            .read_elsewhere(move |connection| groups::groups(connection, &tenant, &search, list))
+            .await
     }
 
     async fn auto_assigned(&self, tenant: &TenantId) -> Result<Vec<GroupId>, Error> {
@@ -214,18 +233,6 @@ impl Store for SqliteStore {
 
     async fn keep_group(&self, change: GroupChange) -> Result<(), KeepError> {
         self.writer.run(Operation::KeepGroup(Box::new(change))).await.map(|_| ())
-    }
-
-    async fn members(
-        &self,
-        tenant: &TenantId,
-        group_id: GroupId,
-        list: Sorted,
-    ) -> Result<Option<Page>, Error> {
-        let tenant = tenant.clone();
-        self.readers
-            .read_elsewhere(move |connection| groups::members(connection, &tenant, group_id, list))
-            .await
     }
 
     async fn membership(
@@ -264,6 +271,20 @@ impl Store for SqliteStore {
                 Ok(page)
             })
             .await
+    }
+
+    async fn logs(
+        &self,
+        tenant: &TenantId,
+        filter: Option<LogSearch>,
+        list: Sorted<LogSortKey>,
+    ) -> Result<Page<(LogId, Event)>, Error> {
+        let (tenant, search) = (tenant.clone(), filter.unwrap_or(Search::All));
+        self.readers.read_elsewhere(move |connection| logs::list(connection, &tenant, &search, list)).await
+    }
+
+    async fn log(&self, tenant: &TenantId, id: LogId) -> Result<Option<Event>, Error> {
+        self.readers.read(|connection| events::at(connection, tenant, id.position()))
     }
 
     async fn password(&self, tenant: &TenantId, user_id: UserId) -> Result<Option<PasswordHash>, Error> {

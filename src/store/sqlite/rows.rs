@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use super::super::{Kept, Tenant, Version};
 use crate::directory::api_key::{ApiKey, Scope};
 use crate::directory::event::{Actor, Event, EventType, Method, Personal};
+use crate::directory::log::Wording;
 use crate::directory::password::ResetToken;
 use crate::directory::settings::Settings;
 use crate::id::{EventId, GroupId, IdentifierId, RequestId, TenantId, UserId};
@@ -157,7 +158,7 @@ pub(super) fn last_position(connection: &Connection, tenant: &TenantId) -> rusql
         .query_row([tenant.as_str()], |row| row.get(0))
 }
 
-/// Appends an event; `previous` is the position of the event before it of the same user, if it is of
+/// Appends an event, and counts it where there is a log of it; `previous` is the position of the event before it of the same user, if it is of
 /// one.
 pub(super) fn insert_event(
     connection: &Connection,
@@ -194,6 +195,11 @@ pub(super) fn insert_event(
             actor,
             event.details.as_ref().map(|details| json!(details).to_string()),
         ])?;
+    if Wording::of(event.kind).is_some() {
+        connection
+            .prepare_cached("update tenants set logs = logs + 1 where tenant_id = ?1")?
+            .execute([tenant.as_str()])?;
+    }
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! Statements that are written as they are needed, with the values bound in them.
 
-use std::ops::Bound;
+use std::ops::{Bound, ControlFlow};
 
 use rusqlite::types::{FromSql, Value};
 use rusqlite::{Connection, Row, params_from_iter};
@@ -60,7 +60,7 @@ impl Sql {
     }
 
     /// Writes that a row matches a search, each leaf of which is written by `leaf`.
-    pub(super) fn push_search<Leaf>(&mut self, search: &Search<Leaf>, leaf: fn(&mut Self, &Leaf)) {
+    pub(super) fn push_search<Leaf>(&mut self, search: &Search<Leaf>, leaf: &impl Fn(&mut Self, &Leaf)) {
         match search {
             Search::All => self.push("true"),
             Search::And(parts) => {
@@ -78,7 +78,13 @@ impl Sql {
     }
 
     /// Writes the parts in parentheses with an operator between them, or else what none of them is.
-    fn push_joined<T>(&mut self, parts: &[T], operator: &str, none: &str, part: impl Fn(&mut Self, &T)) {
+    pub(super) fn push_joined<T>(
+        &mut self,
+        parts: &[T],
+        operator: &str,
+        none: &str,
+        part: impl Fn(&mut Self, &T),
+    ) {
         if parts.is_empty() {
             return self.push(none);
         }
@@ -98,8 +104,42 @@ impl Sql {
         connection.prepare_cached(&self.text)?.query_map(params_from_iter(&self.values), read)?.collect()
     }
 
+    /// Hands the rows that the statement gives to `read`, one after the other, until it breaks off.
+    pub(super) fn walk(
+        &self,
+        connection: &Connection,
+        mut read: impl FnMut(&Row<'_>) -> rusqlite::Result<ControlFlow<()>>,
+    ) -> rusqlite::Result<()> {
+        let mut statement = connection.prepare_cached(&self.text)?;
+        let mut rows = statement.query(params_from_iter(&self.values))?;
+        while let Some(row) = rows.next()? {
+            if read(row)?.is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// How the database goes about it, a line a step.
+    #[cfg(test)]
+    pub(super) fn explained(&self, connection: &Connection) -> rusqlite::Result<Vec<String>> {
+        connection
+            .prepare(&format!("explain query plan {}", self.text))?
+            .query_map(params_from_iter(&self.values), |row| row.get("detail"))?
+            .collect()
+    }
+
     /// The one value that the statement gives.
     pub(super) fn value<T: FromSql>(&self, connection: &Connection) -> rusqlite::Result<T> {
         connection.prepare_cached(&self.text)?.query_row(params_from_iter(&self.values), |row| row.get(0))
+    }
+
+    /// The statement with the values in their places.
+    pub(super) fn expanded(&self, connection: &Connection) -> rusqlite::Result<String> {
+        let mut statement = connection.prepare(&self.text)?;
+        for (number, value) in self.values.iter().enumerate() {
+            statement.raw_bind_parameter(number + 1, value)?;
+        }
+        Ok(statement.expanded_sql().unwrap_or_default())
     }
 }

@@ -1,233 +1,457 @@
 //! Lists of users: pages in an order, with or without a filter.
 //!
-//! The planner of the database does not know how common a term is, so the way is chosen here: where
-//! few users can match, they are fetched by their terms and sorted; where many can, the index of
-//! the sort is walked and each user on the way is asked.
+//! The planner of the database does not know how common a term is, so the way is chosen here. Where
+//! few users can match, they are fetched by what finds them and sorted. Else the index of the order is
+//! walked, and each user on the way is asked; but not far. If the page is not full by then, the users
+//! that the least common condition finds are fetched all the same, or, where no condition finds users
+//! by itself, the walk goes on to its end.
+
+mod condition;
+#[cfg(test)]
+mod tests;
+
+use std::cell::OnceCell;
 
 use bytes::Bytes;
-use rusqlite::Connection;
+use rusqlite::{Connection, params};
 
-use super::super::search::Search;
-use super::super::search::users::{Column, Lookup, UserLeaf, UserSearch};
-use super::super::{List, Page, Place, SortKey};
+use super::super::search::users::{UserLeaf, UserSearch};
+use super::super::search::{Range, Search};
+use super::super::{List, Page, Place};
+use super::drivers::{Drivers, FEW, drivers};
+use super::explain::{Counted, Explanation, Way};
 use super::rows;
 use super::sql::Sql;
-use crate::id::TenantId;
+use crate::id::{GroupId, TenantId};
+use condition::{column, index, name, push_driver, push_search};
 
-/// Up to how many users are fetched and sorted; beyond, the sort's index is walked.
-const FEW: i64 = 5_000;
+/// How much is done in one way before another is chosen.
+#[derive(Clone, Copy)]
+struct Bounds {
+    /// Up to how many users are fetched and sorted without trying anything else.
+    few: i64,
+    /// How many users a walk looks at before it is given up for another way.
+    walked: i64,
+    /// Up to how many matches are counted one by one.
+    counted: i64,
+    /// From how many users the share of those who match is estimated.
+    sampled: i64,
+}
+
 /// Up to how many matches are counted one by one.
-const COUNTED: i64 = 10_000;
+pub(super) const COUNTED: i64 = 10_000;
 
-/// Writes which rows `t` of `index_terms` a lookup finds.
-fn push_lookup(sql: &mut Sql, lookup: &Lookup) {
-    sql.push("t.tenant_id = ?1 and t.field = ");
-    sql.bind(lookup.field.clone());
-    sql.push(" and ");
-    sql.push_range("t.value", &lookup.values);
+const BOUNDS: Bounds = Bounds { few: FEW, walked: 20_000, counted: COUNTED, sampled: 10_000 };
+
+/// Where the users of a list come from.
+enum Source<'a> {
+    /// The index of the order: all of it, or so many users.
+    Index(Option<i64>),
+    /// The users that conditions find.
+    Drivers(Drivers<'a, UserLeaf>),
 }
 
-/// Writes that the user `u` meets a condition.
-fn push_leaf(sql: &mut Sql, leaf: &UserLeaf) {
-    match leaf {
-        UserLeaf::Column(column, range) => {
-            let column = match column {
-                Column::UserId => "u.user_id",
-                Column::CreationTime => "u.creation_time",
-                Column::LastUpdated => "u.last_updated",
-            };
-            sql.push_range(column, range);
-        }
-        // One value is asked of each user by the term's key; of many values, the users who have one
-        // are gathered once.
-        UserLeaf::Term(lookup) if lookup.values.value().is_some() => {
-            sql.push("exists (select 1 from index_terms t where ");
-            push_lookup(sql, lookup);
-            sql.push(" and t.user_id = u.user_id)");
-        }
-        UserLeaf::Term(lookup) => {
-            sql.push("u.user_id in (select t.user_id from index_terms t where ");
-            push_lookup(sql, lookup);
-            sql.push(")");
-        }
+/// What is known of how many users match.
+#[derive(Clone, Copy)]
+enum Matches {
+    Unknown,
+    /// So many.
+    Exactly(i64),
+    /// More than are counted one by one.
+    Many,
+}
+
+/// The users of a page, and one more if there is one.
+struct Found {
+    documents: Vec<Bytes>,
+    matches: Matches,
+    way: Way,
+    /// The statement that found them.
+    sql: Sql,
+}
+
+/// How many of the users that were looked at match.
+#[derive(Clone, Copy)]
+struct Sample {
+    seen: i64,
+    matched: i64,
+}
+
+impl Sample {
+    /// How many users to look at, at this share, to find so many.
+    fn reach(self, wanted: i64) -> i64 {
+        wanted.saturating_mul(self.seen).checked_div(self.matched).unwrap_or(i64::MAX)
     }
-}
 
-/// The column that users are sorted by; its index has its name.
-pub(super) fn column(sort: SortKey) -> &'static str {
-    match sort {
-        SortKey::CreationTime => "creation_time",
-        SortKey::LastUpdated => "last_updated",
-        SortKey::GivenName => "given_name",
-        SortKey::MiddleName => "middle_name",
-        SortKey::FamilyName => "family_name",
-        SortKey::Name => "name",
-        // All users are equal in these while nobody can sign in, so what is left is the order of ids.
-        SortKey::FailureCount
-        | SortKey::LastSignInAttempt
-        | SortKey::SignInAttemptsCount
-        | SortKey::LastSignInSuccess
-        | SortKey::SignInSuccessCount
-        | SortKey::LastActivity
-        | SortKey::BlockUntil => "id",
+    /// About how many of all users match.
+    fn estimate(self, users: i64) -> i64 {
+        self.matched.saturating_mul(users) / self.seen.max(1)
     }
-}
 
-/// Lookups that find every user who can match, and how many terms they find, if they are few.
-fn drivers<'a>(
-    connection: &Connection,
-    tenant: &TenantId,
-    search: &'a UserSearch,
-) -> rusqlite::Result<Option<(i64, Vec<&'a Lookup>)>> {
-    match search {
-        Search::Is(UserLeaf::Term(lookup)) => {
-            let mut sql = Sql::new(tenant);
-            sql.push("select count(*) from (select 1 from index_terms t where ");
-            push_lookup(&mut sql, lookup);
-            sql.push(&format!(" limit {})", FEW + 1));
-            let found: i64 = sql.value(connection)?;
-            Ok((found <= FEW).then(|| (found, vec![lookup])))
-        }
-        Search::And(parts) => {
-            let mut best: Option<(i64, Vec<&Lookup>)> = None;
-            for part in parts {
-                if let Some((found, lookups)) = drivers(connection, tenant, part)?
-                    && best.as_ref().is_none_or(|(least, _)| found < *least)
-                {
-                    best = Some((found, lookups));
-                }
-            }
-            Ok(best)
-        }
-        Search::Or(parts) => {
-            let mut all = (0, Vec::new());
-            for part in parts {
-                let Some((found, mut lookups)) = drivers(connection, tenant, part)? else { return Ok(None) };
-                all.0 += found;
-                all.1.append(&mut lookups);
-            }
-            Ok((all.0 <= FEW && !all.1.is_empty()).then_some(all))
-        }
-        Search::All | Search::Not(_) | Search::Is(UserLeaf::Column(..)) => Ok(None),
+    /// At least so many of all users match, as good as certainly: ids are random, so the first ones are
+    /// a fair sample, and five times its standard error is taken off.
+    fn surely(self, users: i64) -> i64 {
+        let error = 5 * (self.matched.isqrt() + 1);
+        Self { matched: (self.matched - error).max(0), ..self }.estimate(users)
     }
 }
 
 pub(super) fn list(connection: &Connection, tenant: &TenantId, list: &List) -> rusqlite::Result<Page> {
     // One transaction, so that the page and the total are of one moment.
     let transaction = connection.unchecked_transaction()?;
-    let page = page(&transaction, tenant, list)?;
+    let listing = Listing::of(&transaction, tenant, list, BOUNDS)?;
+    let page = listing.page(listing.find()?)?;
     transaction.finish()?;
     Ok(page)
 }
 
-fn page(connection: &Connection, tenant: &TenantId, list: &List) -> rusqlite::Result<Page> {
-    let plan = Plan::of(connection, tenant, list)?;
-    let mut documents = plan.documents(connection, tenant, list)?;
-    let wanted = list.limit as usize;
-    let has_next = documents.len() > wanted;
-    documents.truncate(wanted);
-    let all = connection
-        .prepare_cached("select users from tenants where tenant_id = ?1")?
-        .query_row([tenant.as_str()], |row| row.get::<_, i64>(0))?;
-    let (total, total_is_estimate) = match (&list.filter, &list.place) {
-        (None, _) | (_, Place::ById { .. }) => (all, false),
-        (Some(_), Place::Sorted { .. }) => match plan.count(connection, tenant)? {
-            counted if counted <= COUNTED => (counted, false),
-            _ => (plan.estimate(connection, tenant, all)?, true),
-        },
-    };
-    Ok(Page { documents, total: total.unsigned_abs(), total_is_estimate, has_next })
+/// Finds a list, and tells how, and how many users each of the parts finds by itself.
+pub(super) fn explain(
+    connection: &Connection,
+    tenant: &TenantId,
+    list: &List,
+    parts: &[UserSearch],
+) -> rusqlite::Result<Explanation> {
+    let transaction = connection.unchecked_transaction()?;
+    let listing = Listing::of(&transaction, tenant, list, BOUNDS)?;
+    let found = listing.find()?;
+    let (way, statement) = (found.way, found.sql.expanded(&transaction)?);
+    let page = listing.page(found)?;
+    let parts = parts.iter().map(|part| listing.count_alone(part)).collect::<rusqlite::Result<_>>()?;
+    let users = listing.users.unsigned_abs();
+    transaction.finish()?;
+    Ok(Explanation { users, parts, way, statement, page })
 }
 
-/// How the users of a list are found.
-struct Plan<'a> {
+/// A list of the users who match a search.
+struct Listing<'a> {
+    connection: &'a Connection,
+    tenant: &'a TenantId,
     search: &'a UserSearch,
-    /// Lookups that find them all, if those are few; else the index of the order is walked.
-    lookups: Option<Vec<&'a Lookup>>,
-    /// The column of the order, and of its index.
-    column: &'static str,
-    order: String,
+    place: Place,
+    limit: u32,
+    bounds: Bounds,
+    /// How many users the tenant has.
+    users: i64,
+    sample: OnceCell<Sample>,
 }
 
-impl<'a> Plan<'a> {
-    fn of(connection: &Connection, tenant: &TenantId, list: &'a List) -> rusqlite::Result<Self> {
-        let (column, descending) = match list.place {
-            Place::ById { .. } => ("id", false),
-            Place::Sorted { sort, descending, .. } => (column(sort), descending),
-        };
-        let direction = if descending { "desc" } else { "asc" };
-        let order = match column {
-            "id" => format!("u.user_id {direction}"),
-            _ => format!("u.{column} {direction}, u.user_id {direction}"),
-        };
+impl<'a> Listing<'a> {
+    fn of(
+        connection: &'a Connection,
+        tenant: &'a TenantId,
+        list: &'a List,
+        bounds: Bounds,
+    ) -> rusqlite::Result<Self> {
+        let users = connection
+            .prepare_cached("select users from tenants where tenant_id = ?1")?
+            .query_row([tenant.as_str()], |row| row.get(0))?;
         let search = list.filter.as_ref().unwrap_or(&Search::All);
-        let lookups = drivers(connection, tenant, search)?.map(|(_, lookups)| lookups);
-        Ok(Self { search, lookups, column, order })
+        let List { place, limit, .. } = *list;
+        Ok(Self { connection, tenant, search, place, limit, bounds, users, sample: OnceCell::new() })
     }
 
-    /// Writes where the users come from and which of them match.
-    fn push_matching(&self, sql: &mut Sql) {
-        if let Some(lookups) = &self.lookups {
-            sql.push("from (");
-            for (number, lookup) in lookups.iter().enumerate() {
-                if number > 0 {
-                    // Each user once, who may have several of the terms.
-                    sql.push(" union ");
-                }
-                sql.push("select distinct t.user_id from index_terms t where ");
-                push_lookup(sql, lookup);
+    /// Finds the users of the page in the way that is least work.
+    fn find(&self) -> rusqlite::Result<Found> {
+        if *self.search == Search::All {
+            return self.take(Way::Everybody, &Source::Index(None));
+        }
+        if let Some(few) = self.drivers(self.bounds.few)? {
+            let way = Way::Few(few.count.unsigned_abs());
+            return self.take_counting(way, &Source::Drivers(few), None);
+        }
+        let Bounds { walked, counted, .. } = self.bounds;
+        // A page that lies further than that is not on the way.
+        if self.wanted() <= walked {
+            let found = self.take(Way::Walk(walked.unsigned_abs()), &Source::Index(Some(walked)))?;
+            if found.documents.len() > self.limit as usize || self.users <= walked {
+                return Ok(found);
             }
-            sql.push(") found cross join users u where u.tenant_id = ?1 and u.user_id = found.user_id and ");
-        } else {
-            sql.push(&format!("from users u indexed by users_{} where u.tenant_id = ?1 and ", self.column));
         }
-        sql.push_search(self.search, push_leaf);
+        let sample = self.sample()?;
+        match self.many()? {
+            Some(many) if many.count <= sample.reach(self.wanted()) => {
+                let way = Way::Many(many.count.unsigned_abs());
+                self.take_counting(way, &Source::Drivers(many), None)
+            }
+            _ if sample.surely(self.users) > counted => self.take(Way::WalkOn, &Source::Index(None)),
+            // Those who match are counted on the same walk.
+            _ => {
+                let most = self.wanted().max(counted + 1);
+                self.take_counting(Way::WalkOn, &Source::Index(None), Some(most))
+            }
+        }
     }
 
-    /// The page's documents, and one more if there is one. The places are found in the index alone,
-    /// then the documents are fetched.
-    fn documents(
-        &self,
-        connection: &Connection,
-        tenant: &TenantId,
-        list: &List,
-    ) -> rusqlite::Result<Vec<Bytes>> {
-        let mut sql = Sql::new(tenant);
-        sql.push("select u.document from (select u.user_row as wanted ");
-        self.push_matching(&mut sql);
-        if let Place::ById { after: Some(user_id) } = &list.place {
-            sql.push(" and u.user_id > ");
-            sql.bind(user_id.as_str().to_owned());
+    /// The page that was found, with the total.
+    fn page(&self, found: Found) -> rusqlite::Result<Page> {
+        let Found { mut documents, matches, .. } = found;
+        let has_next = documents.len() > self.limit as usize;
+        documents.truncate(self.limit as usize);
+        let (total, total_is_estimate) = match self.place {
+            Place::Sorted { offset, .. } if !has_next && (offset == 0 || !documents.is_empty()) => {
+                (offset + documents.len() as u64, false)
+            }
+            Place::Sorted { .. } => self.total(matches)?,
+            Place::ById { .. } => (self.users.unsigned_abs(), false),
+        };
+        Ok(Page { documents, total, total_is_estimate, has_next })
+    }
+
+    /// How many users match, and whether that is an estimate.
+    fn total(&self, matches: Matches) -> rusqlite::Result<(u64, bool)> {
+        let exact = match (self.search, matches) {
+            (Search::All, _) => Some(self.users),
+            (Search::Is(UserLeaf::Member(group_id)), _) => Some(self.members(*group_id)?),
+            (_, Matches::Exactly(count)) => Some(count),
+            (_, Matches::Many) => None,
+            (_, Matches::Unknown) => {
+                let sample = self.sample()?;
+                if sample.seen == self.users {
+                    Some(sample.matched)
+                } else if sample.surely(self.users) > self.bounds.counted {
+                    None
+                } else {
+                    Some(self.count()?).filter(|count| *count <= self.bounds.counted)
+                }
+            }
+        };
+        if let Some(exact) = exact {
+            return Ok((exact.unsigned_abs(), false));
         }
-        sql.push(&format!(" order by {} limit ", self.order));
-        sql.bind(i64::from(list.limit) + 1);
-        if let Place::Sorted { offset, .. } = &list.place {
+        let least = self.bounds.counted + 1;
+        Ok((self.sample()?.estimate(self.users).clamp(least, self.users.max(least)).unsigned_abs(), true))
+    }
+
+    /// How many users of the order come before the end of the page, and one more.
+    fn wanted(&self) -> i64 {
+        let offset = match self.place {
+            Place::Sorted { offset, .. } => offset.cast_signed(),
+            Place::ById { .. } => 0,
+        };
+        offset.saturating_add(i64::from(self.limit)).saturating_add(1)
+    }
+
+    /// The column of the order, and its direction.
+    fn order(&self) -> (&'static str, &'static str) {
+        match self.place {
+            Place::Sorted { sort, descending: true, .. } => (column(sort), "desc"),
+            Place::Sorted { sort, descending: false, .. } => (column(sort), "asc"),
+            Place::ById { .. } => ("user_id", "asc"),
+        }
+    }
+
+    /// What finds every user who can match, if it finds `most` at most.
+    fn drivers(&self, most: i64) -> rusqlite::Result<Option<Drivers<'a, UserLeaf>>> {
+        drivers(self.search, most, &|leaf, most| self.count_leaf(leaf, most).map(Some))
+    }
+
+    /// What finds every user who can match, if it finds half of all users at most: beyond, looking at
+    /// each user is less work.
+    fn many(&self) -> rusqlite::Result<Option<Drivers<'a, UserLeaf>>> {
+        self.drivers(self.users / 2)
+    }
+
+    /// How many users a condition finds by itself, up to one more than `most`.
+    fn count_leaf(&self, leaf: &UserLeaf, most: i64) -> rusqlite::Result<i64> {
+        let mut sql = Sql::new(self.tenant);
+        sql.push("select count(*) from (");
+        push_driver(&mut sql, leaf);
+        sql.push(" limit ");
+        sql.bind(most.saturating_add(1));
+        sql.push(")");
+        sql.value(self.connection)
+    }
+
+    /// How many users a search finds by itself.
+    fn count_alone(&self, search: &UserSearch) -> rusqlite::Result<Counted> {
+        let most = self.users / 2;
+        if let Some(drivers) = drivers(search, most, &|leaf, most| self.count_leaf(leaf, most).map(Some))? {
+            return Ok(Counted::Exactly(drivers.count.unsigned_abs()));
+        }
+        let can_be_looked_up = drivers(search, 0, &|_, _| Ok(Some(0)))?.is_some();
+        Ok(if can_be_looked_up { Counted::MoreThan(most.unsigned_abs()) } else { Counted::NotLookedUp })
+    }
+
+    /// How many users are in a group.
+    fn members(&self, group_id: GroupId) -> rusqlite::Result<i64> {
+        self.connection
+            .prepare_cached(
+                "select coalesce(sum(users_assigned), 0) from groups where tenant_id = ?1 and group_id = ?2",
+            )?
+            .query_row(params![self.tenant.as_str(), group_id.as_bytes()], |row| row.get(0))
+    }
+
+    /// How many users match, counted up to one more than is counted one by one.
+    fn count(&self) -> rusqlite::Result<i64> {
+        let source = self.many()?.map_or(Source::Index(None), Source::Drivers);
+        let mut sql = Sql::new(self.tenant);
+        sql.push("select count(*) from (select 1 ");
+        self.push_matching(&mut sql, &source);
+        sql.push(" limit ");
+        sql.bind(self.bounds.counted + 1);
+        sql.push(")");
+        sql.value(self.connection)
+    }
+
+    /// How many of the first users, in the order of their ids, match.
+    fn sample(&self) -> rusqlite::Result<Sample> {
+        if let Some(sample) = self.sample.get() {
+            return Ok(*sample);
+        }
+        let mut sql = Sql::new(self.tenant);
+        sql.push("select count(*) ");
+        self.push_first(&mut sql, ("user_id", "asc"), self.bounds.sampled, &[]);
+        push_search(&mut sql, self.search, "u.user_id");
+        let matched = sql.value(self.connection)?;
+        Ok(*self.sample.get_or_init(|| Sample { seen: self.users.min(self.bounds.sampled), matched }))
+    }
+
+    /// The users of the page. Their places are found in the index alone where that will do, then the
+    /// documents are fetched.
+    fn take(&self, way: Way, source: &Source<'_>) -> rusqlite::Result<Found> {
+        let (column, direction) = self.order();
+        let mut sql = Sql::new(self.tenant);
+        sql.push("select d.document from (select u.user_row ");
+        let user_id = self.push_matching(&mut sql, source);
+        sql.push(&order_by("u", column, user_id, direction));
+        self.push_page(&mut sql);
+        sql.push(") p join users d on d.user_row = p.user_row");
+        sql.push(&order_by("d", column, "d.user_id", direction));
+        let documents = sql.rows(self.connection, rows::document)?;
+        Ok(Found { documents, matches: Matches::Unknown, way, sql })
+    }
+
+    /// The same, with all who match counted on the way, or so many of them.
+    fn take_counting(&self, way: Way, source: &Source<'_>, most: Option<i64>) -> rusqlite::Result<Found> {
+        if let Place::ById { .. } = self.place {
+            return self.take(way, source);
+        }
+        let (column, direction) = self.order();
+        let mut sql = Sql::new(self.tenant);
+        sql.push(&format!(
+            "with matching as materialized (select u.user_row, u.{column} as place, u.user_id "
+        ));
+        let user_id = self.push_matching(&mut sql, source);
+        if let Some(most) = most {
+            sql.push(&order_by("u", column, user_id, direction));
+            sql.push(" limit ");
+            sql.bind(most);
+        }
+        sql.push(
+            ") select n.matches, d.document from (select count(*) as matches from matching) n left join (",
+        );
+        sql.push("select p.user_row, p.place, p.user_id from matching p");
+        sql.push(&order_by("p", "place", "p.user_id", direction));
+        self.push_page(&mut sql);
+        sql.push(") p on true left join users d on d.user_row = p.user_row");
+        sql.push(&order_by("p", "place", "p.user_id", direction));
+        let rows = sql.rows(self.connection, |row| {
+            let document = row.get_ref(1)?.as_bytes_or_null()?.map(Bytes::copy_from_slice);
+            Ok((row.get::<_, i64>(0)?, document))
+        })?;
+        let counted = rows.first().map_or(0, |(matches, _)| *matches);
+        let matches = if Some(counted) == most { Matches::Many } else { Matches::Exactly(counted) };
+        let documents = rows.into_iter().filter_map(|(_, document)| document).collect();
+        Ok(Found { documents, matches, way, sql })
+    }
+
+    fn push_page(&self, sql: &mut Sql) {
+        sql.push(" limit ");
+        sql.bind(i64::from(self.limit) + 1);
+        if let Place::Sorted { offset, .. } = self.place {
             sql.push(" offset ");
             sql.bind(offset.cast_signed());
         }
-        sql.push(&format!(") join users u on u.user_row = wanted order by {}", self.order));
-        sql.rows(connection, rows::document)
     }
 
-    /// How many users match, counted up to one more than [`COUNTED`].
-    fn count(&self, connection: &Connection, tenant: &TenantId) -> rusqlite::Result<i64> {
-        let mut sql = Sql::new(tenant);
-        sql.push("select count(*) from (select 1 ");
-        self.push_matching(&mut sql);
+    /// Writes where users come from and which of them match, `u` being their row; gives how their id is
+    /// written.
+    fn push_matching(&self, sql: &mut Sql, source: &Source<'_>) -> &'static str {
+        let user_id = match source {
+            Source::Index(None) => {
+                let index = index(self.order().0);
+                sql.push(&format!("from users u indexed by {index} where u.tenant_id = ?1 and "));
+                "u.user_id"
+            }
+            Source::Index(Some(most)) => {
+                self.push_first(sql, self.order(), *most, &ranges(self.search, self.order().0));
+                "u.user_id"
+            }
+            Source::Drivers(drivers) => {
+                sql.push("from (");
+                for (number, leaf) in drivers.leaves.iter().enumerate() {
+                    if number > 0 {
+                        // Each user once, whom several of them may find.
+                        sql.push(" union ");
+                    }
+                    push_driver(sql, leaf);
+                }
+                sql.push(") f cross join users u where u.tenant_id = ?1 and u.user_id = f.user_id and ");
+                // What needs the id alone is asked before the row is looked up.
+                "f.user_id"
+            }
+        };
+        match source {
+            Source::Index(_) => push_search(sql, self.search, user_id),
+            Source::Drivers(drivers) => push_search(sql, &drivers.rest(self.search), user_id),
+        }
+        if let Place::ById { after: Some(after) } = self.place {
+            sql.push(&format!(" and {user_id} > "));
+            sql.bind(after.as_str().to_owned());
+        }
+        user_id
+    }
+
+    /// Writes that users come from the first of an order, which may be bounded by ranges.
+    fn push_first(&self, sql: &mut Sql, order: (&str, &str), most: i64, ranges: &[&Range]) {
+        let (column, direction) = order;
+        let columns = columns(self.search, column).join(", w.");
+        let index = index(column);
+        sql.push(&format!(
+            "from (select w.user_row, w.{columns} from users w indexed by {index} where w.tenant_id = ?1"
+        ));
+        for range in ranges {
+            sql.push(" and ");
+            sql.push_range(&format!("w.{column}"), range);
+        }
+        if let Place::ById { after: Some(after) } = self.place {
+            sql.push(" and w.user_id > ");
+            sql.bind(after.as_str().to_owned());
+        }
+        sql.push(&order_by("w", column, "w.user_id", direction));
         sql.push(" limit ");
-        sql.bind(COUNTED + 1);
-        sql.push(")");
-        sql.value(connection)
-    }
-
-    /// About how many of `all` users match, by the share of those who are looked at first.
-    fn estimate(&self, connection: &Connection, tenant: &TenantId, all: i64) -> rusqlite::Result<i64> {
-        let mut sql = Sql::new(tenant);
-        sql.push("select count(*) from (select u.user_id, u.creation_time, u.last_updated from users u where u.tenant_id = ?1 limit ");
-        sql.bind(COUNTED);
+        sql.bind(most);
         sql.push(") u where ");
-        sql.push_search(self.search, push_leaf);
-        let sample: i64 = sql.value(connection)?;
-        Ok((all / COUNTED * sample).clamp(COUNTED + 1, all.max(COUNTED + 1)))
+    }
+}
+
+/// The order of a column of a table, and of the user's id among those who are equal in it.
+fn order_by(table: &str, column: &str, user_id: &str, direction: &str) -> String {
+    match column {
+        "user_id" => format!(" order by {user_id} {direction}"),
+        _ => format!(" order by {table}.{column} {direction}, {user_id} {direction}"),
+    }
+}
+
+/// The columns that a search and an order look at, and the id.
+fn columns<'a>(search: &UserSearch, order: &'a str) -> Vec<&'a str> {
+    let mut columns = vec!["user_id", order];
+    search.each(&mut |leaf| {
+        if let UserLeaf::Column(column, _) = leaf {
+            columns.push(name(*column));
+        }
+    });
+    columns.sort_unstable();
+    columns.dedup();
+    columns
+}
+
+/// The ranges of a column that every user who matches is in.
+fn ranges<'a>(search: &'a UserSearch, of: &str) -> Vec<&'a Range> {
+    match search {
+        Search::Is(UserLeaf::Column(column, range)) if name(*column) == of => vec![range],
+        Search::And(parts) => parts.iter().flat_map(|part| ranges(part, of)).collect(),
+        _ => Vec::new(),
     }
 }

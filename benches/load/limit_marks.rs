@@ -2,7 +2,6 @@
 //! cannot do without, and has no server, no rules and nothing to search by.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use rand::SeedableRng;
@@ -10,10 +9,7 @@ use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rusqlite::{Connection, Transaction, params};
 
-use crate::figures::Figures;
-
-/// How many changes share a commit: as many as there are connections where it is compared.
-const BATCH: usize = 64;
+use crate::raw_writes::{self, connect};
 
 /// What the store has, without what only searching and sorting need.
 const SCHEMA: &str = "
@@ -70,9 +66,7 @@ pub(crate) fn prepare(store: &Path, file: &Path) -> Result<()> {
              select tenant_id, kind, canonical, claimant, user_id, identifier_id from store.identifiers;
          detach store;",
     )?;
-    // What is still in the log would be written during the first run.
-    connection.query_row("pragma wal_checkpoint(truncate)", [], |_| Ok(()))?;
-    connection.close().map_err(|(_, error)| error.into())
+    raw_writes::close(connection)
 }
 
 /// Marks users for so long and prints the figures as JSON; the times are those of whole batches.
@@ -85,39 +79,12 @@ pub(crate) fn run(file: &Path, seconds: u32) -> Result<()> {
     let mut position = connection
         .query_row("select coalesce(max(position), 0) from events", [], |row| row.get::<_, i64>(0))?;
 
-    let mut batches = Vec::new();
-    let span = Duration::from_secs(seconds.into());
-    let start = Instant::now();
-    while start.elapsed() < span {
-        let begun = Instant::now();
-        let transaction = connection.transaction()?;
-        for target in order.by_ref().take(BATCH) {
-            position += 1;
-            mark(&transaction, target, position)?;
-        }
-        transaction.commit()?;
-        batches.push(u64::try_from(begun.elapsed().as_micros())?);
-    }
-    let taken = start.elapsed();
-
-    batches.sort_unstable();
-    let figures = Figures {
-        count: (batches.len() * BATCH) as u64,
-        seconds: taken.as_secs_f64(),
-        p50_us: batches[batches.len() / 2],
-        p99_us: batches[batches.len() * 99 / 100],
-    };
-    println!("{}", serde_json::to_string(&figures)?);
-    Ok(())
-}
-
-fn connect(file: &Path) -> Result<Connection> {
-    let connection = Connection::open(file)?;
-    connection.pragma_update(None, "journal_mode", "wal")?;
-    connection.pragma_update(None, "synchronous", "full")?;
-    // As much as the server's own writing connection has.
-    connection.pragma_update(None, "cache_size", -32 * 1024)?;
-    Ok(connection)
+    raw_writes::print(&mut connection, seconds, |transaction| {
+        let Some(target) = order.next() else { return Ok(false) };
+        position += 1;
+        mark(transaction, target, position)?;
+        Ok(true)
+    })
 }
 
 /// Every user with the first of their emails.

@@ -1,0 +1,18 @@
+//! Bytes as the bodies of requests. The first byte says of which operation.
+
+#![no_main]
+
+#[path = "../../tests/api/harness.rs"]
+#[expect(dead_code, reason = "the tests of the API ask more of it")]
+mod harness;
+#[path = "../../tests/properties/requests.rs"]
+#[expect(dead_code, reason = "there is a target for queries")]
+mod requests;
+
+use std::sync::LazyLock;
+
+use requests::Directory;
+
+static DIRECTORY: LazyLock<Directory> = LazyLock::new(Directory::new);
+
+libfuzzer_sys::fuzz_target!(|input: (u8, &[u8])| DIRECTORY.a_body_is_answered(input.0, input.1));

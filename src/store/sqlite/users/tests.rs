@@ -1,0 +1,343 @@
+//! That every way finds the same, and takes no more than it should.
+
+use std::collections::BTreeSet;
+use std::ops::Bound;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::store::SortKey;
+use crate::store::search::Operand;
+use crate::store::search::users::{Column, Lookup};
+use crate::store::sqlite::SqliteStore;
+use crate::time::Timestamp;
+
+/// A user as the tests know one: `place` is both times and the id, and the terms are of one field.
+struct Known {
+    place: i64,
+    terms: BTreeSet<&'static str>,
+    is_member: bool,
+}
+
+fn group() -> GroupId {
+    GroupId::from_bytes([7; 16])
+}
+
+fn id(place: i64) -> String {
+    // Ids are random: those of one time after the other are far from each other.
+    format!("{:021}", place.wrapping_mul(7_919) % 1_000_003)
+}
+
+/// A store of these users, whose documents are their places.
+fn store_of(users: &[Known]) -> (Connection, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("users.db");
+    drop(SqliteStore::open(&path, Timestamp(0)).unwrap());
+    let connection = Connection::open(path).unwrap();
+    connection.execute_batch("begin").unwrap();
+    let run = |sql: &str, parameters: &[&dyn rusqlite::ToSql]| {
+        connection.prepare_cached(sql).unwrap().execute(parameters).unwrap();
+    };
+    for Known { place, terms, is_member } in users {
+        run(
+            "insert into users (tenant_id, user_id, version, shape, document, creation_time, last_updated) \
+             values ('default', ?1, 1, 1, ?2, ?2 / 3, ?2)",
+            params![id(*place), place],
+        );
+        for term in terms {
+            run("insert into index_terms values ('default', 'f', ?1, ?2)", params![term, id(*place)]);
+        }
+        if *is_member {
+            run(
+                "insert into memberships values ('default', ?1, ?2, 0)",
+                params![group().as_bytes(), id(*place)],
+            );
+        }
+    }
+    let members = users.iter().filter(|user| user.is_member).count().cast_signed() as i64;
+    run("update tenants set users = ?1", params![users.len().cast_signed() as i64]);
+    run(
+        "insert into groups (tenant_id, group_id, version, name, canonical, is_auto_assigned, users_assigned, \
+         creation_time, last_updated, last_assigned) values ('default', ?1, 1, 'g', 'g', 0, ?2, 0, 0, 0)",
+        params![group().as_bytes(), members],
+    );
+    connection.execute_batch("commit").unwrap();
+    (connection, folder)
+}
+
+fn text(text: &str) -> Operand {
+    Operand::Text(text.to_owned())
+}
+
+fn term(values: Range) -> UserSearch {
+    Search::Is(UserLeaf::Term(Lookup { field: "f".to_owned(), values }))
+}
+
+fn is_in(range: &Range, value: &Operand) -> bool {
+    use std::ops::RangeBounds;
+    (range.lower.as_ref(), range.upper.as_ref()).contains(value)
+}
+
+/// Whether a user matches, found out without any index.
+fn matches(search: &UserSearch, user: &Known) -> bool {
+    match search {
+        Search::All => true,
+        Search::And(parts) => parts.iter().all(|part| matches(part, user)),
+        Search::Or(parts) => parts.iter().any(|part| matches(part, user)),
+        Search::Not(part) => !matches(part, user),
+        Search::Is(UserLeaf::Member(_)) => user.is_member,
+        Search::Is(UserLeaf::Term(lookup)) => {
+            user.terms.iter().any(|term| is_in(&lookup.values, &text(term)))
+        }
+        Search::Is(UserLeaf::Column(Column::UserId, range)) => is_in(range, &text(&id(user.place))),
+        Search::Is(UserLeaf::Column(Column::CreationTime, range)) => {
+            is_in(range, &Operand::Number(user.place / 3))
+        }
+        Search::Is(UserLeaf::Column(Column::LastUpdated, range)) => {
+            is_in(range, &Operand::Number(user.place))
+        }
+    }
+}
+
+fn any_range(value: impl Strategy<Value = Operand> + Clone) -> impl Strategy<Value = Range> {
+    let ends = (value.clone(), value.clone());
+    prop_oneof![
+        value.prop_map(Range::only),
+        ends.prop_map(|(lower, upper)| Range {
+            lower: Bound::Included(lower.clone().min(upper.clone())),
+            upper: Bound::Excluded(lower.max(upper)),
+        }),
+        Just(Range::any()),
+    ]
+}
+
+fn any_search() -> impl Strategy<Value = UserSearch> {
+    let terms = prop::sample::select(vec!["a", "b", "c", "d", "rare"]).prop_map(text);
+    let numbers = (0..400_i64).prop_map(Operand::Number);
+    let ids = (0..400_i64).prop_map(|place| text(&id(place)));
+    let column = |column| move |range| Search::Is(UserLeaf::Column(column, range));
+    let leaf = prop_oneof![
+        4 => any_range(terms).prop_map(term),
+        1 => any_range(numbers.clone()).prop_map(column(Column::CreationTime)),
+        1 => any_range(numbers).prop_map(column(Column::LastUpdated)),
+        1 => any_range(ids).prop_map(column(Column::UserId)),
+        1 => Just(Search::Is(UserLeaf::Member(group()))),
+        1 => Just(Search::All),
+    ];
+    leaf.prop_recursive(3, 8, 3, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 1..4).prop_map(Search::And),
+            prop::collection::vec(inner.clone(), 1..4).prop_map(Search::Or),
+            inner.prop_map(|part| Search::Not(Box::new(part))),
+        ]
+    })
+}
+
+/// Bounds within which every way is taken by few users.
+const SMALL: Bounds = Bounds { few: 5, walked: 40, counted: 60, sampled: 50 };
+
+fn four_hundred() -> Vec<Known> {
+    let user = |place: i64| {
+        let terms = [("a", 2), ("b", 3), ("c", 5), ("d", 1), ("rare", 97)];
+        let terms = terms.into_iter().filter(|(_, every)| place % every == 0).map(|(term, _)| term);
+        Known { place, terms: terms.collect(), is_member: place % 4 == 1 }
+    };
+    (0..400).map(user).collect()
+}
+
+#[test]
+fn every_way_finds_the_users_who_match() {
+    let users = four_hundred();
+    let (connection, _folder) = store_of(&users);
+    let tenant = TenantId::default_tenant();
+    let sorts = prop::sample::select(vec![SortKey::CreationTime, SortKey::LastUpdated, SortKey::Name]);
+    let page = (sorts, any::<bool>(), prop_oneof![Just(0_u64), 0..450_u64], 1..30_u32);
+    let config = ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() };
+    let mut runner = proptest::test_runner::TestRunner::new(config);
+    let tested = runner.run(&(any_search(), page), |(search, (sort, descending, offset, limit))| {
+        let mut expected: Vec<_> = users.iter().filter(|user| matches(&search, user)).collect();
+        let key = |user: &Known| match sort {
+            SortKey::CreationTime => (user.place / 3, id(user.place)),
+            SortKey::LastUpdated => (user.place, id(user.place)),
+            _ => (0, id(user.place)),
+        };
+        expected.sort_by_key(|user| key(user));
+        if descending {
+            expected.reverse();
+        }
+        let count = expected.len() as u64;
+        let show = |documents: &[Bytes]| -> Vec<String> {
+            documents.iter().map(|document| String::from_utf8(document.to_vec()).unwrap()).collect()
+        };
+        let places =
+            |users: &[&Known]| -> Vec<String> { users.iter().map(|user| user.place.to_string()).collect() };
+        let list = List { filter: Some(search), place: Place::Sorted { sort, descending, offset }, limit };
+        let listing = Listing::of(&connection, &tenant, &list, SMALL).unwrap();
+        let page = listing.page(listing.find().unwrap()).unwrap();
+        let rest = &expected[(offset as usize).min(expected.len())..];
+        let shown = &rest[..rest.len().min(limit as usize)];
+        prop_assert_eq!(show(&page.documents), places(shown));
+        prop_assert_eq!(page.has_next, rest.len() > shown.len());
+        if page.total_is_estimate {
+            prop_assert!(count > 60 && page.total > 60 && page.total <= 400, "{} of {}", page.total, count);
+        } else {
+            prop_assert_eq!(page.total, count);
+        }
+        // The walk by id goes on where a page ended.
+        expected.sort_by_key(|user| id(user.place));
+        let after = expected.get(offset as usize).map(|user| id(user.place).parse().unwrap());
+        let rest = if after.is_some() { &expected[offset as usize + 1..] } else { &expected[..] };
+        let list = List { place: Place::ById { after }, ..list };
+        let listing = Listing::of(&connection, &tenant, &list, SMALL).unwrap();
+        let page = listing.page(listing.find().unwrap()).unwrap();
+        let shown = &rest[..rest.len().min(limit as usize)];
+        prop_assert_eq!(show(&page.documents), places(shown));
+        prop_assert_eq!(page.has_next, rest.len() > shown.len());
+        Ok(())
+    });
+    tested.unwrap();
+}
+
+/// Sixty thousand users, whose terms are `all` of all, `one` and `two` of a tenth each, and both of
+/// five.
+struct Many {
+    connection: Connection,
+    /// How many steps SQLite's machine has taken.
+    steps: Arc<AtomicU64>,
+    _folder: tempfile::TempDir,
+}
+
+fn many() -> Many {
+    let (mut connection, folder) = store_of(&[]);
+    connection
+        .execute_batch(
+            "begin; \
+             create temp table numbers as with recursive numbers (n) as \
+             (select 0 union all select n + 1 from numbers where n < 59999) \
+             select n, format('%021d', n * 7919 % 1000003) as id from numbers; \
+             insert into users (tenant_id, user_id, version, shape, document, creation_time, last_updated) \
+             select 'default', id, 1, 1, n, n, n from numbers; \
+             insert into index_terms select 'default', 'f', 'all', id from numbers order by id; \
+             insert into index_terms select 'default', 'f', 'one', id from numbers where n % 10 = 0; \
+             insert into index_terms select 'default', 'f', 'two', id from numbers where n % 10 = 1; \
+             insert into index_terms select 'default', 'f', 'two', id from numbers where n % 12000 = 0; \
+             update tenants set users = 60000; \
+             commit",
+        )
+        .unwrap();
+    let steps = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&steps);
+    let count = move || {
+        counted.fetch_add(10, Ordering::Relaxed);
+        false
+    };
+    connection.progress_handler(10, Some(count)).unwrap();
+    Many { connection, steps, _folder: folder }
+}
+
+impl Many {
+    /// What is found of a list of the newest ten who match, and in how many steps.
+    fn newest(&self, filter: UserSearch, find: impl FnOnce(&Listing<'_>) -> Page) -> (Page, u64) {
+        let place = Place::Sorted { sort: SortKey::CreationTime, descending: true, offset: 0 };
+        let list = List { filter: Some(filter), place, limit: 10 };
+        let tenant = TenantId::default_tenant();
+        let listing = Listing::of(&self.connection, &tenant, &list, BOUNDS).unwrap();
+        let before = self.steps.load(Ordering::Relaxed);
+        let page = find(&listing);
+        (page, self.steps.load(Ordering::Relaxed) - before)
+    }
+}
+
+fn value(value: &str) -> UserSearch {
+    term(Range::text(value))
+}
+
+#[test]
+fn what_is_common_or_common_alone_is_found_without_looking_at_everybody() {
+    let many = many();
+    let newest = |filter| many.newest(filter, |listing| listing.page(listing.find().unwrap()).unwrap());
+    let both = Search::And(vec![value("one"), value("two")]);
+    let walk = |listing: &Listing<'_>| {
+        listing.page(listing.take(Way::WalkOn, &Source::Index(None)).unwrap()).unwrap()
+    };
+    let (_, everybody) = many.newest(both.clone(), walk);
+    let show = |page: &Page| -> Vec<String> {
+        page.documents.iter().map(|document| String::from_utf8(document.to_vec()).unwrap()).collect()
+    };
+
+    let (page, steps) = newest(both.clone());
+    assert_eq!(show(&page), ["48000", "36000", "24000", "12000", "0"]);
+    assert_eq!((page.total, page.total_is_estimate, page.has_next), (5, false, false));
+    assert!(steps < everybody, "{steps} of {everybody}");
+
+    // Nothing finds a complement: whoever it is may be the last one. That is one walk, with what was
+    // tried before.
+    let (page, steps) = newest(Search::Not(Box::new(Search::Not(Box::new(both)))));
+    assert_eq!((page.total, page.documents.len()), (5, 5));
+    assert!(steps < everybody * 2, "{steps} of {everybody}");
+
+    let (page, steps) = newest(value("all"));
+    assert_eq!((show(&page)[0].as_str(), page.total, page.total_is_estimate), ("59999", 60_000, true));
+    assert!(steps < everybody / 2, "{steps} of {everybody}");
+
+    let (page, steps) = newest(Search::And(vec![value("all"), value("one")]));
+    assert_eq!((show(&page)[0].as_str(), page.total, page.total_is_estimate), ("59990", 6_000, false));
+    assert!(steps < everybody, "{steps} of {everybody}");
+
+    // A range of times is found by its index, whatever the order is.
+    let times = |range| Search::Is(UserLeaf::Column(Column::LastUpdated, range));
+    let some =
+        Range { lower: Bound::Included(Operand::Number(100)), upper: Bound::Excluded(Operand::Number(150)) };
+    let (page, steps) = newest(Search::And(vec![value("all"), times(some)]));
+    assert_eq!((show(&page)[0].as_str(), page.total), ("149", 50));
+    assert!(steps < everybody / 10, "{steps} of {everybody}");
+    // And bounds the walk where it is that of the order.
+    let old = Range { lower: Bound::Unbounded, upper: Bound::Excluded(Operand::Number(30_000)) };
+    let old = Search::Is(UserLeaf::Column(Column::CreationTime, old));
+    let (page, steps) = newest(Search::And(vec![value("all"), old]));
+    assert_eq!((show(&page)[0].as_str(), page.total_is_estimate), ("29999", true));
+    assert!((25_000..35_000).contains(&page.total), "{}", page.total);
+    assert!(steps < everybody, "{steps} of {everybody}");
+}
+
+/// What SQLite says of how it runs the statement that finds a page, a line a step.
+fn plan(connection: &Connection, filter: Option<UserSearch>, place: Place) -> String {
+    let tenant = TenantId::default_tenant();
+    let list = List { filter, place, limit: 10 };
+    let listing = Listing::of(connection, &tenant, &list, BOUNDS).unwrap();
+    listing.find().unwrap().sql.explained(connection).unwrap().join("\n")
+}
+
+#[test]
+fn what_lies_before_a_page_is_passed_over_in_the_index_alone() {
+    let (connection, _folder) = store_of(&four_hundred());
+    for sort in SortKey::ALL {
+        for descending in [false, true] {
+            let place = Place::Sorted { sort: *sort, descending, offset: 300 };
+            let steps = plan(&connection, None, place);
+            let index = format!("SEARCH u USING COVERING INDEX {} (tenant_id=?)", index(column(*sort)));
+            assert!(steps.contains(&index), "{sort} {steps}");
+            assert_eq!(steps.matches("SEARCH u").count(), 1, "{sort} {steps}");
+            // Only the page itself is sorted, after it was cut.
+            assert!(steps.matches("USE TEMP B-TREE").count() <= 1, "{sort} {steps}");
+        }
+    }
+    let after = Some(id(7).parse().unwrap());
+    let steps = plan(&connection, None, Place::ById { after });
+    assert!(steps.contains("COVERING INDEX users_id (tenant_id=? AND user_id>?)"), "{steps}");
+}
+
+#[test]
+fn what_is_asked_on_a_walk_is_looked_up_without_reading_a_users_row() {
+    let many = many();
+    let all = || Some(Search::And(vec![value("all"), Search::Not(Box::new(value("two")))]));
+    let place = Place::Sorted { sort: SortKey::Name, descending: false, offset: 0 };
+    let steps = plan(&many.connection, all(), place);
+    assert!(steps.contains("SEARCH w USING COVERING INDEX users_name"), "{steps}");
+    assert!(
+        steps.contains("SEARCH t USING PRIMARY KEY (tenant_id=? AND field=? AND value=? AND user_id=?)"),
+        "{steps}"
+    );
+}
