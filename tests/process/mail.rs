@@ -8,10 +8,12 @@ use bonafide::directory::email::EmailAddress;
 use bonafide::id::{MailId, SeededRandom};
 use bonafide::mail::{MailUrl, Mailer, Message, SendError, sender};
 use bonafide::time::{ManualClock, Timestamp};
-use serde_json::json;
+use reqwest::StatusCode;
+use serde_json::{Value, json};
 
+use super::client::{Client, User};
 use super::mail_server::MailServer;
-use super::server::Home;
+use super::server::{Home, Server, eventually, until};
 
 /// A mailer by this URL, which trusts this certificate.
 fn mailer(url: &str, trusted: Option<PathBuf>) -> Mailer {
@@ -196,6 +198,88 @@ async fn addresses_beyond_ascii_go_to_servers_that_take_them() {
         told,
         "for good: the mail server does not take addresses with letters beyond ASCII (SMTPUTF8)"
     );
+}
+
+/// A server with these options, a client that may do everything, and a user.
+async fn served(home: &Home, arguments: &[&str]) -> (Server, Client, User) {
+    let server = home.serve(&[&["--mail-from", "no-reply@users.example.com"], arguments].concat());
+    let client = Client::new(&server, &home.key("admin"));
+    let user = client.create("ada@example.com").await;
+    (server, client, user)
+}
+
+/// Asks for a mail, which must be promised.
+async fn ask(client: &Client, user: &User) {
+    let answer = client.post(&user.path("verify/link"), None).await.unwrap();
+    assert_eq!(answer.json::<Value>().await.unwrap()["email_sent"], true);
+}
+
+#[tokio::test]
+async fn the_program_sends_link_and_code_over_starttls_with_a_password_from_a_file() {
+    let mails = MailServer::start(json!({"certificate": true, "login": ["ada", "se cret:/"]}));
+    let home = Home::new();
+    std::fs::write(home.path("password"), "se cret:/\n").unwrap();
+    let certificate = mails.certificate();
+    let url = format!("smtp+starttls://ada@localhost:{}", mails.port);
+    let options = ["--mail", &url, "--mail-password-file", "password", "--mail-ca"];
+    let public = ["--public-url", "https://users.example.com/directory"];
+    let options = [&options[..], &[certificate.to_str().unwrap()], &public].concat();
+    let (server, client, user) = served(&home, &options).await;
+    home.prints(&["tenants", "set", "default", "proof_means=both", "display_name=Bücher & Söhne"]);
+    ask(&client, &user).await;
+    let taken = mails.newest_of(1);
+    assert_eq!((taken.to(), &taken.how["authenticated"]), ("ada@example.com", &json!(true)));
+    let text = taken.text();
+    assert!(text.contains("https://users.example.com/directory/verify/") && text.contains("Bücher & Söhne"));
+    assert!(taken.html().contains("Bücher &amp; Söhne"));
+    let code = text.lines().map(str::trim).find(|line| line.len() == 6 && line.parse::<u32>().is_ok());
+    let check = user.path("verify/check").replace("/api/", "/v1/");
+    let checked = client.post(&check, Some(&json!({"code": code.unwrap()}))).await.unwrap();
+    assert_eq!(checked.status(), StatusCode::OK);
+    assert!(client.is_verified(&user).await);
+    assert!(!server.stderr().contains("se cret"));
+}
+
+#[tokio::test]
+async fn a_refused_mail_is_given_up_with_an_event_and_the_log_names_no_address() {
+    let mails = MailServer::start(json!({"refuse": ["recipient", "550 5.1.1 <ada@example.com> unknown"]}));
+    let home = Home::new();
+    let url = format!("smtp://127.0.0.1:{}", mails.port);
+    let (server, client, user) = served(&home, &["--mail", &url, "--log", "debug"]).await;
+    ask(&client, &user).await;
+    until(1, async || {
+        let events = client.get("/v1/events?type=user.email.mail_given_up").await.unwrap();
+        events.text().await.unwrap().matches("\"user.email.mail_given_up\"").count()
+    })
+    .await;
+    let log = eventually("the log line", || Some(server.stderr()).filter(|log| log.contains("550 5.1.1")));
+    assert!(!log.contains("ada@") && !log.contains("example.com"), "{log}");
+    assert!(mails.taken().is_empty());
+}
+
+#[tokio::test]
+async fn a_mail_waits_for_a_mail_server_that_is_down() {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let home = Home::new();
+    let (server, client, user) = served(&home, &["--mail", &format!("smtp://127.0.0.1:{port}")]).await;
+    ask(&client, &user).await;
+    eventually("the first try", || server.stderr().contains("it is tried again").then_some(()));
+    let mails = MailServer::start(json!({"port": port}));
+    assert_eq!(mails.newest_of(1).to(), "ada@example.com");
+}
+
+#[tokio::test]
+async fn a_slow_mail_server_holds_up_no_request_and_not_the_end() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let home = Home::new();
+    let url = format!("smtp://{}", silent.local_addr().unwrap());
+    let (server, client, user) = served(&home, &["--mail", &url]).await;
+    ask(&client, &user).await;
+    // It is connected to by now, and says nothing.
+    let _connection = silent.accept().unwrap();
+    client.verify(&user).await;
+    server.signal("TERM");
+    assert_eq!(server.wait().code(), Some(0));
 }
 
 #[test]

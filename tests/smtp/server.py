@@ -1,6 +1,7 @@
 """A mail server for tests: real SMTP on a free port of loopback.
 
 The one argument is JSON with how it behaves, each key optional:
+  port               the one to listen on, instead of a free one
   certificate, key   files, as PEM: STARTTLS is offered with them
   from_the_start     TLS from the first byte instead of STARTTLS
   login              [user, password]: nothing is taken without it
@@ -72,7 +73,9 @@ async def main():
         )
 
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(protocol, "127.0.0.1", 0, ssl=context if from_the_start else None)
+    server = await loop.create_server(
+        protocol, "127.0.0.1", HOW.get("port", 0), ssl=context if from_the_start else None
+    )
     tell(server.sockets[0].getsockname()[1])
     await server.serve_forever()
 
