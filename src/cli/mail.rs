@@ -20,8 +20,8 @@ const DEV_FOLDER: &str = "dev-mail";
 /// password.
 #[derive(Args)]
 pub(super) struct MailOptions {
-    /// Where mail goes: smtp://HOST, smtp+starttls://HOST or smtps://HOST, with USER:PASSWORD@ before
-    /// the host and :PORT behind it if need be, or file:FOLDER for .eml files
+    /// Where mail goes: `smtp://HOST`, `smtp+starttls://HOST` or `smtps://HOST`, with `USER:PASSWORD@`
+    /// before the host and `:PORT` behind it if need be, or `file:FOLDER` for `.eml` files
     #[arg(long, value_name = "URL", env = "BONAFIDE_MAIL", hide_env_values = true)]
     mail: Option<String>,
     /// The sender of mail, like 'Acme <no-reply@acme.example>'; no-reply at the host of the public URL

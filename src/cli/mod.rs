@@ -37,7 +37,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Start the server
-    Serve(serve::Options),
+    Serve(Box<serve::Options>),
     /// Create, list and revoke API keys
     #[command(subcommand)]
     Keys(keys::Command),
@@ -97,7 +97,7 @@ fn run(command: Command) -> Result<()> {
     let clock = Arc::new(SystemClock::start());
     runtime.block_on(async {
         match command {
-            Command::Serve(options) => serve::run(options, clock).await,
+            Command::Serve(options) => serve::run(*options, clock).await,
             Command::Keys(command) => keys::run(command, &*clock).await,
             Command::Tenants(command) => tenants::run(command, &*clock).await,
             Command::Mail(command) => mail::run(&command),

@@ -155,7 +155,7 @@ mod tests {
     fn both_parts_of_a_mail_say_what_was_sent_and_for_how_long_it_works() {
         for (link, code) in [(Some(LINK), None), (None, Some(CODE)), (Some(LINK), Some(CODE))] {
             let mail = verify("Acme", "ada@example.com", link, code);
-            assert_eq!(mail.subject(), "Confirm your email address for Acme");
+            assert_eq!(mail.subject(), "Verify your email address for Acme");
             assert_eq!(mail.to().as_str(), "ada@example.com");
             for part in [mail.text(), mail.html()] {
                 assert_eq!(part.contains(LINK.text), link.is_some());
@@ -198,7 +198,7 @@ mod tests {
     fn a_name_cannot_reach_beyond_its_place() {
         let mail =
             verify("Acme\r\nBcc: eve\n\nSubject: x\u{202e}evil\u{2067}", "ada@example.com", Some(LINK), None);
-        assert_eq!(mail.subject(), "Confirm your email address for AcmeBcc: eveSubject: xevil");
+        assert_eq!(mail.subject(), "Verify your email address for AcmeBcc: eveSubject: xevil");
         for part in [mail.text(), mail.html()] {
             assert!(!part.contains(['\u{202e}', '\u{2067}', '\r']));
             assert!(part.contains("AcmeBcc: eveSubject: xevil"));

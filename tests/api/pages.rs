@@ -61,8 +61,8 @@ async fn is_verified(api: &Api, email: &str) -> bool {
     user["emails"][0]["verified"] == json!(true)
 }
 
-const LIVE: &str = "Confirm your email address";
-const DONE: &str = "Your address is confirmed";
+const LIVE: &str = "Verify your email address";
+const DONE: &str = "Your address is verified";
 const ENDED: &str = "This link does not work any more";
 
 #[tokio::test]
@@ -220,10 +220,7 @@ async fn an_address_that_is_anothers_by_now_cannot_be_verified_here() {
     // Looking does not tell that the address is known.
     assert_eq!(heading(&look(&api, &path).await), LIVE);
     let page = press(&api, &path, "verify").await;
-    assert_eq!(
-        (page.status, heading(&page)),
-        (StatusCode::CONFLICT, "This address cannot be confirmed here")
-    );
+    assert_eq!((page.status, heading(&page)), (StatusCode::CONFLICT, "This address cannot be verified here"));
     assert_eq!(everything(&api).await, before);
     assert!(!is_verified(&api, &email).await);
 }

@@ -314,7 +314,7 @@ fn options_about_mail_that_do_not_fit_are_told_without_the_password() {
 fn a_preview_shows_a_mail_and_what_an_operator_makes_of_it() {
     let home = Home::new();
     let whole = home.prints(&["mail", "preview"]);
-    assert!(whole.starts_with("To: ada@example.com\nSubject: Confirm your email address for Example\n\n"));
+    assert!(whole.starts_with("To: ada@example.com\nSubject: Verify your email address for Example\n\n"));
     assert!(whole.contains("123456") && whole.contains("<!doctype html>"));
     assert!(home.prints(&["mail", "preview", "reset", "--html"]).starts_with("<!doctype html>"));
     assert!(!home.prints(&["mail", "preview", "verify", "--text"]).contains("<p"));

@@ -30,24 +30,24 @@ async fn walk(view: View, name: &str, by_html: bool) {
 
     let browser = Browser::open(view).await;
     let mailbox = format!("{}/dev/mailbox", server.url);
-    until(Some("Confirm your email address for Acme".to_owned()), async || {
+    until(Some("Verify your email address for Acme".to_owned()), async || {
         browser.go(&mailbox).await;
         browser.text(".mails a").await
     })
     .await;
     browser.picture(&format!("{name}-1-mailbox")).await;
     browser.click(".mails a").await;
-    browser.reads("Confirm your email address for Acme").await;
+    browser.reads("Verify your email address for Acme").await;
     browser.picture(&format!("{name}-2-mail")).await;
     if by_html {
         browser.click("a[href$='/html']").await;
-        browser.reads("Confirm your email address").await;
+        browser.reads("Verify your email address").await;
         browser.picture(&format!("{name}-3-mail-as-html")).await;
         browser.click("a[href*='/verify/']").await;
     } else {
         browser.click("pre a").await;
     }
-    until(Some("Yes, confirm this address".to_owned()), async || browser.text("button").await).await;
+    until(Some("Yes, verify this address".to_owned()), async || browser.text("button").await).await;
     assert_eq!(browser.text("strong").await.unwrap(), "sample.user@example.com");
     assert_eq!(browser.text(".tenant").await.unwrap(), "Acme");
     browser.picture(&format!("{name}-4-verify")).await;
@@ -56,13 +56,13 @@ async fn walk(view: View, name: &str, by_html: bool) {
     assert!(page.starts_with(&format!("{}/verify/", server.url)));
 
     browser.click("button").await;
-    browser.reads("Your address is confirmed").await;
+    browser.reads("Your address is verified").await;
     browser.picture(&format!("{name}-5-verified")).await;
     assert!(client.is_verified(&user).await);
     // Reloading it says the same, and so does the link in the mail.
     assert_eq!(browser.url().await, page);
     browser.go(&page).await;
-    browser.reads("Your address is confirmed").await;
+    browser.reads("Your address is verified").await;
     if !view.scriptless {
         let fits = "return document.documentElement.scrollWidth <= innerWidth";
         assert_eq!(browser.evaluate(fits).await, true);
@@ -191,7 +191,7 @@ async fn a_robot_that_fetches_what_is_linked_proves_nothing_and_spoils_nothing()
     for pressed in join_all([press(), press()]).await {
         let pressed = pressed.unwrap();
         assert_eq!(pressed.status(), StatusCode::OK);
-        assert!(pressed.text().await.unwrap().contains("Your address is confirmed"));
+        assert!(pressed.text().await.unwrap().contains("Your address is verified"));
     }
     let events = client.get("/v1/events?type=user.email.verified").await.unwrap();
     let events: Value = events.json().await.unwrap();
