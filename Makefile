@@ -19,12 +19,13 @@ run: need-build ## Build and start a server to try out, on 127.0.0.1:8080
 	@exec "$(TARGET)/release/bonafide" serve --dev
 
 # strace counts what is synced to the disk; curl is the client that people paste into; the browser
-# walks over the pages.
+# walks over the pages. The tests start a PostgreSQL server of their own, and never use one that runs.
 test: need-build $(VENV)/made ## Run all tests
 	@scripts/need strace strace
 	@scripts/need curl curl
 	@scripts/need chromium chromium
 	@scripts/need chromedriver chromium-driver
+	@scripts/need '/usr/lib/postgresql/*/bin/postgres' postgresql
 	cargo test
 
 lint: need-build ## Check format, clippy, rustdoc and docs/openapi.json

@@ -2,6 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-mod api;
+mod alike;
+#[expect(clippy::duplicate_mod, reason = "each test of the API is run on both stores")]
+#[path = "api/mod.rs"]
+mod api_on_postgres;
+#[path = "api/mod.rs"]
+mod api_on_sqlite;
+mod postgres;
 mod process;
 mod properties;

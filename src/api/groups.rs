@@ -13,7 +13,6 @@ use super::document::Document;
 use super::extract::{Body, Caller, GroupPath, GroupsRead, GroupsWrite, UserGroupPath, UserPath, UsersRead};
 use super::lists::{GroupList, MembershipList, UserList};
 use super::page;
-use super::users::summaries;
 use crate::app::App;
 use crate::directory::group::{Group, GroupPatch, Membership, NewGroup, Wanted};
 use crate::directory::user::User;
@@ -36,7 +35,7 @@ pub(super) async fn list(
     wanted: GroupList,
 ) -> Result<Response, Error> {
     let page = app.groups(&caller.origin.tenant, wanted.filter.clone(), wanted.sorted()).await?;
-    page::answer(&wanted, page, Ok).await
+    page::answer(&wanted, page).await
 }
 
 /// What a group is made from.
@@ -194,7 +193,7 @@ pub(super) async fn list_of_user(
     wanted: MembershipList,
 ) -> Result<Response, Error> {
     let page = app.memberships(&caller.origin.tenant, path.user_id, wanted.sorted()).await?;
-    page::answer(&wanted, page, Ok).await
+    page::answer(&wanted, page).await
 }
 
 /// Find a group of a user
@@ -269,5 +268,5 @@ pub(super) async fn list_users(
     wanted: UserList,
 ) -> Result<Response, Error> {
     let page = app.members(&caller.origin.tenant, path.group_id, wanted.list()).await?;
-    page::answer(&wanted, page, |documents| summaries(&documents)).await
+    page::of_users(&wanted, page).await
 }

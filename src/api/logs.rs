@@ -31,7 +31,7 @@ pub(super) async fn list(
     wanted: LogList,
 ) -> Result<Response, Error> {
     let page = app.logs(&caller.origin.tenant, wanted.filter.clone(), wanted.sorted()).await?;
-    page::answer(&wanted, page, Ok).await
+    page::answer(&wanted, page).await
 }
 
 /// Find a log

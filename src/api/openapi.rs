@@ -22,6 +22,7 @@ use crate::directory::event::{Actor, Context, Method, Origin};
 use crate::directory::group::{Group, Membership, NewGroup};
 use crate::directory::log::{Log, LogId, LogSystem};
 use crate::directory::password::{DEFAULT_RESET_EXPIRY, PasswordHash};
+use crate::directory::summary::Summary;
 use crate::directory::user::{NewUser, User};
 use crate::error::{Error, InvalidFields, Missing, Refusal};
 use crate::id::{RequestId, SeededRandom, TenantId};
@@ -270,7 +271,9 @@ impl Examples {
         let group = serde_json::to_value(group).expect("a group is JSON");
         let membership = serde_json::to_value(membership).expect("a membership is JSON");
         let path = format!("/api/users/{}", user.user_id);
-        let summary = serde_json::to_value(user.to_summary()).expect("a user is JSON");
+        let document = user.to_document();
+        let summary = Summary::of_document(&document).expect("a document has been made just now");
+        let summary = serde_json::to_value(summary).expect("a user is JSON");
         Self {
             created,
             verified,

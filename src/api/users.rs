@@ -6,9 +6,8 @@ use axum::extract::State;
 use axum::http::header::LOCATION;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::document::Document;
@@ -19,8 +18,10 @@ use super::passwords::{PasswordAlgorithms, policy};
 use crate::app::App;
 use crate::directory::api_key::Scope;
 use crate::directory::password::{Given, NewPassword, Password};
-use crate::directory::user::{NewUser, Summary, User};
+use crate::directory::summary::Summary;
+use crate::directory::user::{NewUser, User};
 use crate::error::Error;
+use crate::id::UserId;
 
 /// List users
 ///
@@ -40,12 +41,7 @@ pub(super) async fn list(
     wanted: UserList,
 ) -> Result<Response, Error> {
     let page = app.users(&caller.origin.tenant, wanted.list()).await?;
-    page::answer(&wanted, page, |documents| summaries(&documents)).await
-}
-
-/// The rows of a list of users.
-pub(super) fn summaries(documents: &[Bytes]) -> Result<Vec<Summary>, Error> {
-    documents.iter().map(|document| Ok(User::from_document(document)?.to_summary())).collect()
+    page::of_users(&wanted, page).await
 }
 
 /// Walk over users
@@ -66,12 +62,21 @@ pub(super) async fn walk(
     UserWalk(wanted): UserWalk,
 ) -> Result<Document, Error> {
     let page = app.users(&caller.origin.tenant, wanted).await?;
-    let written = tokio::task::spawn_blocking(move || {
-        let last = page.documents.last().filter(|_| page.has_next);
+    let has_next = page.has_next;
+    page::written(page.documents, move |documents| {
+        let last = documents.last().filter(|_| has_next);
         let next = last.map(|document| Ok::<_, Error>(User::from_document(document)?.user_id)).transpose()?;
-        Document::of(&json!({"users": summaries(&page.documents)?, "next": next}))
-    });
-    written.await.map_err(|error| Error::Internal(error.to_string()))?
+        Document::of(&Walked { users: page::rows(documents)?, next })
+    })
+    .await
+}
+
+/// Users that a walk met.
+#[derive(Serialize)]
+struct Walked<'a> {
+    users: Vec<Summary<'a>>,
+    /// The cursor to go on after, if there are more.
+    next: Option<UserId>,
 }
 
 /// What a user is made from.

@@ -6,23 +6,32 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::print;
 use crate::store::copy::{self, Progress, Table, Tables, Target};
+use crate::store::postgres::{self, PostgresTables};
 use crate::store::sqlite::{SqliteTables, path_of_url};
 use crate::time::Clock;
 
 #[derive(Args)]
 pub(super) struct Options {
     /// The store to copy; no server should write to it meanwhile
-    #[arg(long, value_name = "URL", env = "BONAFIDE_COPY_FROM")]
+    #[arg(long, value_name = "URL", env = "BONAFIDE_COPY_FROM", hide_env_values = true)]
     from: String,
     /// The store to copy into: a new one, or one that an interrupted copy has begun
-    #[arg(long, value_name = "URL", env = "BONAFIDE_COPY_TO")]
+    #[arg(long, value_name = "URL", env = "BONAFIDE_COPY_TO", hide_env_values = true)]
     to: String,
 }
 
 pub(super) async fn run(options: Options, clock: &dyn Clock) -> Result<()> {
     ensure!(options.from != options.to, "a store cannot be copied into itself");
-    let mut from: Box<dyn Tables> = Box::new(SqliteTables::read(&path_of_url(&options.from)?)?);
-    let mut to: Box<dyn Target> = Box::new(SqliteTables::write(&path_of_url(&options.to)?, clock.now())?);
+    let mut from: Box<dyn Tables> = if postgres::Options::is_url(&options.from) {
+        Box::new(PostgresTables::read(&postgres::Options::new(&options.from)).await?)
+    } else {
+        Box::new(SqliteTables::read(&path_of_url(&options.from)?)?)
+    };
+    let mut to: Box<dyn Target> = if postgres::Options::is_url(&options.to) {
+        Box::new(PostgresTables::write(&postgres::Options::new(&options.to), clock.now()).await?)
+    } else {
+        Box::new(SqliteTables::write(&path_of_url(&options.to)?, clock.now())?)
+    };
     copy::copy(&mut *from, &mut *to, &mut Shown::default()).await?;
     print("the copy is complete\n")
 }

@@ -52,7 +52,7 @@ pub(super) enum Command {
 pub(super) async fn run(command: Command, clock: &dyn Clock) -> Result<()> {
     match command {
         Command::Create { name, scopes, tenant, expires, store } => {
-            let store = store.open_or_make(clock)?;
+            let store = store.open_or_make(clock).await?;
             // Each once, however often it was given.
             let scopes = Scope::ALL.iter().copied().filter(|scope| scopes.contains(scope)).collect();
             let expires_at = expires.map(|span| clock.now().after(span));
@@ -62,14 +62,14 @@ pub(super) async fn run(command: Command, clock: &dyn Clock) -> Result<()> {
             print(&format!("{}\n", created?.reveal()))
         }
         Command::List { store } => {
-            let store = store.open()?;
+            let store = store.open().await?;
             let keys = store.keys().await;
             store.close().await;
             let now = clock.now();
             print(&keys?.iter().fold(HEADER.to_owned(), |list, key| list + &line(key, now)))
         }
         Command::Revoke { id, store } => {
-            let store = store.open()?;
+            let store = store.open().await?;
             let revoked = store.revoke_key(id, clock.now()).await;
             store.close().await;
             if !revoked? {

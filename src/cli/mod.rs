@@ -7,6 +7,7 @@ mod explain;
 mod keys;
 mod logging;
 mod mail;
+mod migrate;
 mod secret;
 mod serve;
 mod store;
@@ -47,6 +48,8 @@ enum Command {
     /// Look at the mails that are sent
     #[command(subcommand)]
     Mail(mail::Command),
+    /// Bring the store's schema up to date; `serve` does so too when it starts
+    Migrate(migrate::Options),
     /// Copy the store to a file, also while a server runs
     Backup(backup::Options),
     /// Copy a whole store into a new one, of the same kind or another
@@ -101,6 +104,7 @@ fn run(command: Command) -> Result<()> {
             Command::Keys(command) => keys::run(command, &*clock).await,
             Command::Tenants(command) => tenants::run(command, &*clock).await,
             Command::Mail(command) => mail::run(&command),
+            Command::Migrate(options) => migrate::run(options, &*clock).await,
             Command::Backup(options) => backup::run(&options),
             Command::Copy(options) => copy::run(options, &*clock).await,
             Command::Explain(options) => explain::run(&options),

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use super::store::StoreOption;
@@ -23,11 +23,20 @@ pub(super) struct SecretOption {
 }
 
 impl SecretOption {
-    /// The secret of the file, which is made if need be.
-    pub(super) fn read_or_make(&self, store: &StoreOption, random: &dyn Random) -> Result<ServerSecret> {
+    /// The secret of the file, which is made if need be. A server to try out shares its store with no
+    /// other.
+    pub(super) fn read_or_make(
+        &self,
+        store: &StoreOption,
+        to_try_out: bool,
+        random: &dyn Random,
+    ) -> Result<ServerSecret> {
         let path = match &self.secret_file {
             Some(path) => path.clone(),
-            None => store.folder()?.join(FILE),
+            None if to_try_out || store.is_file()? => store.folder()?.join(FILE),
+            None => bail!(
+                "servers that share a database need the same secret: give each the same file by --secret-file; the first makes it"
+            ),
         };
         read_or_make(&path, random)
     }

@@ -91,7 +91,7 @@ impl Options {
 pub(super) async fn run(options: Options, clock: Arc<SystemClock>) -> Result<()> {
     // Before anything else, so that a signal during the start is not lost.
     let end = end_signal()?;
-    let store = options.store.open_or_make(&*clock)?;
+    let store = options.store.open_or_make(&*clock).await?;
     let certificate = options.certificate()?;
     let tls = certificate.as_ref().map(CertificateFiles::acceptor).transpose()?;
     let listener = TcpListener::bind(&options.listen)
@@ -102,7 +102,7 @@ pub(super) async fn run(options: Options, clock: Arc<SystemClock>) -> Result<()>
     let bound = format!("{scheme}://{address}");
     let public = options.public_url.as_ref().map_or(bound.as_str(), url::Url::as_str).trim_end_matches('/');
     let random = Arc::new(SystemRandom);
-    let secret = options.secret.read_or_make(&options.store, &*random)?;
+    let secret = options.secret.read_or_make(&options.store, options.dev, &*random)?;
     let templates = Arc::new(options.templates.load()?);
     let beside = options.dev.then(|| options.store.folder()).transpose()?;
     let mail = options.mail.url(beside.as_deref())?;

@@ -1,43 +1,111 @@
-//! The option `--store`, which every command has.
+//! The option `--store`, which every command has, and what belongs to it.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Args;
 
 use crate::store::Store;
-use crate::store::sqlite::{SqliteStore, path_of_url};
+use crate::store::postgres::{self, Options, PostgresStore};
+use crate::store::sqlite::{self, SqliteStore, path_of_url};
 use crate::time::Clock;
+
+/// Where files lie that are kept beside the store, if the store is no file itself.
+const FOLDER: &str = "data";
 
 /// Where the directory is kept.
 #[derive(Args, Clone)]
 pub(super) struct StoreOption {
-    /// Where the directory is kept: `sqlite:` and the path of a file
-    #[arg(long, value_name = "URL", env = "BONAFIDE_STORE", default_value = "sqlite:data/bonafide.db")]
+    /// Where the directory is kept: `sqlite:` and the path of a file, or
+    /// `postgres://user@host:port/database`
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "BONAFIDE_STORE",
+        hide_env_values = true,
+        default_value = "sqlite:data/bonafide.db"
+    )]
     store: String,
+    /// How many connections to PostgreSQL there are; one more puts events in order
+    #[arg(long, value_name = "N", env = "BONAFIDE_POOL_SIZE", default_value_t = 8, value_parser = clap::value_parser!(u16).range(4..))]
+    pool_size: u16,
+    /// How long PostgreSQL may work on a statement, in milliseconds; beyond, requests get 503
+    #[arg(long, value_name = "MS", env = "BONAFIDE_STATEMENT_TIMEOUT", default_value_t = 1_500, value_parser = clap::value_parser!(u64).range(100..))]
+    statement_timeout: u64,
+}
+
+/// A store that the program knows.
+enum Kind {
+    Sqlite(PathBuf),
+    Postgres(Options),
 }
 
 impl StoreOption {
+    fn kind(&self) -> Result<Kind> {
+        if Options::is_url(&self.store) {
+            return Ok(Kind::Postgres(Options {
+                url: self.store.clone(),
+                connections: usize::from(self.pool_size),
+                statement_timeout: Duration::from_millis(self.statement_timeout),
+            }));
+        }
+        path_of_url(&self.store).map(Kind::Sqlite)
+    }
+
     /// Opens the store, and makes it or brings it up to date if need be.
-    pub(super) fn open_or_make(&self, clock: &dyn Clock) -> Result<Arc<dyn Store>> {
-        Ok(Arc::new(SqliteStore::open(&path_of_url(&self.store)?, clock.now())?))
+    pub(super) async fn open_or_make(&self, clock: &dyn Clock) -> Result<Arc<dyn Store>> {
+        Ok(match self.kind()? {
+            Kind::Sqlite(path) => Arc::new(SqliteStore::open(&path, clock.now())?),
+            Kind::Postgres(options) => Arc::new(PostgresStore::open(&options, clock.now()).await?),
+        })
     }
 
     /// Opens the store that is there, as it is.
-    pub(super) fn open(&self) -> Result<Arc<dyn Store>> {
-        Ok(Arc::new(SqliteStore::open_existing(&path_of_url(&self.store)?)?))
+    pub(super) async fn open(&self) -> Result<Arc<dyn Store>> {
+        Ok(match self.kind()? {
+            Kind::Sqlite(path) => Arc::new(SqliteStore::open_existing(&path)?),
+            Kind::Postgres(options) => Arc::new(PostgresStore::open_existing(&options).await?),
+        })
     }
 
-    /// The file of the store.
+    /// How many steps the store's schema has taken, and how many there are.
+    pub(super) async fn steps(&self) -> Result<(usize, usize)> {
+        match self.kind()? {
+            Kind::Sqlite(path) => sqlite::steps(&path),
+            Kind::Postgres(options) => postgres::steps(&options).await,
+        }
+    }
+
+    /// The file of the store, which must be one.
     pub(super) fn file(&self) -> Result<PathBuf> {
-        path_of_url(&self.store)
+        match self.kind()? {
+            Kind::Sqlite(path) => Ok(path),
+            Kind::Postgres(_) => {
+                bail!(
+                    "this is for a store in a file; PostgreSQL has tools of its own, such as pg_dump and explain"
+                )
+            }
+        }
     }
 
-    /// The folder the store lies in, for what is kept beside it.
+    /// Whether the store is a file: else servers on several machines may share it.
+    pub(super) fn is_file(&self) -> Result<bool> {
+        Ok(matches!(self.kind()?, Kind::Sqlite(_)))
+    }
+
+    /// The folder for what is kept beside the store.
     pub(super) fn folder(&self) -> Result<PathBuf> {
-        let path = path_of_url(&self.store)?;
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        Ok(folder.unwrap_or(Path::new(".")).to_owned())
+        match self.kind()? {
+            Kind::Sqlite(path) => {
+                let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+                Ok(folder.unwrap_or(Path::new(".")).to_owned())
+            }
+            Kind::Postgres(_) => {
+                sqlite::make_private_folder(Path::new(FOLDER))?;
+                Ok(PathBuf::from(FOLDER))
+            }
+        }
     }
 }

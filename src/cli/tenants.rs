@@ -71,7 +71,7 @@ async fn choose(store: &dyn Store, name: &TenantId, choices: &[(String, String)]
 pub(super) async fn run(command: Command, clock: &dyn Clock) -> Result<()> {
     match command {
         Command::Create { name, store } => {
-            let store = store.open_or_make(clock)?;
+            let store = store.open_or_make(clock).await?;
             let created = store.create_tenant(&name, clock.now()).await;
             store.close().await;
             if !created? {
@@ -80,20 +80,20 @@ pub(super) async fn run(command: Command, clock: &dyn Clock) -> Result<()> {
             print(&format!("{name}\n"))
         }
         Command::Show { name, store } => {
-            let store = store.open()?;
+            let store = store.open().await?;
             let settings = existing(&*store, &name).await;
             store.close().await;
             let lines = settings?.shown().into_iter().map(|(key, value)| format!("{key}={value}\n"));
             print(&lines.collect::<String>())
         }
         Command::Set { name, choices, store } => {
-            let store = store.open()?;
+            let store = store.open().await?;
             let kept = choose(&*store, &name, &choices).await;
             store.close().await;
             kept
         }
         Command::List { store } => {
-            let store = store.open()?;
+            let store = store.open().await?;
             let tenants = store.tenants().await;
             store.close().await;
             let lines = tenants?.into_iter().map(|tenant| format!("{}\t{} users\n", tenant.id, tenant.users));

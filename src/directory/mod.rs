@@ -15,6 +15,7 @@ pub mod password;
 pub mod phone;
 pub mod proof;
 pub mod settings;
+pub mod summary;
 pub mod text;
 pub mod user;
 pub mod username;

@@ -332,15 +332,6 @@ impl User {
         })
     }
 
-    /// The user as a row of a list: without data, and without what providers say.
-    pub fn to_summary(mut self) -> Summary {
-        for provider in &mut self.external_providers {
-            provider.claims = None;
-        }
-        self.derive_fields();
-        Summary(self)
-    }
-
     /// Fills the fields that follow from others, as both generations of the object have them.
     fn derive_fields(&mut self) {
         let distinct = |source: Option<Provider>, verification: Option<Provider>| {
@@ -362,20 +353,5 @@ impl User {
             username.idps = distinct(username.source, None);
         }
         self.idps.clone_from(&self.external_providers);
-    }
-}
-
-/// A user as a row of a list.
-pub struct Summary(User);
-
-impl Serialize for Summary {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Ok(Value::Object(mut user)) = serde_json::to_value(&self.0) else {
-            return Err(serde::ser::Error::custom("a user is an object"));
-        };
-        // Not a removal that fills the gap with the last field: clients are people too.
-        user.shift_remove("private_data");
-        user.shift_remove("public_data");
-        user.serialize(serializer)
     }
 }

@@ -22,6 +22,9 @@ use crate::id::{GroupId, IdentifierId, TenantId, UserId};
 
 /// Longer values are not searchable, in characters.
 const MAX_VALUE_LENGTH: usize = 256;
+/// Values below a longer path are not searchable, in bytes: an entry of an index of PostgreSQL has an
+/// end.
+const MAX_FIELD_LENGTH: usize = 512;
 /// Values below this many objects are not searchable.
 const MAX_DEPTH: usize = 8;
 
@@ -200,7 +203,7 @@ fn push_values(terms: &mut Vec<Term>, path: &str, value: &Value, depth: usize) {
 }
 
 fn push(terms: &mut Vec<Term>, field: Cow<'static, str>, value: String) {
-    if value.chars().count() <= MAX_VALUE_LENGTH {
+    if field.len() <= MAX_FIELD_LENGTH && value.chars().count() <= MAX_VALUE_LENGTH {
         terms.push(Term { field, value });
     }
 }

@@ -4,9 +4,12 @@
 //! There is one trait and one contract of tests (`contract/`) that every implementation passes.
 
 #[cfg(test)]
+mod alike;
+#[cfg(test)]
 pub(crate) mod contract;
 pub mod copy;
 pub mod index;
+pub mod postgres;
 pub mod search;
 pub mod sqlite;
 

@@ -23,13 +23,13 @@ async fn verify_answers_with_the_whole_user_and_unverify_takes_it_back() {
     let user = api
         .user(json!({"email": "user@example.com", "name": "John Doe", "phone_number": "+441514960453", "username": "username"}))
         .await;
-    insta::assert_json_snapshot!("created", user);
+    insta::assert_json_snapshot!("an_email_created", user);
     api.clock.advance(5);
     let verified = api.post(&path(&user, 0, "/verify"), Value::Null).await.json();
-    insta::assert_json_snapshot!("verified", verified);
+    insta::assert_json_snapshot!("an_email_verified", verified);
     api.clock.advance(5);
     let unverified = api.post(&path(&user, 0, "/unverify"), Value::Null).await.json();
-    insta::assert_json_snapshot!("unverified", unverified);
+    insta::assert_json_snapshot!("an_email_unverified", unverified);
     let found = api.get(&format!("/api/users/{}", user["user_id"].as_str().unwrap())).await.json();
     assert_eq!(found, unverified);
 }

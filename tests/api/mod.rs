@@ -1,4 +1,5 @@
-//! The API through the real router, over a real store, at a fixed time and with foreseeable ids.
+//! The API through the real router, over a real store, at a fixed time and with foreseeable ids. This
+//! is compiled twice: what the module is called decides which store it is.
 
 mod bodies;
 mod data;

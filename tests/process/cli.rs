@@ -52,8 +52,8 @@ fn mistakes_are_told_with_what_would_be_right() {
     assert!(tenant.contains("bonafide tenants create nobody"), "{tenant}");
     let id = home.complains(&["keys", "revoke", "AAAAAAAAAAAA"]);
     assert!(id.contains("AAAAAAAAAAAA") && id.contains("bonafide keys list"), "{id}");
-    let store = home.complains(&["keys", "list", "--store", "postgres://here"]);
-    assert!(store.contains("postgres://here") && store.contains("sqlite:data/bonafide.db"), "{store}");
+    let store = home.complains(&["keys", "list", "--store", "mysql://here"]);
+    assert!(store.contains("mysql://here") && store.contains("sqlite:data/bonafide.db"), "{store}");
     assert_eq!(home.prints(&["keys", "list"]).lines().count(), 1);
 }
 

@@ -20,6 +20,7 @@ mod mail;
 mod mail_server;
 mod pages;
 mod patience;
+mod postgres;
 mod power_loss;
 mod race;
 mod raw;

@@ -11,7 +11,7 @@ use proptest::sample::{Index, select};
 use proptest::test_runner::TestRunner;
 use serde_json::{Map, Value};
 
-use crate::api::harness;
+use crate::api_on_sqlite::harness;
 use requests::Directory;
 
 /// Texts of pieces that mean something to one of the languages; there is a broken bar between them.
@@ -24,7 +24,7 @@ fn any_filter() -> impl Strategy<Value = String> {
     let pieces = any_of_pieces(
         " ¦ ¦a¦é¦n:¦n:¦\"¦\"b c\"¦(¦)¦[¦]¦{¦}¦ TO ¦*¦\\¦+¦-¦!¦:¦>¦<¦=¦AND¦ AND ¦ OR ¦NOT ¦&&¦||¦\
          5¦n:(¦n:[1 TO ¦\u{3000}¦😀¦claims.name:¦private_data.n:¦disabled:¦creation_time:¦\
-         emails.email:¦emails.verified:¦user_id:¦true",
+         emails.email:¦emails.verified:¦user_id:¦true¦name:¦users_assigned:¦code:¦time_stamp:¦actor.id:¦targets.id:",
     );
     prop_oneof![3 => pieces, 1 => "\\PC{0,40}", 1 => any::<String>()]
 }

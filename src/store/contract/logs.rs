@@ -238,6 +238,7 @@ pub(crate) async fn tenants_do_not_see_each_others_logs(store: &dyn Store) {
     let (theirs, change) = maker.with_email("a@example.com", false);
     assert_eq!(theirs.user_id, user.user_id);
     store.keep(change).await.unwrap();
+    until_told(store).await;
     for filter in [
         String::new(),
         "code:user_created".to_owned(),

@@ -10,6 +10,7 @@ mod logs;
 mod mails;
 mod maker;
 mod memberships;
+mod order;
 mod proofs;
 mod search;
 mod secrets;
@@ -17,8 +18,12 @@ mod tenants;
 mod users;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use super::index::{Term, terms};
+use super::postgres::testing::Database;
+use super::postgres::{Options, PostgresStore, migrate};
 use super::*;
 use crate::directory::event::{Context, EventType};
 use crate::directory::user::{NewUser, User};
@@ -38,6 +43,7 @@ macro_rules! contract {
                 a_deleted_user_is_gone_and_can_neither_be_changed_nor_deleted
                 what_fails_beside_others_fails_alone
                 pages_follow_the_sort_and_never_overlap
+                texts_of_any_kind_are_kept_and_found
                 a_closed_store_refuses_changes
             }
             search {
@@ -136,7 +142,31 @@ fn default() -> TenantId {
 const EVERYTHING: EventList = EventList { after: 0, limit: 1000, user_id: None, kind: None };
 
 async fn events(store: &dyn Store, wanted: EventList) -> Vec<(i64, Event)> {
+    until_told(store).await;
     store.events(&default(), wanted).await.unwrap().events
+}
+
+/// Waits until everything is on record that has happened: a store may commit events some moments
+/// before it can tell their order. It has when it tells of something later, in another tenant.
+pub(crate) async fn until_told(store: &dyn Store) {
+    static MARKERS: AtomicU64 = AtomicU64::new(0);
+    let elsewhere: TenantId = "elsewhere".parse().unwrap();
+    store.create_tenant(&elsewhere, Timestamp(1)).await.unwrap();
+    let seed = MARKERS.fetch_add(1, Ordering::Relaxed);
+    let maker = Maker { random: SeededRandom::new(seed), ..Maker::new(&elsewhere) };
+    let (group, change) = maker.group(&format!("marker {seed}"), false);
+    store.keep_group(change).await.unwrap();
+    let is_told = async || {
+        let told = store.events(&elsewhere, EVERYTHING).await.unwrap().events;
+        told.iter().any(|(_, event)| event.group_id == Some(group.group_id))
+    };
+    for _ in 0..3_000 {
+        if is_told().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("what has happened is not told of");
 }
 
 async fn count_events(store: &dyn Store) -> usize {
@@ -152,7 +182,6 @@ async fn users_assigned(store: &dyn Store, of: &Group) -> u64 {
 }
 
 /// The suite wants a store that nobody else uses.
-#[expect(clippy::unused_async, reason = "a store beyond this machine is opened by waiting")]
 pub(crate) async fn sqlite() -> (Arc<dyn Store>, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let store = super::sqlite::SqliteStore::open(&folder.path().join("contract.db"), Timestamp(0)).unwrap();
@@ -161,4 +190,28 @@ pub(crate) async fn sqlite() -> (Arc<dyn Store>, tempfile::TempDir) {
 
 mod on_sqlite {
     super::contract!(super::sqlite);
+}
+
+/// How the suite uses PostgreSQL.
+fn options(url: &str) -> Options {
+    // Longer than usual: other tests want the processors too.
+    Options { connections: 4, statement_timeout: Duration::from_secs(30), ..Options::new(url) }
+}
+
+/// The store in this database.
+async fn open(url: &str) -> Arc<dyn Store> {
+    Arc::new(PostgresStore::open(&options(url), Timestamp(0)).await.unwrap())
+}
+
+/// A store on a database of its own.
+pub(crate) async fn postgres() -> (Arc<dyn Store>, Database) {
+    let prepare = async |url: &str| {
+        migrate(&options(url), Timestamp(0)).await.unwrap();
+    };
+    let database = Database::prepared(prepare).await;
+    (open(&database.url).await, database)
+}
+
+mod on_postgres {
+    super::contract!(super::postgres);
 }

@@ -111,6 +111,40 @@ pub(crate) async fn pages_follow_the_sort_and_never_overlap(store: &dyn Store) {
     assert!(beyond.documents.is_empty() && !beyond.has_next);
 }
 
+/// Also those with a character that PostgreSQL has no texts with, and names longer than an entry of
+/// an index can be.
+pub(crate) async fn texts_of_any_kind_are_kept_and_found(store: &dyn Store) {
+    let maker = Maker::new(&default());
+    let long = "x".repeat(30_000);
+    let (mut user, change) = maker.with_claims(&[("family_name", "a\0\u{1}b"), (&long, &long)]);
+    store.keep(change).await.unwrap();
+    let data = |value: &str| serde_json::json!({"k\0": value}).as_object().unwrap().clone();
+    for (version, value) in [(1, "\0"), (2, "\u{1}\0")] {
+        let change = maker.change(&mut user, version, |user, ctx| {
+            user.private_data = data(value);
+            vec![ctx.event(EventType::PrivateDataChanged, user.user_id, None, None)]
+        });
+        store.keep(change).await.unwrap();
+    }
+    let kept = store.user(&default(), user.user_id).await.unwrap().unwrap();
+    assert_eq!(kept.document, user.to_document());
+    let found = async |filter: &str| {
+        let filter = crate::store::search::users::parse(filter).unwrap();
+        let list = List { filter, ..sorted(SortKey::FamilyName, false, 0, 10) };
+        store.users(&default(), list).await.unwrap().documents.len()
+    };
+    assert_eq!(found("claims.family_name:\"a\0\u{1}b\"").await, 1);
+    assert_eq!(found("claims.family_name:\"a\u{1}\u{1}b\"").await, 0);
+    assert_eq!(found("private_data.k\0:\"\u{1}\0\"").await, 1);
+    assert_eq!(found("private_data.k\0:\"\0\"").await, 0);
+
+    let (mut group, _) = maker.group("a", false);
+    group.description = Some("one\0two\u{1}".to_owned());
+    let change = maker.group_change(group.group_id, GroupKept::Create(group.clone()), Vec::new());
+    store.keep_group(change).await.unwrap();
+    assert_eq!(store.group(&default(), group.group_id).await.unwrap().unwrap().1, group);
+}
+
 pub(crate) async fn a_closed_store_refuses_changes(store: &dyn Store) {
     store.ping().await.unwrap();
     store.close().await;

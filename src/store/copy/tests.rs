@@ -19,6 +19,8 @@ use crate::directory::settings::Settings;
 use crate::directory::user::{NewUser, User};
 use crate::id::{RequestId, SeededRandom, TenantId, UserId};
 use crate::secret::{PlainKey, ServerSecret};
+use crate::store::postgres::testing::Database;
+use crate::store::postgres::{Options, PostgresStore, PostgresTables};
 use crate::store::sqlite::{SqliteStore, SqliteTables};
 use crate::store::{EventList, Store as _};
 use crate::time::{ManualClock, Timestamp};
@@ -204,6 +206,33 @@ async fn a_copy_has_every_row_and_is_a_store_of_its_own() {
     let events = one.events(&tenant, wanted).await.unwrap();
     assert!(events.events.len() > 2);
     assert_eq!(events, other.events(&tenant, wanted).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_store_goes_to_postgresql_and_back_and_is_as_it_was() {
+    let (_folder, from, to, user_id) = a_store_to_copy().await;
+    // A text that PostgreSQL cannot have.
+    let odd = "insert into index_terms values ('default', 'claims.k\0', '\0\u{1}', 'x')";
+    Connection::open(&from).unwrap().execute_batch(&odd.replace('\0', "' || char(0) || '")).unwrap();
+    let database = Database::empty().await;
+    let options = Options::new(&database.url);
+    let mut there = Counted::default();
+    let mut target = PostgresTables::write(&options, Timestamp(1)).await.unwrap();
+    copy(&mut SqliteTables::read(&from).unwrap(), &mut target, &mut there).await.unwrap();
+    assert_eq!(there.same.len(), TABLES.len());
+
+    let one = SqliteStore::open_existing(&from).unwrap();
+    let other = PostgresStore::open_existing(&options).await.unwrap();
+    let wanted = EventList { after: 0, limit: 100, user_id: Some(user_id), kind: None };
+    let tenant = TenantId::default_tenant();
+    assert_eq!(one.events(&tenant, wanted).await.unwrap(), other.events(&tenant, wanted).await.unwrap());
+    other.close().await;
+
+    let mut back = SqliteTables::write(&to, Timestamp(2)).unwrap();
+    let mut source = PostgresTables::read(&options).await.unwrap();
+    copy(&mut source, &mut back, &mut Counted::default()).await.unwrap();
+    drop(back);
+    assert!(contents(&from) == contents(&to), "rows or what is derived from them differ");
 }
 
 #[tokio::test]

@@ -201,14 +201,14 @@ pub(super) fn memberships(
 }
 
 /// What a group's row has beside what the group says of itself: the forms it is found by.
-pub(super) struct SearchForms {
-    pub(super) canonical: String,
-    pub(super) words: String,
-    pub(super) description: Option<String>,
+pub(in crate::store) struct SearchForms {
+    pub(in crate::store) canonical: String,
+    pub(in crate::store) words: String,
+    pub(in crate::store) description: Option<String>,
 }
 
 impl SearchForms {
-    pub(super) fn of(name: &GroupName, description: Option<&str>) -> Self {
+    pub(in crate::store) fn of(name: &GroupName, description: Option<&str>) -> Self {
         let canonical = name.canonical();
         let mut between = " ".to_owned();
         for word in index::words(&canonical) {

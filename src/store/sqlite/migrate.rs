@@ -34,6 +34,11 @@ const STEPS: &[Step] = &[
 /// What `application_id` is in a file of ours: "bona". It tells our files from those of others.
 const APPLICATION_ID: i32 = 0x626f_6e61;
 
+/// How many steps there are.
+pub(super) fn known() -> usize {
+    STEPS.len()
+}
+
 /// Fails unless the file is a store that needs no steps.
 pub(super) fn check_current(connection: &Connection) -> anyhow::Result<()> {
     let taken = steps_taken(connection)?;

@@ -50,8 +50,10 @@ pub use backup::backup;
 use checkpoint::{Checkpoints, Limits};
 pub use copy::SqliteTables;
 pub use explain::{Counted, Explanation, Way, explain};
+pub(in crate::store) use groups::SearchForms;
 pub use load::NewRecord;
 use reader::Readers;
+pub(in crate::store) use rows::{actor_columns, keyless, personal, personal_json};
 use writer::{Operation, Writer};
 
 /// How long a statement waits for another process that holds the file's lock.
@@ -145,8 +147,19 @@ fn look(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
+/// How many steps the schema of this file has taken, and how many there are.
+///
+/// # Errors
+/// A sentence naming the file when it is no store, or has a schema newer than this program knows.
+pub fn steps(path: &Path) -> anyhow::Result<(usize, usize)> {
+    use anyhow::Context as _;
+    let taken = || if path.exists() { migrate::steps_taken(&look(path)?) } else { Ok(0) };
+    let taken = taken().with_context(|| format!("the store {} cannot be used", path.display()))?;
+    Ok((taken, migrate::known()))
+}
+
 /// Makes a folder that only its owner can enter: the store holds personal data.
-fn make_private_folder(folder: &Path) -> std::io::Result<()> {
+pub(crate) fn make_private_folder(folder: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
@@ -459,7 +472,30 @@ pub fn path_of_url(url: &str) -> anyhow::Result<PathBuf> {
     match url.strip_prefix("sqlite:") {
         Some(path) if !path.is_empty() && path != ":memory:" => Ok(PathBuf::from(path)),
         _ => anyhow::bail!(
-            "`{url}` is not a store: it is `sqlite:` and the path of a file, like sqlite:data/bonafide.db"
+            "`{}` is not a store: it is `sqlite:` and the path of a file, like sqlite:data/bonafide.db, or \
+             postgres://user@host:port/database",
+            without_password(url)
         ),
+    }
+}
+
+/// A URL as it can be shown: there may be a password before the `@`.
+fn without_password(url: &str) -> String {
+    match (url.split_once("://"), url.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://...@{rest}"),
+        _ => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_a_store_is_told_without_a_password() {
+        for wrong in ["mysql://me:hush@host/users", "postgre://hush:hush@host/users", "sqlite:"] {
+            let error = path_of_url(wrong).unwrap_err().to_string();
+            assert!(!error.contains("hush") && error.contains("sqlite:data/bonafide.db"), "{error}");
+        }
     }
 }

@@ -135,9 +135,7 @@ pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<(i64, Event)> {
         method: Method::from_name(row.get_ref(6)?.as_str()?).ok_or_else(|| unknown(6))?,
         actor: match row.get_ref(12)?.as_str_or_null()? {
             None => Actor::Key { key_id: parsed(row, 7)?, key_name: row.get(8)? },
-            Some(OWNER) => Actor::Owner,
-            Some(SERVER) => Actor::Server,
-            Some(_) => return Err(unknown(12)),
+            Some(name) => keyless(name).ok_or_else(|| unknown(12))?,
         },
         request_id: RequestId::from_hex(row.get_ref(9)?.as_str()?).ok_or_else(|| unknown(9))?,
         details: row
@@ -158,6 +156,24 @@ pub(super) fn last_position(connection: &Connection, tenant: &TenantId) -> rusql
         .query_row([tenant.as_str()], |row| row.get(0))
 }
 
+/// How an actor is kept: by a word where it is no key, and the id and the name of a key.
+pub(in crate::store) fn actor_columns(actor: &Actor) -> (Option<&'static str>, &str, &str) {
+    match actor {
+        Actor::Key { key_id, key_name } => (None, key_id.as_str(), key_name),
+        Actor::Owner => (Some(OWNER), "", ""),
+        Actor::Server => (Some(SERVER), "", ""),
+    }
+}
+
+/// The actor without a key that is kept by this word.
+pub(in crate::store) fn keyless(word: &str) -> Option<Actor> {
+    match word {
+        OWNER => Some(Actor::Owner),
+        SERVER => Some(Actor::Server),
+        _ => None,
+    }
+}
+
 /// Appends an event, and counts it where there is a log of it; `previous` is the position of the event before it of the same user, if it is of
 /// one.
 pub(super) fn insert_event(
@@ -167,11 +183,7 @@ pub(super) fn insert_event(
     previous: Option<i64>,
     event: &Event,
 ) -> rusqlite::Result<()> {
-    let (actor, key_id, key_name) = match &event.actor {
-        Actor::Key { key_id, key_name } => (None, key_id.as_str(), key_name.as_str()),
-        Actor::Owner => (Some(OWNER), "", ""),
-        Actor::Server => (Some(SERVER), "", ""),
-    };
+    let (actor, key_id, key_name) = actor_columns(&event.actor);
     connection
         .prepare_cached(
             "insert into events (tenant_id, position, event_id, type, time, user_id, identifier_id, method, key_id, key_name, request_id, personal, group_id, previous, actor, details) \
@@ -203,7 +215,8 @@ pub(super) fn insert_event(
     Ok(())
 }
 
-fn personal_json(personal: &Personal) -> Option<String> {
+/// The personal values of an event as a JSON object, if there are any.
+pub(in crate::store) fn personal_json(personal: &Personal) -> Option<String> {
     let mut values = Map::new();
     let mut put = |name: &str, value: Option<String>| {
         if let Some(value) = value {
@@ -217,7 +230,8 @@ fn personal_json(personal: &Personal) -> Option<String> {
     (!values.is_empty()).then(|| Value::Object(values).to_string())
 }
 
-fn personal(json: &str) -> Personal {
+/// The personal values that [`personal_json`] was given.
+pub(in crate::store) fn personal(json: &str) -> Personal {
     let values: Map<String, Value> = serde_json::from_str(json).unwrap_or_default();
     let text = |name: &str| values.get(name).and_then(Value::as_str).map(str::to_owned);
     Personal {

@@ -1,0 +1,419 @@
+//! The store for more than one machine: a PostgreSQL server, which any number of our servers use at
+//! once.
+
+mod batch;
+mod connection;
+mod copy;
+mod events;
+mod groups;
+mod keep;
+mod keys;
+mod logs;
+mod migrate;
+mod options;
+mod outbox;
+mod proofs;
+mod rows;
+mod secrets;
+mod sequencer;
+mod snapshot;
+mod sql;
+#[cfg(test)]
+#[path = "../../../tests/postgres/mod.rs"]
+pub(crate) mod testing;
+mod tls;
+mod users;
+mod writer;
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use async_trait::async_trait;
+use tokio_postgres::error::SqlState;
+
+use super::search::Search;
+use super::search::groups::GroupSearch;
+use super::search::logs::LogSearch;
+use super::{
+    EventList, EventPage, GroupChange, GroupSortKey, KeepError, Kept, List, LogSortKey, MembershipChange,
+    MembershipSortKey, Page, PasswordTry, Sorted, Store, Tenant, UserChange, Version,
+};
+use crate::directory::api_key::ApiKey;
+use crate::directory::event::Event;
+use crate::directory::group::{Group, Membership};
+use crate::directory::log::LogId;
+use crate::directory::mail::Mail;
+use crate::directory::password::{PasswordHash, ResetToken};
+use crate::directory::proof::{KeptProof, Standing};
+use crate::directory::settings::Settings;
+use crate::error::Error;
+use crate::id::{GroupId, MailId, TenantId, UserId};
+use crate::secret::{KeyId, TokenId};
+use crate::time::Timestamp;
+use connection::{Purpose, Readers, Server};
+pub use copy::PostgresTables;
+pub use options::Options;
+use sequencer::Sequencer;
+use snapshot::Snapshots;
+use writer::{Operation, Writer};
+
+/// The store on a PostgreSQL server.
+pub struct PostgresStore {
+    server: Arc<Server>,
+    readers: Readers,
+    snapshots: Snapshots,
+    writer: Writer,
+    sequencer: Sequencer,
+}
+
+impl PostgresStore {
+    /// Opens the store in this database, which must be there, and brings its schema up to date.
+    ///
+    /// # Errors
+    /// A sentence naming the server when it cannot be reached, or when the database is another
+    /// program's or has a schema newer than this program knows.
+    pub async fn open(options: &Options, now: Timestamp) -> anyhow::Result<Self> {
+        migrate(options, now).await?;
+        Self::start(options)
+    }
+
+    /// Opens the store in this database, which must be up to date.
+    ///
+    /// # Errors
+    /// A sentence naming the server when it cannot be reached, or when the database is no store, or
+    /// has a schema of another version than this program's.
+    pub async fn open_existing(options: &Options) -> anyhow::Result<Self> {
+        let server = Server::new(options)?;
+        let look = async {
+            let (client, _driven) = reach(&server).await?;
+            migrate::check_current(&client).await
+        };
+        look.await.with_context(|| format!("the store {} cannot be used", server.shown()))?;
+        Self::start(options)
+    }
+
+    /// Connects, a quarter each for look-ups and for changes, and half for lists.
+    fn start(options: &Options) -> anyhow::Result<Self> {
+        let server = Arc::new(Server::new(options)?);
+        let quarter = (options.connections / 4).max(1);
+        Ok(Self {
+            readers: Readers::start(&server, quarter),
+            snapshots: Snapshots::start(&server, options.connections.saturating_sub(2 * quarter).max(1)),
+            writer: Writer::start(&server, quarter),
+            sequencer: Sequencer::start(server.clone()),
+            server,
+        })
+    }
+}
+
+/// Brings the schema of this database up to date, and gives how many steps that took.
+///
+/// # Errors
+/// Like [`PostgresStore::open`].
+pub async fn migrate(options: &Options, now: Timestamp) -> anyhow::Result<usize> {
+    let server = Server::new(options)?;
+    let run = async {
+        let (mut client, _driven) = reach(&server).await?;
+        migrate::run(&mut client, now).await
+    };
+    run.await.with_context(|| format!("the store {} cannot be used", server.shown()))
+}
+
+/// How many steps the schema of this database has taken, and how many there are.
+///
+/// # Errors
+/// Like [`PostgresStore::open`].
+pub async fn steps(options: &Options) -> anyhow::Result<(usize, usize)> {
+    let server = Server::new(options)?;
+    let look = async {
+        let (client, _driven) = reach(&server).await?;
+        migrate::steps(&client).await
+    };
+    look.await.with_context(|| format!("the store {} cannot be used", server.shown()))
+}
+
+/// A connection to begin with, or why there is none.
+async fn reach(server: &Server) -> anyhow::Result<(tokio_postgres::Client, tokio::task::JoinHandle<()>)> {
+    tokio::time::timeout(server.patience(), server.connect(Purpose::Read))
+        .await
+        .context("PostgreSQL cannot be reached in time")?
+        .map_err(|error| anyhow::anyhow!(told(&error)))
+}
+
+/// An error in words that can be logged. What the server says of values is left out: they may be
+/// personal.
+fn told(error: &tokio_postgres::Error) -> String {
+    use std::error::Error as _;
+    match error.as_db_error() {
+        Some(error) if names_values(error.code()) => {
+            let place = error.constraint().or(error.column()).or(error.table()).unwrap_or("a statement");
+            format!("PostgreSQL refused {place} ({})", error.code().code())
+        }
+        Some(error) => format!("PostgreSQL: {} ({})", error.message(), error.code().code()),
+        None => match error.source() {
+            Some(cause) => format!("{error}: {cause}"),
+            None => error.to_string(),
+        },
+    }
+}
+
+/// Whether errors of this kind are about values (22), rules about them (23) or statements (42).
+fn names_values(code: &SqlState) -> bool {
+    matches!(code.code().get(..2), Some("22" | "23" | "42"))
+}
+
+/// What a failure of PostgreSQL means to whoever asked: that trying again may help, or that this
+/// program is at fault.
+fn failure(error: &tokio_postgres::Error) -> Error {
+    use std::error::Error as _;
+    let is_ours = match error.as_db_error() {
+        Some(error) => names_values(error.code()),
+        // An answer that could not be read, or a value that could not be written.
+        None => !error.is_closed() && error.source().is_none_or(|cause| !cause.is::<std::io::Error>()),
+    };
+    if is_ours { Error::Internal(told(error)) } else { Error::Unavailable(told(error)) }
+}
+
+#[async_trait]
+impl Store for PostgresStore {
+    async fn user(&self, tenant: &TenantId, user_id: UserId) -> Result<Option<Kept>, Error> {
+        let sql = "select version, document from users where tenant_id = $1 and user_id = $2";
+        let row = self.readers.row(sql, &[&tenant.as_str(), &user_id.as_str()]).await?;
+        rows::one(row, rows::kept)
+    }
+
+    async fn users(&self, tenant: &TenantId, list: List) -> Result<Page, Error> {
+        let read = async {
+            let snapshot = self.snapshots.begin().await?;
+            let page = users::list(snapshot.client(), tenant, &list).await;
+            snapshot.end(page).await
+        };
+        self.server.wait_for(read).await?
+    }
+
+    async fn keep(&self, change: UserChange) -> Result<(), KeepError> {
+        self.writer.run(Operation::Keep(Box::new(change))).await.map(|_| ())
+    }
+
+    async fn group(&self, tenant: &TenantId, group_id: GroupId) -> Result<Option<(Version, Group)>, Error> {
+        let row =
+            self.readers.row(groups::GROUP, &[&tenant.as_str(), &group_id.as_bytes().as_slice()]).await?;
+        rows::one(row, groups::versioned)
+    }
+
+    async fn groups(
+        &self,
+        tenant: &TenantId,
+        filter: Option<GroupSearch>,
+        list: Sorted<GroupSortKey>,
+    ) -> Result<Page<Group>, Error> {
+        let search = filter.unwrap_or(Search::All);
+        let read = async {
+            let snapshot = self.snapshots.begin().await?;
+            let page = groups::list(snapshot.client(), tenant, &search, list).await;
+            snapshot.end(page).await
+        };
+        self.server.wait_for(read).await?
+    }
+
+    async fn auto_assigned(&self, tenant: &TenantId) -> Result<Vec<GroupId>, Error> {
+        let rows = self.readers.rows(groups::AUTO_ASSIGNED, &[&tenant.as_str()]).await?;
+        rows::all(&rows, |row| rows::id(row, 0).map(GroupId::from_bytes))
+    }
+
+    async fn keep_group(&self, change: GroupChange) -> Result<(), KeepError> {
+        self.writer.run(Operation::KeepGroup(Box::new(change))).await.map(|_| ())
+    }
+
+    async fn membership(
+        &self,
+        tenant: &TenantId,
+        user_id: UserId,
+        group_id: GroupId,
+    ) -> Result<Option<Membership>, Error> {
+        let values: connection::Values<'_> =
+            &[&tenant.as_str(), &group_id.as_bytes().as_slice(), &user_id.as_str()];
+        rows::one(self.readers.row(groups::MEMBERSHIP, values).await?, groups::membership)
+    }
+
+    async fn memberships(
+        &self,
+        tenant: &TenantId,
+        user_id: UserId,
+        list: Sorted<MembershipSortKey>,
+    ) -> Result<Page<Membership>, Error> {
+        let read = async {
+            let snapshot = self.snapshots.begin().await?;
+            let page = groups::memberships(snapshot.client(), tenant, user_id, list).await;
+            snapshot.end(page).await
+        };
+        self.server.wait_for(read).await?
+    }
+
+    async fn keep_membership(&self, change: MembershipChange) -> Result<bool, Error> {
+        self.write(Operation::KeepMembership(Box::new(change))).await
+    }
+
+    async fn events(&self, tenant: &TenantId, wanted: EventList) -> Result<EventPage, Error> {
+        let read = async {
+            let snapshot = self.snapshots.begin().await?;
+            let page = events::list(snapshot.client(), tenant, wanted).await;
+            snapshot.end(page).await
+        };
+        self.server.wait_for(read).await?
+    }
+
+    async fn logs(
+        &self,
+        tenant: &TenantId,
+        filter: Option<LogSearch>,
+        list: Sorted<LogSortKey>,
+    ) -> Result<Page<(LogId, Event)>, Error> {
+        let search = filter.unwrap_or(Search::All);
+        let read = async {
+            let snapshot = self.snapshots.begin().await?;
+            let page = logs::list(snapshot.client(), tenant, &search, list).await;
+            snapshot.end(page).await
+        };
+        self.server.wait_for(read).await?
+    }
+
+    async fn log(&self, tenant: &TenantId, id: LogId) -> Result<Option<Event>, Error> {
+        let row = self.readers.row(events::AT, &[&tenant.as_str(), &id.position()]).await?;
+        rows::one(row, |row| events::event(row).map(|(_, event)| event))
+    }
+
+    async fn password(&self, tenant: &TenantId, user_id: UserId) -> Result<Option<PasswordHash>, Error> {
+        let row = self.readers.row(secrets::PASSWORD, &[&tenant.as_str(), &user_id.as_str()]).await?;
+        rows::one(row, |row| row.try_get(0).map(PasswordHash::from_stored))
+    }
+
+    async fn rehash_password(
+        &self,
+        tenant: &TenantId,
+        user_id: UserId,
+        from: PasswordHash,
+        to: PasswordHash,
+    ) -> Result<bool, Error> {
+        self.write(Operation::RehashPassword(Box::new((tenant.clone(), user_id, from, to)))).await
+    }
+
+    async fn count_password_try(
+        &self,
+        tenant: &TenantId,
+        user_id: UserId,
+        attempt: PasswordTry,
+    ) -> Result<Option<Timestamp>, Error> {
+        if self.write(Operation::CountPasswordTry(tenant.clone(), user_id, attempt)).await? {
+            return Ok(None);
+        }
+        let values: connection::Values<'_> = &[&tenant.as_str(), &user_id.as_str(), &attempt.since.0];
+        let row = self.readers.row(secrets::OLDEST_TRY, values).await?;
+        let oldest: Option<i64> = rows::one(row, |row| row.try_get(0))?.flatten();
+        // They may have been forgotten in between: then the next try counts.
+        Ok(Some(oldest.map_or(attempt.since, Timestamp)))
+    }
+
+    async fn reset_token(&self, id: TokenId) -> Result<Option<ResetToken>, Error> {
+        let row = self.readers.row(secrets::RESET_TOKEN, &[&id.as_str()]).await?;
+        rows::one(row, |row| secrets::reset_token(id, row))
+    }
+
+    async fn proof(&self, id: TokenId) -> Result<Option<KeptProof>, Error> {
+        rows::one(self.readers.row(proofs::PROOF, &[&id.as_str()]).await?, proofs::kept)
+    }
+
+    async fn standing(&self, tenant: &TenantId, user_id: UserId) -> Result<Standing, Error> {
+        let of: connection::Values<'_> = &[&tenant.as_str(), &user_id.as_str()];
+        let account = rows::one(self.readers.row(proofs::ACCOUNT, of).await?, proofs::account)?;
+        let (proved_at, password_set_by) = account.unwrap_or_default();
+        let proofs = rows::all(&self.readers.rows(proofs::OF_USER, of).await?, proofs::kept)?;
+        Ok(Standing { proved_at, password_set_by, proofs })
+    }
+
+    async fn count_code_try(&self, id: TokenId, most: u32) -> Result<bool, Error> {
+        self.write(Operation::CountCodeTry(id, most)).await
+    }
+
+    async fn due_mails(&self, now: Timestamp, limit: u32) -> Result<Vec<Mail>, Error> {
+        rows::all(&self.readers.rows(outbox::DUE, &[&now.0, &i64::from(limit)]).await?, outbox::mail)
+    }
+
+    async fn claim_mail(
+        &self,
+        tenant: &TenantId,
+        id: MailId,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<bool, Error> {
+        self.write(Operation::ClaimMail(tenant.clone(), id, now, until)).await
+    }
+
+    async fn postpone_mail(&self, tenant: &TenantId, id: MailId, due_at: Timestamp) -> Result<(), Error> {
+        self.write(Operation::PostponeMail(tenant.clone(), id, due_at)).await.map(drop)
+    }
+
+    async fn remove_mail(&self, tenant: &TenantId, id: MailId) -> Result<(), Error> {
+        self.write(Operation::RemoveMail(tenant.clone(), id)).await.map(drop)
+    }
+
+    async fn settings(&self, tenant: &TenantId) -> Result<Settings, Error> {
+        let row = self.readers.row(keys::SETTINGS, &[&tenant.as_str()]).await?;
+        Ok(rows::one(row, keys::settings)?.flatten().unwrap_or_default())
+    }
+
+    async fn keep_settings(&self, tenant: &TenantId, settings: Settings) -> Result<bool, Error> {
+        self.write(Operation::KeepSettings(Box::new((tenant.clone(), settings)))).await
+    }
+
+    async fn create_tenant(&self, tenant: &TenantId, now: Timestamp) -> Result<bool, Error> {
+        self.write(Operation::CreateTenant(tenant.clone(), now)).await
+    }
+
+    async fn tenants(&self) -> Result<Vec<Tenant>, Error> {
+        rows::all(&self.readers.rows(keys::TENANTS, &[]).await?, keys::tenant)
+    }
+
+    async fn create_key(&self, key: ApiKey) -> Result<bool, Error> {
+        self.write(Operation::CreateKey(Box::new(key))).await
+    }
+
+    async fn key(&self, id: KeyId) -> Result<Option<ApiKey>, Error> {
+        rows::one(self.readers.row(keys::KEY, &[&id.as_str()]).await?, keys::key)
+    }
+
+    async fn keys(&self) -> Result<Vec<ApiKey>, Error> {
+        rows::all(&self.readers.rows(keys::KEYS, &[]).await?, keys::key)
+    }
+
+    async fn revoke_key(&self, id: KeyId, now: Timestamp) -> Result<bool, Error> {
+        self.write(Operation::RevokeKey(id, now)).await
+    }
+
+    async fn touch_key(&self, id: KeyId, now: Timestamp) -> Result<(), Error> {
+        self.write(Operation::TouchKey(id, now)).await.map(|_| ())
+    }
+
+    async fn ping(&self) -> Result<(), Error> {
+        self.readers.row("select 1 from tenants limit 1", &[]).await?;
+        self.write(Operation::Nothing).await.map(drop)
+    }
+
+    async fn close(&self) {
+        self.writer.close().await;
+        self.sequencer.close().await;
+        tokio::join!(self.readers.close(), self.snapshots.close());
+    }
+}
+
+impl PostgresStore {
+    /// Runs an operation that nothing can stand in the way of.
+    async fn write(&self, operation: Operation) -> Result<bool, Error> {
+        self.writer.run(operation).await.map_err(|error| match error {
+            KeepError::Failed(error) => error,
+            KeepError::Conflict | KeepError::Taken(_) | KeepError::NameTaken | KeepError::TooOften(_) => {
+                Error::Internal("an operation that nothing can stand in the way of was refused".to_owned())
+            }
+        })
+    }
+}

@@ -1,0 +1,140 @@
+//! Gives events their positions. Of all servers on one database one does so, which holds a lock; the
+//! others try to take the lock, and get it when that one is gone.
+//!
+//! Changes are committed in another order than they were begun, so none can know the position of its
+//! events. The sequencer moves what it sees of `pending_events` to the end of `events`: a reader who
+//! has seen a position has seen all before it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio_postgres::Client;
+
+use super::connection::{Answer, Purpose, Server};
+use super::logs::is_logged;
+use super::told;
+
+/// The lock that one server holds: "bona", and 2.
+const LOCK: i64 = 0x626f_6e61_0000_0002;
+/// How often it is looked for events that have no position yet.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// How soon after some were found.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+/// How often a server that does not hold the lock tries to take it, or to reach the database.
+const TRY_EVERY: Duration = Duration::from_millis(500);
+/// How many events are moved at a time.
+const AT_A_TIME: i64 = 2_000;
+/// After how many moved events the room they took is cleared. Waiting until the database does so by
+/// itself would leave much to be passed over with every look.
+const CLEAR_AFTER: i64 = 20_000;
+
+/// Numbers the events on from each tenant's last position, in the order in which they were drawn: so
+/// those of one user stay in theirs. Those that there are logs of are counted.
+fn moving() -> String {
+    let is_logged = is_logged();
+    format!(
+        "with taken as ( \
+             delete from pending_events \
+             where sequence in (select sequence from pending_events order by sequence limit {AT_A_TIME}) \
+             returning * \
+         ), last as ( \
+             select tenant_id, coalesce((select max(position) from events where events.tenant_id = tenant.tenant_id), 0) as position \
+             from (select distinct tenant_id from taken) as tenant \
+         ), moved as ( \
+             insert into events (tenant_id, position, event_id, type, time, user_id, identifier_id, method, key_id, key_name, request_id, personal, group_id, actor, details) \
+             select taken.tenant_id, last.position + row_number() over (partition by taken.tenant_id order by taken.sequence), \
+                 event_id, type, time, user_id, identifier_id, method, key_id, key_name, request_id, personal, group_id, actor, details \
+             from taken join last on last.tenant_id = taken.tenant_id \
+             returning tenant_id, type \
+         ), counted as ( \
+             update tenants set logs = tenants.logs + added.logs \
+             from (select tenant_id, count(*) as logs from moved where {is_logged} group by tenant_id) as added \
+             where tenants.tenant_id = added.tenant_id \
+         ) \
+         select count(*) from moved"
+    )
+}
+
+/// The handle of the task.
+pub(super) struct Sequencer {
+    end: Arc<Notify>,
+    task: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Sequencer {
+    pub(super) fn start(server: Arc<Server>) -> Self {
+        let end = Arc::new(Notify::new());
+        let ended = end.clone();
+        let task = tokio::spawn(async move {
+            tokio::select! {
+                () = stand_for_election(&server) => {}
+                () = ended.notified() => {}
+            }
+        });
+        Self { end, task: Mutex::new(Some(task)) }
+    }
+
+    /// Ends it, and with its connection the lock.
+    pub(super) async fn close(&self) {
+        self.end.notify_one();
+        let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(task) = task {
+            // Its panic has been printed already, and there is nobody left to tell.
+            let _ = task.await;
+        }
+    }
+}
+
+impl Drop for Sequencer {
+    fn drop(&mut self) {
+        self.end.notify_one();
+    }
+}
+
+async fn stand_for_election(server: &Server) {
+    loop {
+        if let Err(reason) = serve_once(server).await {
+            tracing::debug!(reason, "no events are given positions from here");
+        }
+        tokio::time::sleep(TRY_EVERY).await;
+    }
+}
+
+/// Waits for the lock, and does the work while it is held. All is done on the one connection that
+/// holds it: when that is lost, so is the lock, and nothing more can come of it.
+async fn serve_once(server: &Server) -> Result<(), String> {
+    let in_time = "PostgreSQL does not answer in time";
+    let (client, _driven) = tokio::time::timeout(server.patience(), server.connect(Purpose::Sequence))
+        .await
+        .map_err(|_| in_time.to_owned())?
+        .map_err(|error| told(&error))?;
+    loop {
+        let held = tokio::time::timeout(server.patience(), take_lock(&client));
+        if held.await.map_err(|_| in_time.to_owned())?.map_err(|error| told(&error))? {
+            break;
+        }
+        tokio::time::sleep(TRY_EVERY).await;
+    }
+    let sql = moving();
+    let moving = tokio::time::timeout(server.patience(), client.prepare(&sql));
+    let moving = moving.await.map_err(|_| in_time.to_owned())?.map_err(|error| told(&error))?;
+    let mut moved_since = 0;
+    loop {
+        let moved = tokio::time::timeout(server.patience(), client.query_one(&moving, &[]));
+        let moved = moved.await.map_err(|_| in_time.to_owned())?.map_err(|error| told(&error))?;
+        let moved: i64 = moved.try_get(0).map_err(|error| told(&error))?;
+        moved_since += moved;
+        if moved_since >= CLEAR_AFTER {
+            moved_since = 0;
+            let cleared = client.batch_execute("vacuum (truncate false) pending_events");
+            cleared.await.map_err(|error| told(&error))?;
+        }
+        tokio::time::sleep(if moved > 0 { LOOK_AGAIN } else { LOOK_EVERY }).await;
+    }
+}
+
+async fn take_lock(client: &Client) -> Answer<bool> {
+    client.query_one("select pg_try_advisory_lock($1)", &[&LOCK]).await?.try_get(0)
+}

@@ -1,0 +1,89 @@
+//! Connections for lists: one list at a time on each, read at one moment.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio_postgres::Client;
+
+use super::connection::{Answer, Link, Purpose, Server, Session};
+use super::failure;
+use crate::error::Error;
+
+/// Connections that are lent to one reader at a time; who finds none waits for one.
+pub(super) struct Snapshots {
+    idle: Mutex<Vec<Link>>,
+    places: Semaphore,
+}
+
+impl Snapshots {
+    pub(super) fn start(server: &Arc<Server>, connections: usize) -> Self {
+        let links = (0..connections).map(|_| Link::start(server.clone(), Purpose::Read)).collect();
+        Self { idle: Mutex::new(links), places: Semaphore::new(connections) }
+    }
+
+    /// Begins to read at one moment: all that is read until [`Snapshot::end`] is of that moment.
+    pub(super) async fn begin(&self) -> Result<Snapshot<'_>, Error> {
+        let closed = || Error::Unavailable("the store is closed".to_owned());
+        let place = self.places.acquire().await.map_err(|_| closed())?;
+        let link = self.idle().pop().ok_or_else(closed)?;
+        let mut snapshot = Snapshot { of: self, link: Some(link), session: None, _place: place };
+        let session = snapshot.link().session().await?;
+        snapshot.session = Some(session.clone());
+        let begun = session.run("begin isolation level repeatable read, read only").await;
+        begun.map_err(|error| failure(&error))?;
+        Ok(snapshot)
+    }
+
+    pub(super) async fn close(&self) {
+        self.places.close();
+        let links = std::mem::take(&mut *self.idle());
+        futures_util::future::join_all(links.iter().map(Link::close)).await;
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Link>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A moment that is read, on a connection of its own.
+pub(super) struct Snapshot<'a> {
+    of: &'a Snapshots,
+    link: Option<Link>,
+    /// There while the transaction is not known to have ended.
+    session: Option<Arc<Session>>,
+    _place: SemaphorePermit<'a>,
+}
+
+impl Snapshot<'_> {
+    fn link(&self) -> &Link {
+        self.link.as_ref().expect("the connection is given back when this is dropped")
+    }
+
+    /// What reads.
+    pub(super) fn client(&self) -> &Client {
+        self.session.as_ref().expect("it was set when the transaction began").client()
+    }
+
+    /// Ends the transaction and gives what was read in it.
+    pub(super) async fn end<T>(mut self, read: Answer<T>) -> Result<T, Error> {
+        let answer = read.map_err(|error| failure(&error));
+        if let Some(session) = self.session.take()
+            && session.run("rollback").await.is_err()
+        {
+            session.spoil();
+        }
+        answer
+    }
+}
+
+impl Drop for Snapshot<'_> {
+    fn drop(&mut self) {
+        // Whoever asked may have gone away in the middle.
+        if let Some(session) = self.session.take() {
+            session.spoil();
+        }
+        if let Some(link) = self.link.take() {
+            self.of.idle().push(link);
+        }
+    }
+}

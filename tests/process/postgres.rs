@@ -1,0 +1,229 @@
+//! The program on PostgreSQL: several servers on one database, and a database that goes away.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use reqwest::StatusCode;
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+use super::client::{Client, User};
+use super::server::{Home, Server, until};
+use crate::postgres::{Database, certificate};
+
+/// Within which a request is answered, whatever happens to the database.
+const AT_ONCE: Duration = Duration::from_secs(2);
+
+/// A key that may do what these tests do, in the store of this URL.
+fn key(home: &Home, url: &str) -> String {
+    let scopes = "users:write,users:read,events:read";
+    let made = home.prints(&["keys", "create", "--name", "test", "--scopes", scopes, "--store", url]);
+    made.trim_end().to_owned()
+}
+
+fn serve(home: &Home, url: &str) -> Server {
+    home.serve(&["--store", url, "--secret-file", "secret", "--statement-timeout", "1000"])
+}
+
+/// How often the user was marked, as it is told.
+async fn marks(client: &Client, user: &User) -> usize {
+    let answer = client.get(&format!("/v1/events?limit=1000&user_id={}", user.id)).await.expect("an answer");
+    let told: Value = answer.json().await.expect("events");
+    let events = told["events"].as_array().expect("events");
+    let is_mark = |event: &&Value| {
+        ["user.email.verified", "user.email.unverified"].contains(&event["type"].as_str().expect("a type"))
+    };
+    events.iter().filter(is_mark).count()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_servers_that_verify_one_address_for_two_users_one_does() {
+    let (home, database) = (Home::new(), Database::empty().await);
+    // Both find an empty database, and one makes the schema.
+    let (one, other) = std::thread::scope(|scope| {
+        let one = scope.spawn(|| serve(&home, &database.url));
+        let other = serve(&home, &database.url);
+        (one.join().expect("a server starts"), other)
+    });
+    let key = key(&home, &database.url);
+    let clients = [Client::new(&one, &key), Client::new(&other, &key)];
+    for round in 0..10 {
+        let email = format!("user{round}@example.com");
+        let users = [clients[0].create(&email).await, clients[1].create(&email).await];
+        let (first, second) =
+            tokio::join!(clients[0].mark(&users[0], "verify"), clients[1].mark(&users[1], "verify"));
+        let mut statuses = [first.expect("an answer"), second.expect("an answer")];
+        statuses.sort_unstable();
+        assert_eq!(statuses, [StatusCode::OK, StatusCode::UNPROCESSABLE_ENTITY]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_are_told_by_the_other_server_within_5_seconds_when_one_is_killed_or_stands_still() {
+    for signal in ["KILL", "STOP"] {
+        let (home, database) = (Home::new(), Database::empty().await);
+        // The first to come orders the events.
+        let first = serve(&home, &database.url);
+        let key = key(&home, &database.url);
+        let ada = Client::new(&first, &key).create("ada@example.com").await;
+        let second = serve(&home, &database.url);
+        let client = Client::new(&second, &key);
+        client.verify(&ada).await;
+        until(1, async || marks(&client, &ada).await).await;
+        first.signal(signal);
+        client.mark(&ada, "unverify").await.expect("an answer");
+        let told = until(2, async || marks(&client, &ada).await);
+        tokio::time::timeout(Duration::from_secs(5), told).await.expect("the events are told in time");
+        // So that what stands still can end.
+        first.signal("CONT");
+    }
+}
+
+/// What becomes of the bytes on the way to the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Line {
+    Open,
+    /// They are taken and not handed on.
+    Held,
+    /// Connections are cut, and new ones too.
+    Cut,
+}
+
+/// A way to the database that can be disturbed.
+struct Way {
+    url: String,
+    line: watch::Sender<Line>,
+}
+
+impl Way {
+    async fn to(database: &Database) -> Self {
+        let address = database.url.split(['@', '/']).nth(3).expect("a URL has a host").to_owned();
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        let here = listener.local_addr().expect("it has an address").to_string();
+        let url = database.url.replace(&address, &here);
+        let (line, watched) = watch::channel(Line::Open);
+        tokio::spawn(async move {
+            while let Ok((incoming, _)) = listener.accept().await {
+                tokio::spawn(carry(incoming, address.clone(), watched.clone()));
+            }
+        });
+        Self { url, line }
+    }
+}
+
+async fn carry(incoming: TcpStream, address: String, mut line: watch::Receiver<Line>) {
+    let Ok(outgoing) = TcpStream::connect(address).await else { return };
+    let ((from_us, to_us), (from_it, to_it)) = (incoming.into_split(), outgoing.into_split());
+    let (there, back) = (line.clone(), line.clone());
+    tokio::select! {
+        () = pass(from_us, to_it, there) => {}
+        () = pass(from_it, to_us, back) => {}
+        _ = line.wait_for(|line| *line == Line::Cut) => {}
+    }
+}
+
+async fn pass(
+    mut from: impl AsyncReadExt + Unpin,
+    mut to: impl AsyncWriteExt + Unpin,
+    mut line: watch::Receiver<Line>,
+) {
+    let mut bytes = vec![0; 65_536];
+    loop {
+        let Ok(read @ 1..) = from.read(&mut bytes).await else { return };
+        if line.wait_for(|line| *line == Line::Open).await.is_err() {
+            return;
+        }
+        if to.write_all(&bytes[..read]).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// A user, and whether a change may have been kept that was not answered with success.
+struct Known {
+    user: User,
+    changes: usize,
+    unsure: usize,
+}
+
+async fn a_disturbed_way_is_answered_at_once_and_loses_nothing(disturbance: Line) {
+    let (home, database) = (Home::new(), Database::empty().await);
+    let way = Way::to(&database).await;
+    let server = serve(&home, &way.url);
+    let client = Client::new(&server, &key(&home, &database.url));
+    let mut known = Vec::new();
+    for number in 0..8 {
+        let user = client.create(&format!("user{number}@example.com")).await;
+        client.verify(&user).await;
+        known.push(Known { user, changes: 1, unsure: 0 });
+    }
+    way.line.send_replace(disturbance);
+    for _ in 0..3 {
+        let asked = known.iter_mut().map(async |known| {
+            let path = known.user.path(if known.changes % 2 == 0 { "verify" } else { "unverify" });
+            let answer = tokio::time::timeout(AT_ONCE, client.post(&path, None)).await;
+            let answer = answer.expect("an answer at once").expect("an answer");
+            assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+            assert!(answer.headers().contains_key("retry-after"));
+            let problem: Value = answer.json().await.expect("a problem");
+            assert_eq!(problem["status"], 503);
+            known.unsure += 1;
+        });
+        join_all(asked).await;
+    }
+    way.line.send_replace(Line::Open);
+    let path = format!("/api/users/{}", known[0].user.id);
+    until(StatusCode::OK, async || client.get(&path).await.expect("an answer").status()).await;
+    for Known { user, changes, unsure } in &mut known {
+        // What is told and what is kept agree, and nothing that was answered is lost.
+        client.verify(user).await;
+        client.mark(user, "unverify").await.expect("an answer");
+        until(false, async || client.is_verified(user).await).await;
+        until(0, async || marks(&client, user).await % 2).await;
+        let told = marks(&client, user).await;
+        assert!((*changes + 1..=*changes + 2 + *unsure).contains(&told), "{told}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_network_that_stalls_is_answered_at_once_and_loses_nothing() {
+    a_disturbed_way_is_answered_at_once_and_loses_nothing(Line::Held).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_is_gone_is_answered_at_once_and_loses_nothing() {
+    a_disturbed_way_is_answered_at_once_and_loses_nothing(Line::Cut).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn migrate_tells_what_it_would_do_and_does_it_once() {
+    let (home, database) = (Home::new(), Database::empty().await);
+    for store in [database.url.as_str(), "sqlite:data/bonafide.db"] {
+        let migrate = |more: &[&str]| home.prints(&[&["migrate", "--store", store], more].concat());
+        for _ in 0..2 {
+            assert!(migrate(&["--dry-run"]).starts_with("the schema has version 0 and would get version "));
+        }
+        assert!(migrate(&[]).starts_with("the schema had version 0 and has version "));
+        for more in [&["--dry-run"][..], &[]] {
+            assert!(migrate(more).ends_with("the newest: nothing is to be done\n"));
+        }
+        assert_eq!(home.prints(&["tenants", "list", "--store", store]), "default\t0 users\n");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_to_try_out_works_on_postgresql_too() {
+    let (home, database) = (Home::new(), Database::empty().await);
+    std::fs::write(home.path("root.pem"), certificate()).expect("the file can be written");
+    let url = database.url.replace("sslmode=disable", "sslmode=verify-full&sslrootcert=root.pem");
+    for _ in 0..2 {
+        let server = home.serve(&["--dev", "--store", &url]);
+        let key = std::fs::read_to_string(home.path("data/dev-key")).expect("the key is kept");
+        let client = Client::new(&server, key.trim());
+        until(StatusCode::OK, async || client.list_status().await).await;
+    }
+    let listed = home.prints(&["keys", "list", "--store", &database.url]);
+    assert_eq!(listed.lines().count(), 2, "{listed}");
+}
