@@ -3,6 +3,9 @@
 # Where cargo puts what it builds.
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
+# What tests take from PyPI: a mail server.
+VENV := $(TARGET)/venv
+
 .DEFAULT_GOAL := help
 .PHONY: help run test lint bench fuzz openapi need-build
 
@@ -15,11 +18,13 @@ run: need-build ## Build and start a server to try out, on 127.0.0.1:8080
 	@# The program itself, not `cargo run`: it gets the signals that end it.
 	@exec "$(TARGET)/release/bonafide" serve --dev
 
-# strace counts what is synced to the disk; curl is the client that people paste into. The tests start
-# a PostgreSQL server of their own, and never use one that runs.
-test: need-build ## Run all tests
+# strace counts what is synced to the disk; curl is the client that people paste into; the browser
+# walks over the pages. The tests start a PostgreSQL server of their own, and never use one that runs.
+test: need-build $(VENV)/made ## Run all tests
 	@scripts/need strace strace
 	@scripts/need curl curl
+	@scripts/need chromium chromium
+	@scripts/need chromedriver chromium-driver
 	@scripts/need '/usr/lib/postgresql/*/bin/postgres' postgresql
 	cargo test
 
@@ -51,6 +56,12 @@ openapi: need-build ## Write docs/openapi.json anew
 	@# By a second file: a failure must not leave half a document.
 	"$(TARGET)/debug/bonafide" openapi >docs/openapi.json.new
 	mv docs/openapi.json.new docs/openapi.json
+
+$(VENV)/made: tests/smtp/requirements.txt
+	@scripts/need python3 python3-venv
+	python3 -m venv --clear "$(VENV)"
+	"$(VENV)/bin/pip" install --quiet --disable-pip-version-check -r tests/smtp/requirements.txt
+	@touch "$@"
 
 # SQLite and the TLS code are C: they need a compiler.
 need-build:

@@ -50,7 +50,7 @@ pub struct App {
     /// are made from.
     pub public_url: String,
     /// What links and codes are derived from.
-    secret: ServerSecret,
+    pub(crate) secret: ServerSecret,
     /// Tells who sends mail that there is some; `None` where nobody sends any.
     mail: Option<Notify>,
     /// What logs say of the process that tells them.

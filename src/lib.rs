@@ -5,7 +5,8 @@
 //! - [`app`] brings both together: [`app::App::change`] is the one way to change a user;
 //! - [`api`] turns requests into calls of the app, and results into answers;
 //! - [`server`] accepts connections and hands their requests to the API;
-//! - [`mail`] makes mails and sends them;
+//! - [`mail`] makes mails and sends them, [`pages`] are what their links lead to, and [`templates`] has
+//!   what both say;
 //! - [`cli`] is the command line, `bonafide serve` among it.
 
 pub mod api;
@@ -15,8 +16,10 @@ pub mod directory;
 pub mod error;
 pub mod id;
 pub mod mail;
+pub mod pages;
 mod private_file;
 pub mod secret;
 pub mod server;
 pub mod store;
+pub mod templates;
 pub mod time;

@@ -24,6 +24,10 @@ pub(super) const REQUEST_ID_HEADER: HeaderName = HeaderName::from_static("x-requ
 #[derive(Clone, Copy, Debug)]
 pub struct RemoteAddress(pub IpAddr);
 
+/// Marks an answer that says itself what failed, if something did: it becomes no problem.
+#[derive(Clone, Copy)]
+pub(crate) struct HasOwnBody;
+
 /// Answers a request.
 pub(super) async fn answer(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     let started = app.clock.elapsed();
@@ -41,7 +45,8 @@ pub(super) async fn answer(State(app): State<Arc<App>>, mut request: Request, ne
     });
     let error = response.extensions_mut().remove::<Arc<Error>>();
     let status = response.status();
-    if status.is_client_error() || status.is_server_error() {
+    let is_told = response.extensions().get::<HasOwnBody>().is_some();
+    if (status.is_client_error() || status.is_server_error()) && !is_told {
         response = problem::render(error.as_deref(), response, uri.path(), id);
     }
 

@@ -23,6 +23,7 @@ use crate::error::Error;
 use crate::id::{GroupId, IdentifierId, RequestId, UserId};
 use crate::secret::PlainKey;
 
+pub(crate) use body::read_bytes;
 pub(super) use body::{Body, MAX_BODY_BYTES, OptionalBody};
 
 /// How much of what a client calls itself is kept with an event, in characters.
@@ -83,7 +84,6 @@ impl<P: Permission> FromRequestParts<Arc<App>> for Caller<P> {
             return Err(Error::Forbidden { needed: P::NEEDS });
         }
         let request_id = *parts.extensions.get::<RequestId>().expect("every request was given an id");
-        let user_agent = parts.headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
         Ok(Self {
             origin: Origin {
                 tenant: key.tenant.clone(),
@@ -91,13 +91,19 @@ impl<P: Permission> FromRequestParts<Arc<App>> for Caller<P> {
                 method: Method::AdminApi,
                 request_id,
                 remote_address: parts.extensions.get::<RemoteAddress>().map(|remote| remote.0),
-                user_agent: user_agent.map(|text| text.chars().take(MAX_USER_AGENT).collect()),
+                user_agent: user_agent(&parts.headers),
                 reason: None,
             },
             key,
             permission: PhantomData,
         })
     }
+}
+
+/// What a client calls itself, as far as it is kept.
+pub(crate) fn user_agent(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
+    text.map(|text| text.chars().take(MAX_USER_AGENT).collect())
 }
 
 /// The key of a request: in either header, or in both if they agree.
@@ -180,7 +186,7 @@ pub(super) struct UserGroupPath {
 
 /// The segment of the path that stands where the route has `{name}`. Bytes that are not UTF-8 become
 /// a character that no id has.
-fn path_parameter<'a>(parts: &'a Parts, name: &str) -> Cow<'a, str> {
+pub(crate) fn path_parameter<'a>(parts: &'a Parts, name: &str) -> Cow<'a, str> {
     let route = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
     let mut segments = route.split('/').zip(parts.uri.path().split('/'));
     let wanted = |place: &str| {

@@ -29,8 +29,11 @@ use utoipa_swagger_ui::SwaggerUi;
 
 use crate::app::App;
 use crate::error::Error;
+use crate::pages::{self, Pages};
 
+pub(crate) use answer::HasOwnBody;
 pub use answer::RemoteAddress;
+pub(crate) use extract::{path_parameter, read_bytes, user_agent};
 pub use openapi::document as openapi_document;
 
 use extract::Guarded;
@@ -113,8 +116,9 @@ fn operations() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(openapi::serve))
 }
 
-/// The whole server as one router: every request gets an id, and every failure becomes a problem.
-pub fn router(app: Arc<App>) -> Router {
+/// The whole server as one router: every request gets an id, and every failure becomes a problem, but
+/// for those of pages, which become pages.
+pub fn router(app: Arc<App>, pages: Pages) -> Router {
     let (operations, _) = operations().split_for_parts();
     let reference = utoipa_swagger_ui::Config::new(["/openapi.json"])
         .use_base_layout()
@@ -125,6 +129,7 @@ pub fn router(app: Arc<App>) -> Router {
         .merge(SwaggerUi::new("/docs").config(reference))
         .fallback(|| async { Error::NoRoute })
         .method_not_allowed_fallback(|| async { Error::MethodNotAllowed })
-        .layer(axum::middleware::from_fn_with_state(app.clone(), answer::answer))
-        .with_state(app)
+        .with_state(app.clone())
+        .merge(pages::router(app.clone(), pages))
+        .layer(axum::middleware::from_fn_with_state(app, answer::answer))
 }

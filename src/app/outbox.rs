@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::id::RequestId;
 use crate::mail::{Expiring, Mailer, Message, ResetMail, SendError, Templates, VerifyMail};
 use crate::secret::{PlainCode, PlainToken, Purpose};
+use crate::templates::TemplateError;
 use crate::time::Timestamp;
 
 /// How many mails are sent at once.
@@ -30,12 +31,12 @@ const LEASE: Duration = Duration::from_secs(180);
 pub struct Outbox {
     app: Arc<App>,
     mailer: Mailer,
-    templates: Templates,
+    templates: Arc<Templates>,
 }
 
 impl Outbox {
     /// Sends the mail of this directory by this mailer.
-    pub fn new(app: Arc<App>, mailer: Mailer, templates: Templates) -> Self {
+    pub fn new(app: Arc<App>, mailer: Mailer, templates: Arc<Templates>) -> Self {
         Self { app, mailer, templates }
     }
 
@@ -83,7 +84,7 @@ impl Outbox {
         }
         let failure = match self.message(mail, now).await? {
             Made::Message(message) => {
-                match tokio::time::timeout(SENT_WITHIN, self.mailer.send(&message)).await {
+                match tokio::time::timeout(SENT_WITHIN, self.mailer.send(mail.id, &message)).await {
                     Ok(Ok(())) => return store.remove_mail(&mail.tenant, mail.id).await,
                     Ok(Err(error)) => error,
                     Err(_) => SendError::Temporary(format!("it took longer than {SENT_WITHIN:?}")),
@@ -204,10 +205,10 @@ enum Made {
 }
 
 impl Made {
-    fn of(made: anyhow::Result<Message>) -> Self {
+    fn of(made: Result<Message, TemplateError>) -> Self {
         match made {
             Ok(message) => Self::Message(message),
-            Err(error) => Self::NotHere(format!("its text cannot be made: {error:#}")),
+            Err(error) => Self::NotHere(format!("its text cannot be made: {error}")),
         }
     }
 

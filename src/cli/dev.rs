@@ -22,7 +22,13 @@ const KEY_FILE: &str = "dev-key";
 const USER_FILE: &str = "dev-user";
 
 /// Makes what is missing, and gives the text to print.
-pub(super) async fn prepare(app: &App, folder: &Path, url: &str, trusted: Option<&Path>) -> Result<String> {
+pub(super) async fn prepare(
+    app: &App,
+    folder: &Path,
+    url: &str,
+    trusted: Option<&Path>,
+    has_mailbox: bool,
+) -> Result<String> {
     let key = key(app, &folder.join(KEY_FILE)).await?;
     let user = user(app, &key, &folder.join(USER_FILE)).await?;
     let email = user.emails.first().context("the sample user has no email")?;
@@ -35,14 +41,17 @@ pub(super) async fn prepare(app: &App, folder: &Path, url: &str, trusted: Option
             key.reveal()
         )
     };
+    let mailbox = if has_mailbox { format!("It goes to {url}/dev/mailbox\n") } else { String::new() };
     Ok(format!(
         "\nThis is a server for trying out. Its key, which may do everything, is in {}.\n\n\
          Mark the email {} verified:\n\n{}\nand unverified again:\n\n{}\n\
+         Or let its owner prove it, by a mail with a link:\n\n{}\n{mailbox}\
          The reference of the API is at {url}/docs\n",
         folder.join(KEY_FILE).display(),
         email.email.as_str(),
         line("verify"),
         line("unverify"),
+        line("verify/link"),
     ))
 }
 

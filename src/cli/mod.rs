@@ -6,6 +6,7 @@ mod dev;
 mod explain;
 mod keys;
 mod logging;
+mod mail;
 mod migrate;
 mod secret;
 mod serve;
@@ -37,13 +38,16 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Start the server
-    Serve(serve::Options),
+    Serve(Box<serve::Options>),
     /// Create, list and revoke API keys
     #[command(subcommand)]
     Keys(keys::Command),
     /// Create and list tenants, and choose for them
     #[command(subcommand)]
     Tenants(tenants::Command),
+    /// Look at the mails that are sent
+    #[command(subcommand)]
+    Mail(mail::Command),
     /// Bring the store's schema up to date; `serve` does so too when it starts
     Migrate(migrate::Options),
     /// Copy the store to a file, also while a server runs
@@ -96,9 +100,10 @@ fn run(command: Command) -> Result<()> {
     let clock = Arc::new(SystemClock::start());
     runtime.block_on(async {
         match command {
-            Command::Serve(options) => serve::run(options, clock).await,
+            Command::Serve(options) => serve::run(*options, clock).await,
             Command::Keys(command) => keys::run(command, &*clock).await,
             Command::Tenants(command) => tenants::run(command, &*clock).await,
+            Command::Mail(command) => mail::run(&command),
             Command::Migrate(options) => migrate::run(options, &*clock).await,
             Command::Backup(options) => backup::run(&options),
             Command::Copy(options) => copy::run(options, &*clock).await,

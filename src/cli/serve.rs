@@ -5,19 +5,22 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
+use axum::http::HeaderName;
 use clap::Args;
 use clap::builder::FalseyValueParser;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::logging::Directives;
+use super::mail::{MailOptions, TemplatesOption};
 use super::secret::SecretOption;
 use super::store::StoreOption;
 use super::{dev, print};
 use crate::app::App;
 use crate::app::outbox::Outbox;
 use crate::id::SystemRandom;
-use crate::mail::{Mailer, Templates};
+use crate::mail::MailUrl;
+use crate::pages::Pages;
 use crate::server::tls::CertificateFiles;
 use crate::server::{self, Settings};
 use crate::time::SystemClock;
@@ -37,12 +40,17 @@ pub(super) struct Options {
     public_url: Option<url::Url>,
     #[command(flatten)]
     secret: SecretOption,
-    /// How mail is sent: `file:` and a folder, for trying out; none is sent if not given
-    #[arg(long, value_name = "URL", env = "BONAFIDE_MAIL")]
-    mail: Option<String>,
     /// For trying out: make a key and a sample user, and print how to use them
     #[arg(long, env = "BONAFIDE_DEV", value_parser = FalseyValueParser::new())]
     dev: bool,
+    #[command(flatten)]
+    mail: MailOptions,
+    #[command(flatten)]
+    templates: TemplatesOption,
+    /// The header in which a proxy in front tells the address of a client, like X-Forwarded-For; its
+    /// last address counts. Without one, no header is believed
+    #[arg(long, value_name = "NAME", env = "BONAFIDE_CLIENT_ADDRESS_HEADER")]
+    client_address_header: Option<HeaderName>,
     /// The certificate chain for TLS, as PEM
     #[arg(long, value_name = "FILE", env = "BONAFIDE_TLS_CERT", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
@@ -95,16 +103,23 @@ pub(super) async fn run(options: Options, clock: Arc<SystemClock>) -> Result<()>
     let public = options.public_url.as_ref().map_or(bound.as_str(), url::Url::as_str).trim_end_matches('/');
     let random = Arc::new(SystemRandom);
     let secret = options.secret.read_or_make(&options.store, options.dev, &*random)?;
+    let templates = Arc::new(options.templates.load()?);
+    let beside = options.dev.then(|| options.store.folder()).transpose()?;
+    let mail = options.mail.url(beside.as_deref())?;
+    let mailer = mail.as_ref().map(|mail| options.mail.mailer(mail, public, clock.clone(), random.clone()));
     let app =
         App::new(store.clone(), clock, random.clone(), secret).reached_by(public).listening_on(address.ip());
-    let mailer = options.mail.as_deref().map(Mailer::from_url).transpose()?;
     let app = Arc::new(if mailer.is_some() { app.sending_mail() } else { app });
     if let Some(mailer) = mailer {
-        let outbox = Outbox::new(app.clone(), mailer, Templates::load()?);
+        let outbox = Outbox::new(app.clone(), mailer?, templates.clone());
         tokio::spawn(async move { outbox.run().await });
     } else {
         tracing::warn!("no mail is configured: nobody is sent a link or a code; see --mail");
     }
+    let mailbox = match mail {
+        Some(MailUrl::Folder(folder)) if options.dev => Some(folder),
+        _ => None,
+    };
 
     let mut greeting = format!("listening on {bound}\n");
     if let Some(files) = certificate.as_ref().filter(|_| options.tls_self_signed) {
@@ -112,13 +127,14 @@ pub(super) async fn run(options: Options, clock: Arc<SystemClock>) -> Result<()>
     }
     if options.dev {
         let trusted = certificate.as_ref().map(|files| files.certificate.as_path());
-        greeting += &dev::prepare(&app, &options.store.folder()?, public, trusted).await?;
+        greeting += &dev::prepare(&app, &options.store.folder()?, public, trusted, mailbox.is_some()).await?;
     }
     print(&greeting)?;
 
     let max_connections = bounded_by_files(options.max_connections);
-    let settings = Settings { tls, max_connections, random };
-    server::serve(listener, crate::api::router(app), settings, end).await;
+    let settings =
+        Settings { tls, max_connections, random, client_address_header: options.client_address_header };
+    server::serve(listener, crate::api::router(app, Pages::new(templates, mailbox)), settings, end).await;
     store.close().await;
     tracing::info!("stopped");
     Ok(())

@@ -56,6 +56,17 @@ impl EmailAddress {
     }
 }
 
+impl EmailAddress {
+    /// The name and the domain that mail is sent to: as typed, in the form in which the address was
+    /// read, with the domain as its A-labels. None: newer tables of Unicode refuse the address.
+    pub fn for_mail(&self) -> Option<(String, String)> {
+        let (_, domain) = canonicalise(&self.0).ok()?;
+        let address = nfkc(&self.0);
+        let (local, _) = address.rsplit_once('@')?;
+        Some((local.to_owned(), domain))
+    }
+}
+
 impl std::fmt::Debug for EmailAddress {
     /// Addresses are personal: nothing that prints for debugging shows one.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -371,6 +382,19 @@ mod tests {
             "us\u{3164}er@example.com",
         ] {
             assert!(EmailAddress::parse(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn mail_goes_to_the_name_as_typed_at_the_domain_as_the_net_knows_it() {
+        for (typed, local, domain) in [
+            ("Ada.Lovelace+news@Example.COM", "Ada.Lovelace+news", "example.com"),
+            ("straße@bücher.example", "straße", "xn--bcher-kva.example"),
+            ("ｕｓｅｒ＠example。com", "user", "example.com"),
+            ("\"john doe\"@example.com", "\"john doe\"", "example.com"),
+        ] {
+            let address = EmailAddress::parse(typed).unwrap();
+            assert_eq!(address.for_mail().unwrap(), (local.to_owned(), domain.to_owned()), "{typed}");
         }
     }
 

@@ -40,6 +40,14 @@ pub fn is_unseen(character: char) -> bool {
         || character == '\u{2800}'
 }
 
+/// Whether a character ends a line, steers the direction of what follows it, or controls something
+/// else: in a line that is made of several texts, it would reach beyond its own.
+pub fn reaches_beyond(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{2028}' | '\u{2029}')
+        || CodePointSetData::new::<BidiControl>().contains(character)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

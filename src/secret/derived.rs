@@ -73,6 +73,12 @@ impl ServerSecret {
         Stream { start: self.mac(purpose.name(), tenant, id), blocks: AtomicU32::new(0) }
     }
 
+    /// What the fields of forms are made with, by which a page of this server is known again.
+    pub(crate) fn for_forms(&self) -> Hmac<Sha512> {
+        let mac = Hmac::new_from_slice(&*self.0).expect("a key of any length will do");
+        mac.chain_update("page-form").chain_update([0])
+    }
+
     /// Neither names nor ids hold a zero, so no two lists of them read the same.
     fn mac(&self, label: &str, tenant: &TenantId, id: TokenId) -> Hmac<Sha512> {
         let mac = Hmac::new_from_slice(&*self.0).expect("a key of any length will do");

@@ -1,5 +1,6 @@
 //! The listening side: connections, their bounds and time-outs, TLS, and a graceful end.
 
+mod client;
 mod linger;
 mod patient;
 mod refusal;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::HeaderName;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -47,6 +49,8 @@ pub struct Settings {
     pub max_connections: usize,
     /// Where the ids of refusals come from.
     pub random: Arc<dyn Random>,
+    /// The header in which a proxy tells a client's address, if there is one to be believed.
+    pub client_address_header: Option<HeaderName>,
 }
 
 /// Serves the router until `end` comes, then finishes what is under way, for ten seconds at most.
@@ -54,7 +58,12 @@ pub async fn serve(listener: TcpListener, router: Router, settings: Settings, en
     let connections = Arc::new(Semaphore::new(settings.max_connections));
     let refusals = Arc::new(Semaphore::new(REFUSALS));
     let (ending, end_begins) = watch::channel(());
-    let server = Arc::new(Server { router, tls: settings.tls, http: http_settings() });
+    let server = Arc::new(Server {
+        router,
+        tls: settings.tls,
+        http: http_settings(),
+        client_address_header: settings.client_address_header,
+    });
     tokio::pin!(end);
     loop {
         let accepted = tokio::select! {
@@ -101,6 +110,7 @@ struct Server {
     router: Router,
     tls: Option<TlsAcceptor>,
     http: Builder<TokioExecutor>,
+    client_address_header: Option<HeaderName>,
 }
 
 impl Server {
@@ -142,9 +152,14 @@ impl Server {
         let router = self.router.clone();
         let requests = Arc::new(Requests::default());
         let counted = requests.clone();
+        let client_address_header = self.client_address_header.clone();
         let service = tower::service_fn(move |mut request: hyper::Request<Incoming>| {
             let under_way = counted.begin();
-            request.extensions_mut().insert(RemoteAddress(remote.ip().to_canonical()));
+            let client = match &client_address_header {
+                Some(name) => client::address(request.headers(), name).unwrap_or(remote.ip()),
+                None => remote.ip(),
+            };
+            request.extensions_mut().insert(RemoteAddress(client.to_canonical()));
             let expects_go_ahead = request.headers().contains_key(hyper::header::EXPECT);
             let request = request.map(|body| Lingering::around(body, expects_go_ahead));
             let answer = tower::ServiceExt::oneshot(router.clone(), request);

@@ -1,6 +1,6 @@
 //! An API to call in a test.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,8 +11,9 @@ use bonafide::app::App;
 use bonafide::app::outbox::Outbox;
 use bonafide::directory::api_key::{ApiKey, Scope};
 use bonafide::directory::event::Event;
-use bonafide::id::{Random, SeededRandom, TenantId};
+use bonafide::id::{Random, SeededRandom, SystemRandom, TenantId};
 use bonafide::mail::{Mailer, Templates};
+use bonafide::pages::Pages;
 use bonafide::secret::{PlainKey, ServerSecret};
 use bonafide::store::copy::{Row, TABLES, Tables};
 use bonafide::store::postgres::{self, Options, PostgresStore, PostgresTables};
@@ -65,7 +66,7 @@ impl Api {
         let secret = ServerSecret::new(&SeededRandom::new(2));
         let app = App::new(store, clock.clone(), Arc::new(SeededRandom::new(1)), secret);
         let app = Arc::new(change(app));
-        let router = bonafide::api::router(app.clone());
+        let router = bonafide::api::router(app.clone(), Pages::new(Arc::new(Templates::embedded()), None));
         let folder = tempfile::tempdir().expect("a folder can be made");
         let mut api =
             Self { router, app, clock, admin: String::new(), home, folder, _snapshots: snapshots() };
@@ -157,16 +158,21 @@ impl Api {
 
     /// Who sends the mail of this directory: into files, when it is told to.
     pub(crate) fn outbox(&self) -> Outbox {
-        let mailer = Mailer::Folder(self.folder().join("mail"));
-        Outbox::new(self.app.clone(), mailer, Templates::load().expect("the texts can be read"))
+        self.outbox_into(self.app.clone(), self.folder().join("mail"))
+    }
+
+    /// Who sends the mail of this app into files of this folder.
+    pub(crate) fn outbox_into(&self, app: Arc<App>, folder: PathBuf) -> Outbox {
+        let from = "no-reply@localhost".parse().expect("it is an address");
+        let mailer = Mailer::folder(folder, from, self.clock.clone(), Arc::new(SystemRandom));
+        Outbox::new(app, mailer, Arc::new(Templates::embedded()))
     }
 
     /// Who tries to send into a folder that cannot be made, because it is a file.
     pub(crate) fn failing_outbox(&self) -> Outbox {
         let folder = self.folder().join("no-folder");
         std::fs::write(&folder, "").expect("a file can be written");
-        let templates = Templates::load().expect("the texts can be read");
-        Outbox::new(self.app.clone(), Mailer::Folder(folder), templates)
+        self.outbox_into(self.app.clone(), folder)
     }
 
     /// Sends all mail that is due, and gives it as it was written, in no order.

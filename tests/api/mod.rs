@@ -12,6 +12,7 @@ mod invariants;
 mod keys;
 mod logs;
 mod outbox;
+mod pages;
 mod passwords;
 mod phones;
 mod problems;

@@ -3,11 +3,9 @@
 use std::sync::Arc;
 
 use bonafide::app::App;
-use bonafide::app::outbox::Outbox;
 use bonafide::directory::event::{Actor, EventType};
 use bonafide::directory::mail::Mail;
 use bonafide::id::SeededRandom;
-use bonafide::mail::{Mailer, Templates};
 use bonafide::secret::ServerSecret;
 use bonafide::time::{Clock, Timestamp};
 use futures_util::future::join_all;
@@ -143,7 +141,7 @@ async fn a_server_with_another_secret_sends_nothing_and_leaves_it_to_who_can() {
         ServerSecret::new(&SeededRandom::new(6)),
     );
     let folder = api.folder().join("strange");
-    let outbox = Outbox::new(Arc::new(stranger), Mailer::Folder(folder.clone()), Templates::load().unwrap());
+    let outbox = api.outbox_into(Arc::new(stranger), folder.clone());
     assert_eq!(outbox.send_due().await.unwrap(), 1);
     assert!(mails_in(&folder).is_empty());
     api.clock.advance(5);

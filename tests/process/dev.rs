@@ -27,7 +27,7 @@ pub(super) fn run(home: &Home, line: &str) -> Value {
     serde_json::from_slice(&output.stdout).expect("the answer is JSON")
 }
 
-/// The printed lines that call curl: the first verifies, the second unverifies.
+/// The printed lines that call curl: the first verifies, the second unverifies, the third sends a mail.
 pub(super) fn curl_lines(server: &Server) -> Vec<String> {
     printed(server);
     let text = server.stdout();
@@ -39,9 +39,11 @@ fn the_printed_lines_work_as_they_stand() {
     let home = Home::new();
     let server = home.serve(&["--dev"]);
     let lines = curl_lines(&server);
-    assert_eq!(lines.len(), 2);
+    assert_eq!(lines.len(), 3);
     assert_eq!(run(&home, &lines[0])["emails"][0]["verified"], true);
     assert_eq!(run(&home, &lines[1])["emails"][0]["verified"], false);
+    assert_eq!(run(&home, &lines[2])["email_sent"], true);
+    assert!(server.stdout().contains(&format!("It goes to {}/dev/mailbox\n", server.url)));
 }
 
 #[test]

@@ -32,9 +32,23 @@ fn false_in_the_environment_is_false() {
 fn an_empty_variable_is_none() {
     let home = Home::new();
     let mut command = home.command(&["serve", "--listen", "127.0.0.1:0"]);
-    for option in
-        ["STORE", "PUBLIC_URL", "DEV", "TLS_CERT", "TLS_KEY", "TLS_SELF_SIGNED", "MAX_CONNECTIONS", "LOG"]
-    {
+    for option in [
+        "STORE",
+        "PUBLIC_URL",
+        "DEV",
+        "TLS_CERT",
+        "TLS_KEY",
+        "TLS_SELF_SIGNED",
+        "MAX_CONNECTIONS",
+        "LOG",
+        "MAIL",
+        "MAIL_FROM",
+        "MAIL_PASSWORD_FILE",
+        "MAIL_CA",
+        "TEMPLATES",
+        "CLIENT_ADDRESS_HEADER",
+        "SECRET_FILE",
+    ] {
         command.env(format!("BONAFIDE_{option}"), "");
     }
     let server = Server::start(command);

@@ -1,6 +1,7 @@
 //! The program as a process: its command line, its sockets, its durability.
 
 mod backup;
+mod browser;
 mod cli;
 mod client;
 mod copy;
@@ -15,10 +16,12 @@ mod kill;
 mod limits;
 mod links;
 mod logs;
+mod mail;
+mod mail_server;
+mod pages;
 mod patience;
 mod postgres;
 mod power_loss;
-mod proofs;
 mod race;
 mod raw;
 mod raw_http2;

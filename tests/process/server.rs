@@ -131,7 +131,7 @@ pub(super) struct Server {
 }
 
 /// What the program has written so far.
-type Text = Arc<Mutex<String>>;
+pub(super) type Text = Arc<Mutex<String>>;
 
 impl Server {
     /// Starts it, and waits until it listens.
@@ -200,12 +200,12 @@ impl Drop for Server {
     }
 }
 
-fn text(text: &Text) -> String {
+pub(super) fn text(text: &Text) -> String {
     text.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
 /// Reads a pipe to its end, on a thread of its own, so that the program never waits for a reader.
-fn collect(pipe: impl Read + Send + 'static) -> Text {
+pub(super) fn collect(pipe: impl Read + Send + 'static) -> Text {
     let collected = Text::default();
     let collecting = collected.clone();
     std::thread::spawn(move || {

@@ -66,27 +66,28 @@ impl<T: DeserializeOwned + Default> FromRequest<Arc<App>> for OptionalBody<T> {
 
 /// The bytes of a body that is said to be JSON, or not said to be anything.
 async fn read(request: Request) -> Result<Vec<u8>, Error> {
-    let (parts, body) = request.into_parts();
+    let is_json = is_json(request.headers());
+    let bytes = read_bytes(request, MAX_BODY_BYTES).await?;
+    if bytes.is_empty() || is_json { Ok(bytes) } else { Err(Error::UnsupportedMediaType) }
+}
+
+/// The bytes of a body, which has `limit` of them at most and arrives in time.
+pub(crate) async fn read_bytes(request: Request, limit: usize) -> Result<Vec<u8>, Error> {
+    let body = request.into_body();
     if http_body::Body::is_end_stream(&body) {
         return Ok(Vec::new());
     }
     // Before it is asked for: a client that waits for a go-ahead then never sends it.
-    if http_body::Body::size_hint(&body).lower() > MAX_BODY_BYTES as u64 {
-        return Err(Error::TooLarge { limit: MAX_BODY_BYTES });
+    if http_body::Body::size_hint(&body).lower() > limit as u64 {
+        return Err(Error::TooLarge { limit });
     }
-    let read = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY_BYTES).collect()).await;
-    let bytes = match read {
-        Ok(Ok(collected)) => collected.to_bytes().to_vec(),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            return Err(Error::TooLarge { limit: MAX_BODY_BYTES });
-        }
-        Ok(Err(_)) => return Err(Error::BadRequest("The body ended early.".to_owned())),
-        Err(_) => return Err(Error::Timeout),
-    };
-    if !bytes.is_empty() && !is_json(&parts.headers) {
-        return Err(Error::UnsupportedMediaType);
+    let read = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, limit).collect()).await;
+    match read {
+        Ok(Ok(collected)) => Ok(collected.to_bytes().to_vec()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Error::TooLarge { limit }),
+        Ok(Err(_)) => Err(Error::BadRequest("The body ended early.".to_owned())),
+        Err(_) => Err(Error::Timeout),
     }
-    Ok(bytes)
 }
 
 /// Whether a body is labelled as JSON, or not labelled.
