@@ -239,7 +239,7 @@ pub(super) struct ResetPasswordResponse {
 /// Reset the password
 ///
 /// Makes a link by which the user can set another password, once and for a while. Earlier ones end.
-/// The password stays until then. The page behind the link does not exist yet.
+/// The password stays until then.
 #[utoipa::path(
     post,
     path = "/api/users/{user_id}/password/reset",
