@@ -15,7 +15,7 @@ use std::cell::OnceCell;
 use bytes::Bytes;
 use rusqlite::{Connection, params};
 
-use super::super::search::users::{UserLeaf, UserSearch};
+use super::super::search::users::{Column, UserLeaf, UserSearch};
 use super::super::search::{Range, Search};
 use super::super::{List, Page, Place};
 use super::drivers::{Drivers, FEW, drivers};
@@ -174,7 +174,7 @@ impl<'a> Listing<'a> {
                 let way = Way::Many(many.count.unsigned_abs());
                 self.take_counting(way, &Source::Drivers(many), None)
             }
-            _ if sample.surely(self.users) > counted => self.take(Way::WalkOn, &Source::Index(None)),
+            _ if self.surely_many(sample) => self.take(Way::WalkOn, &Source::Index(None)),
             // Those who match are counted on the same walk.
             _ => {
                 let most = self.wanted().max(counted + 1);
@@ -209,7 +209,7 @@ impl<'a> Listing<'a> {
                 let sample = self.sample()?;
                 if sample.seen == self.users {
                     Some(sample.matched)
-                } else if sample.surely(self.users) > self.bounds.counted {
+                } else if self.surely_many(sample) {
                     None
                 } else {
                     Some(self.count()?).filter(|count| *count <= self.bounds.counted)
@@ -221,6 +221,16 @@ impl<'a> Listing<'a> {
         }
         let least = self.bounds.counted + 1;
         Ok((self.sample()?.estimate(self.users).clamp(least, self.users.max(least)).unsigned_abs(), true))
+    }
+
+    /// Whether more users match than are counted one by one, as good as certainly. Where ids are asked
+    /// for, the first of them are no fair sample.
+    fn surely_many(&self, sample: Sample) -> bool {
+        let mut asks_for_ids = false;
+        self.search.each(&mut |leaf| {
+            asks_for_ids |= matches!(leaf, UserLeaf::Column(Column::UserId, _));
+        });
+        !asks_for_ids && sample.surely(self.users) > self.bounds.counted
     }
 
     /// How many users of the order come before the end of the page, and one more.
