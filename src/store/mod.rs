@@ -12,6 +12,7 @@ pub mod index;
 pub mod postgres;
 pub mod search;
 pub mod sqlite;
+mod statement;
 
 use std::fmt;
 

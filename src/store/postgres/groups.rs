@@ -6,6 +6,7 @@ use tokio_postgres::{Client, Row};
 
 use super::super::search::groups::{Column, GroupLeaf, GroupSearch};
 use super::super::sqlite::SearchForms;
+use super::super::statement::Statement as _;
 use super::super::{
     GroupChange, GroupKept, GroupSortKey, KeepError, MembershipChange, MembershipSortKey, Page, Sorted,
     Version,

@@ -10,6 +10,7 @@ use tokio_postgres::Client;
 
 use super::super::search::logs::{LogLeaf, LogSearch};
 use super::super::search::{Range, Search};
+use super::super::statement::Statement as _;
 use super::super::{LogSortKey, Page, Sorted};
 use super::connection::Answer;
 use super::events;

@@ -7,6 +7,7 @@ use tokio_postgres::Client;
 
 use super::super::search::Search;
 use super::super::search::users::{Column, Lookup, UserLeaf, UserSearch};
+use super::super::statement::Statement as _;
 use super::super::{List, Page, Place, SortKey};
 use super::connection::Answer;
 use super::rows;

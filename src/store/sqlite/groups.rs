@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, ffi, params};
 
 use super::super::index;
 use super::super::search::groups::{Column, GroupLeaf, GroupSearch};
+use super::super::statement::Statement as _;
 use super::super::{
     GroupChange, GroupKept, GroupSortKey, KeepError, MembershipChange, MembershipSortKey, Page, Sorted,
     Version,

@@ -13,6 +13,7 @@ use rusqlite::Connection;
 use super::super::search::Range;
 use super::super::search::Search;
 use super::super::search::logs::{LogLeaf, LogSearch};
+use super::super::statement::Statement as _;
 use super::super::{LogSortKey, Page, Sorted};
 use super::drivers::{FEW, drivers};
 use super::sql::Sql;

@@ -1,11 +1,12 @@
 //! Statements that are written as they are needed, with the values bound in them.
 
-use std::ops::{Bound, ControlFlow};
+use std::ops::ControlFlow;
 
 use rusqlite::types::{FromSql, Value};
 use rusqlite::{Connection, Row, params_from_iter};
 
-use super::super::search::{Operand, Range, Search};
+use super::super::search::Operand;
+use super::super::statement::Statement;
 use crate::id::TenantId;
 
 /// A statement that is being written, with the values bound in it. The first is the tenant.
@@ -14,20 +15,9 @@ pub(super) struct Sql {
     values: Vec<Value>,
 }
 
-impl Sql {
-    pub(super) fn new(tenant: &TenantId) -> Self {
-        Self { text: String::new(), values: vec![Value::Text(tenant.as_str().to_owned())] }
-    }
-
-    pub(super) fn push(&mut self, text: &str) {
+impl Statement for Sql {
+    fn push(&mut self, text: &str) {
         self.text.push_str(text);
-    }
-
-    /// Writes a place for a value, and binds it there.
-    pub(super) fn bind(&mut self, value: impl Into<Value>) {
-        self.values.push(value.into());
-        let number = self.values.len();
-        self.push(&format!("?{number}"));
     }
 
     fn bind_operand(&mut self, operand: &Operand) {
@@ -36,63 +26,18 @@ impl Sql {
             Operand::Number(number) => self.bind(*number),
         }
     }
+}
 
-    /// Writes that `expression` is within the range.
-    pub(super) fn push_range(&mut self, expression: &str, range: &Range) {
-        if let Some(value) = range.value() {
-            self.push(&format!("{expression} = "));
-            self.bind_operand(value);
-            return;
-        }
-        let ends = [(&range.lower, ">=", ">"), (&range.upper, "<=", "<")];
-        let ends: Vec<_> = ends
-            .into_iter()
-            .filter_map(|(bound, including, excluding)| match bound {
-                Bound::Included(operand) => Some((including, operand)),
-                Bound::Excluded(operand) => Some((excluding, operand)),
-                Bound::Unbounded => None,
-            })
-            .collect();
-        self.push_joined(&ends, " and ", "true", |sql, (operator, operand)| {
-            sql.push(&format!("{expression} {operator} "));
-            sql.bind_operand(operand);
-        });
+impl Sql {
+    pub(super) fn new(tenant: &TenantId) -> Self {
+        Self { text: String::new(), values: vec![Value::Text(tenant.as_str().to_owned())] }
     }
 
-    /// Writes that a row matches a search, each leaf of which is written by `leaf`.
-    pub(super) fn push_search<Leaf>(&mut self, search: &Search<Leaf>, leaf: &impl Fn(&mut Self, &Leaf)) {
-        match search {
-            Search::All => self.push("true"),
-            Search::And(parts) => {
-                self.push_joined(parts, " and ", "true", |sql, part| sql.push_search(part, leaf));
-            }
-            Search::Or(parts) => {
-                self.push_joined(parts, " or ", "false", |sql, part| sql.push_search(part, leaf));
-            }
-            Search::Not(part) => {
-                self.push("not ");
-                self.push_search(part, leaf);
-            }
-            Search::Is(condition) => leaf(self, condition),
-        }
-    }
-
-    /// Writes the parts in parentheses with an operator between them, or else what none of them is.
-    pub(super) fn push_joined<T>(
-        &mut self,
-        parts: &[T],
-        operator: &str,
-        none: &str,
-        part: impl Fn(&mut Self, &T),
-    ) {
-        if parts.is_empty() {
-            return self.push(none);
-        }
-        for (number, each) in parts.iter().enumerate() {
-            self.push(if number == 0 { "(" } else { operator });
-            part(self, each);
-        }
-        self.push(")");
+    /// Writes a place for a value, and binds it there.
+    pub(super) fn bind(&mut self, value: impl Into<Value>) {
+        self.values.push(value.into());
+        let number = self.values.len();
+        self.push(&format!("?{number}"));
     }
 
     /// The rows that the statement gives.

@@ -17,6 +17,7 @@ use rusqlite::{Connection, params};
 
 use super::super::search::users::{Column, UserLeaf, UserSearch};
 use super::super::search::{Range, Search};
+use super::super::statement::Statement as _;
 use super::super::{List, Page, Place};
 use super::drivers::{Drivers, FEW, drivers};
 use super::explain::{Counted, Explanation, Way};

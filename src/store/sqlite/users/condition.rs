@@ -1,5 +1,6 @@
 //! Conditions on users as SQL.
 
+use super::super::super::statement::Statement as _;
 use super::super::sql::Sql;
 use crate::store::SortKey;
 use crate::store::search::users::{Column, Lookup, UserLeaf, UserSearch};

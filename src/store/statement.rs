@@ -1,0 +1,66 @@
+//! What both kinds of store write alike in statements that are written as they are needed.
+
+use std::ops::Bound;
+
+use super::search::{Operand, Range, Search};
+
+/// A statement that is being written, with the values bound in it.
+pub(super) trait Statement: Sized {
+    /// Writes this.
+    fn push(&mut self, text: &str);
+
+    /// Writes a place for a value, and binds it there.
+    fn bind_operand(&mut self, operand: &Operand);
+
+    /// Writes that `expression` is within the range.
+    fn push_range(&mut self, expression: &str, range: &Range) {
+        if let Some(value) = range.value() {
+            self.push(&format!("{expression} = "));
+            self.bind_operand(value);
+            return;
+        }
+        let ends = [(&range.lower, ">=", ">"), (&range.upper, "<=", "<")];
+        let ends: Vec<_> = ends
+            .into_iter()
+            .filter_map(|(bound, including, excluding)| match bound {
+                Bound::Included(operand) => Some((including, operand)),
+                Bound::Excluded(operand) => Some((excluding, operand)),
+                Bound::Unbounded => None,
+            })
+            .collect();
+        self.push_joined(&ends, " and ", "true", |sql, (operator, operand)| {
+            sql.push(&format!("{expression} {operator} "));
+            sql.bind_operand(operand);
+        });
+    }
+
+    /// Writes that a row matches a search, each leaf of which is written by `leaf`.
+    fn push_search<Leaf>(&mut self, search: &Search<Leaf>, leaf: &impl Fn(&mut Self, &Leaf)) {
+        match search {
+            Search::All => self.push("true"),
+            Search::And(parts) => {
+                self.push_joined(parts, " and ", "true", |sql, part| sql.push_search(part, leaf));
+            }
+            Search::Or(parts) => {
+                self.push_joined(parts, " or ", "false", |sql, part| sql.push_search(part, leaf));
+            }
+            Search::Not(part) => {
+                self.push("not ");
+                self.push_search(part, leaf);
+            }
+            Search::Is(condition) => leaf(self, condition),
+        }
+    }
+
+    /// Writes the parts in parentheses with an operator between them, or else what none of them is.
+    fn push_joined<T>(&mut self, parts: &[T], operator: &str, none: &str, part: impl Fn(&mut Self, &T)) {
+        if parts.is_empty() {
+            return self.push(none);
+        }
+        for (number, each) in parts.iter().enumerate() {
+            self.push(if number == 0 { "(" } else { operator });
+            part(self, each);
+        }
+        self.push(")");
+    }
+}
