@@ -100,6 +100,10 @@ fn counts(texts: &[String], counted: &[Counted]) -> String {
 fn way(way: Way) -> String {
     match way {
         Way::Everybody => "Everybody matches, so the page is cut from the index of the order.".to_owned(),
+        Way::Page(count) => format!(
+            "No more than {count} can match, which a page holds: these were fetched by the condition that finds the \
+             fewest, and asked for the rest."
+        ),
         Way::Few(count) => format!(
             "No more than {count} can match, which is few: these were fetched by the condition that finds the fewest, \
              asked for the rest, and sorted."

@@ -24,9 +24,9 @@ async fn a_filter_is_explained_beside_a_running_server() {
                      emails.verified:true: 1\n  \
                      disabled:false: no index finds these, each user is asked\n\
                      \n\
-                     No more than 1 can match, which is few";
+                     No more than 1 can match, which a page holds";
     assert!(told.starts_with(beginning), "{told}");
-    assert!(told.contains("\nUsers who match: 0\n\nwith matching as"), "{told}");
+    assert!(told.contains("\nUsers who match: 0\n\nselect u.document"), "{told}");
     assert!(told.contains("t.field = 'emails.verified' and t.value = 'true'"), "{told}");
     let all = explain(&[""]);
     assert!(all.starts_with("Filter: *:*\nOrder: creation_time, largest first\n"), "{all}");

@@ -6,6 +6,7 @@ use anyhow::{Context, bail};
 
 use super::super::search::users::UserSearch;
 use super::super::{List, Page};
+use super::reader::at_one_moment;
 use super::{look, migrate, users};
 use crate::id::TenantId;
 
@@ -39,7 +40,9 @@ pub enum Counted {
 pub enum Way {
     /// There is nothing to match: the page was cut from the index of the order.
     Everybody,
-    /// So few are found by an index that they were fetched and sorted.
+    /// No more are found by an index than a page holds, so all of them were fetched.
+    Page(u64),
+    /// So few are found by an index that they were sorted.
     Few(u64),
     /// The index of the order was walked, and the page was full, or nobody left, after so many users
     /// at most.
@@ -78,5 +81,5 @@ pub fn explain(
     if !is_there {
         bail!("there is no tenant `{tenant}`; `bonafide tenants list` shows those there are");
     }
-    Ok(users::explain(&connection, tenant, list, parts)?)
+    Ok(at_one_moment(&connection, |connection| users::explain(connection, tenant, list, parts))?)
 }

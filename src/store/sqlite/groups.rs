@@ -110,11 +110,8 @@ pub(super) fn groups(
     search: &GroupSearch,
     list: Sorted<GroupSortKey>,
 ) -> rusqlite::Result<Page<Group>> {
-    // One transaction, so that the page and the total are of one moment.
-    let transaction = connection.unchecked_transaction()?;
-    let total = matching("count(*)", tenant, search).value(&transaction)?;
-    let groups = page_of(tenant, search, list).rows(&transaction, group_of)?;
-    transaction.finish()?;
+    let total = matching("count(*)", tenant, search).value(connection)?;
+    let groups = page_of(tenant, search, list).rows(connection, group_of)?;
     Ok(page(groups, list.limit, total))
 }
 
@@ -181,7 +178,6 @@ pub(super) fn memberships(
 ) -> rusqlite::Result<Page<Membership>> {
     let MembershipSortKey::CreationTime = list.sort;
     let direction = direction(list.descending);
-    let transaction = connection.unchecked_transaction()?;
     let total = connection
         .prepare_cached("select count(*) from memberships where tenant_id = ?1 and user_id = ?2")?
         .query_row([tenant.as_str(), user_id.as_str()], |row| row.get(0))?;
@@ -197,7 +193,6 @@ pub(super) fn memberships(
             membership_of,
         )?
         .collect::<rusqlite::Result<_>>()?;
-    transaction.finish()?;
     Ok(page(memberships, list.limit, total))
 }
 

@@ -31,15 +31,11 @@ pub(super) fn list(
     search: &LogSearch,
     list: Sorted<LogSortKey>,
 ) -> rusqlite::Result<Page<(LogId, Event)>> {
-    // One transaction, so that the page and the total are of one moment.
-    let transaction = connection.unchecked_transaction()?;
-    let plan = Plan::of(&transaction, tenant, search)?;
-    let page = match plan.lookups()? {
-        Some(lookups) => plan.sort(&lookups, list)?,
-        None => plan.walk(list)?,
-    };
-    transaction.finish()?;
-    Ok(page)
+    let plan = Plan::of(connection, tenant, search)?;
+    match plan.lookups()? {
+        Some(lookups) => plan.sort(&lookups, list),
+        None => plan.walk(list),
+    }
 }
 
 /// How the logs of a list are found.

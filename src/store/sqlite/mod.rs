@@ -273,15 +273,7 @@ impl Store for SqliteStore {
 
     async fn events(&self, tenant: &TenantId, wanted: EventList) -> Result<EventPage, Error> {
         let tenant = tenant.clone();
-        // One transaction, so that a chain of events is followed within one moment.
-        self.readers
-            .read_list(move |connection| {
-                let transaction = connection.unchecked_transaction()?;
-                let page = events::list(&transaction, &tenant, wanted)?;
-                transaction.finish()?;
-                Ok(page)
-            })
-            .await
+        self.readers.read_list(move |connection| events::list(connection, &tenant, wanted)).await
     }
 
     async fn logs(

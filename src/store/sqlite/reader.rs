@@ -45,7 +45,7 @@ impl Readers {
         }
     }
 
-    /// Reads what may be a few rows or millions. It is tried on this thread; what takes longer begins
+    /// Reads what may be a few rows or millions, all of one moment. It is tried on this thread; what takes longer begins
     /// anew on another one, where it holds up nobody. Most lists are short, and handing one over costs
     /// more than reading it.
     pub(super) async fn read_list<T: Send + 'static>(
@@ -57,7 +57,7 @@ impl Readers {
         }
         let _turn = self.0.long_reads.acquire().await.expect("the semaphore is never closed");
         let readers = self.clone();
-        tokio::task::spawn_blocking(move || readers.read(read))
+        tokio::task::spawn_blocking(move || readers.read(|connection| at_one_moment(connection, read)))
             .await
             .unwrap_or_else(|error| Err(Error::Internal(format!("a reading thread failed: {error}"))))
     }
@@ -70,7 +70,9 @@ impl Readers {
             looks += 1;
             looks > LOOKS
         };
-        let tried = connection.progress_handler(STEPS, Some(is_long)).and_then(|()| read(&connection));
+        let tried = connection
+            .progress_handler(STEPS, Some(is_long))
+            .and_then(|()| at_one_moment(&connection, &read));
         let short = match tried {
             Err(error) if error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) => None,
             // A connection that failed is not used again.
@@ -99,6 +101,21 @@ impl Readers {
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
         self.0.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Reads by several statements what the store held at one moment.
+pub(super) fn at_one_moment<T>(
+    connection: &Connection,
+    read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    connection.prepare_cached("begin")?.execute([])?;
+    let found = read(connection);
+    // There is nothing to keep of what only reads.
+    let ended = connection.prepare_cached("rollback")?.execute([]);
+    // Whatever broke the reading off may have ended the transaction, too, and says more.
+    let found = found?;
+    ended?;
+    Ok(found)
 }
 
 #[cfg(test)]

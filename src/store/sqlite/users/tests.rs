@@ -136,7 +136,7 @@ fn any_search() -> impl Strategy<Value = UserSearch> {
 }
 
 /// Bounds within which every way is taken by few users.
-const SMALL: Bounds = Bounds { few: 5, walked: 40, counted: 60, sampled: 50 };
+const SMALL: Bounds = Bounds { few: 15, walked: 40, counted: 60, sampled: 50 };
 
 fn four_hundred() -> Vec<Known> {
     let user = |place: i64| {
@@ -174,7 +174,7 @@ fn every_way_finds_the_users_who_match() {
         let places =
             |users: &[&Known]| -> Vec<String> { users.iter().map(|user| user.place.to_string()).collect() };
         let list = List { filter: Some(search), place: Place::Sorted { sort, descending, offset }, limit };
-        let listing = Listing::of(&connection, &tenant, &list, SMALL).unwrap();
+        let listing = Listing::of(&connection, &tenant, &list, SMALL);
         let page = listing.page(listing.find().unwrap()).unwrap();
         let rest = &expected[(offset as usize).min(expected.len())..];
         let shown = &rest[..rest.len().min(limit as usize)];
@@ -190,7 +190,7 @@ fn every_way_finds_the_users_who_match() {
         let after = expected.get(offset as usize).map(|user| id(user.place).parse().unwrap());
         let rest = if after.is_some() { &expected[offset as usize + 1..] } else { &expected[..] };
         let list = List { place: Place::ById { after }, ..list };
-        let listing = Listing::of(&connection, &tenant, &list, SMALL).unwrap();
+        let listing = Listing::of(&connection, &tenant, &list, SMALL);
         let page = listing.page(listing.find().unwrap()).unwrap();
         let shown = &rest[..rest.len().min(limit as usize)];
         prop_assert_eq!(show(&page.documents), places(shown));
@@ -243,7 +243,7 @@ impl Many {
         let place = Place::Sorted { sort: SortKey::CreationTime, descending: true, offset: 0 };
         let list = List { filter: Some(filter), place, limit: 10 };
         let tenant = TenantId::default_tenant();
-        let listing = Listing::of(&self.connection, &tenant, &list, BOUNDS).unwrap();
+        let listing = Listing::of(&self.connection, &tenant, &list, BOUNDS);
         let before = self.steps.load(Ordering::Relaxed);
         let page = find(&listing);
         (page, self.steps.load(Ordering::Relaxed) - before)
@@ -306,7 +306,7 @@ fn what_is_common_or_common_alone_is_found_without_looking_at_everybody() {
 fn plan(connection: &Connection, filter: Option<UserSearch>, place: Place) -> String {
     let tenant = TenantId::default_tenant();
     let list = List { filter, place, limit: 10 };
-    let listing = Listing::of(connection, &tenant, &list, BOUNDS).unwrap();
+    let listing = Listing::of(connection, &tenant, &list, BOUNDS);
     listing.find().unwrap().sql.explained(connection).unwrap().join("\n")
 }
 
@@ -317,9 +317,10 @@ fn what_lies_before_a_page_is_passed_over_in_the_index_alone() {
         for descending in [false, true] {
             let place = Place::Sorted { sort: *sort, descending, offset: 300 };
             let steps = plan(&connection, None, place);
-            let index = format!("SEARCH u USING COVERING INDEX {} (tenant_id=?)", index(column(*sort)));
+            let bound = if descending { "<" } else { ">" };
+            let index = format!("SEARCH w USING COVERING INDEX {} (tenant_id{bound}?)", index(column(*sort)));
             assert!(steps.contains(&index), "{sort} {steps}");
-            assert_eq!(steps.matches("SEARCH u").count(), 1, "{sort} {steps}");
+            assert_eq!(steps.matches("SEARCH w").count(), 1, "{sort} {steps}");
             // Only the page itself is sorted, after it was cut.
             assert!(steps.matches("USE TEMP B-TREE").count() <= 1, "{sort} {steps}");
         }
@@ -327,6 +328,38 @@ fn what_lies_before_a_page_is_passed_over_in_the_index_alone() {
     let after = Some(id(7).parse().unwrap());
     let steps = plan(&connection, None, Place::ById { after });
     assert!(steps.contains("COVERING INDEX users_id (tenant_id=? AND user_id>?)"), "{steps}");
+}
+
+#[test]
+fn a_list_of_everybody_ends_where_another_tenants_users_begin() {
+    let (connection, _folder) = store_of(&four_hundred());
+    connection
+        .execute_batch(
+            "insert into tenants (tenant_id, created_at, users) values ('a', 0, 3), ('z', 0, 3); \
+             insert into users (tenant_id, user_id, version, shape, document, creation_time, last_updated) \
+             select column1, user_id, 1, 1, column1, creation_time, last_updated \
+             from users, (values ('a'), ('z')) where user_row <= 3;",
+        )
+        .unwrap();
+    let found = |tenant: &str, descending, offset| -> Vec<String> {
+        let place = Place::Sorted { sort: SortKey::CreationTime, descending, offset };
+        let list = List { filter: None, place, limit: 10 };
+        let page = super::list(&connection, &tenant.parse().unwrap(), &list).unwrap();
+        assert_eq!(page.total, if tenant == "default" { 400 } else { 3 });
+        page.documents.iter().map(|document| String::from_utf8(document.to_vec()).unwrap()).collect()
+    };
+    for descending in [false, true] {
+        for tenant in ["a", "z"] {
+            assert_eq!(found(tenant, descending, 0), [tenant; 3]);
+            assert_eq!(found(tenant, descending, 2), [tenant]);
+            assert_eq!(found(tenant, descending, 3), [""; 0]);
+        }
+        assert_eq!(found("default", descending, 398).len(), 2);
+        assert_eq!(found("default", descending, 400), [""; 0]);
+        assert_eq!(found("default", descending, u64::MAX), [""; 0]);
+    }
+    assert_eq!(found("default", false, 0)[0], "0");
+    assert_eq!(found("default", true, 0)[0], "399");
 }
 
 #[test]
