@@ -92,6 +92,12 @@ pub trait Store: Send + Sync {
     /// Events of the tenant, oldest first.
     async fn events(&self, tenant: &TenantId, wanted: EventList) -> Result<EventPage, Error>;
 
+    /// The tenant's newest events, newest first.
+    async fn newest_events(&self, tenant: &TenantId, wanted: NewestEvents) -> Result<EventPage, Error>;
+
+    /// How many of the tenant's newest events there were on each day, a number for each type.
+    async fn events_by_day(&self, tenant: &TenantId, newest: u32) -> Result<Vec<DayCount>, Error>;
+
     /// One page of the tenant's logs: events of a type that has a code, each with its log's id.
     async fn logs(
         &self,
@@ -438,12 +444,37 @@ pub struct EventList {
     pub kind: Option<EventType>,
 }
 
+/// Which events, newest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NewestEvents {
+    /// Those before this position; from the newest on if there is none.
+    pub before: Option<i64>,
+    /// How many to give at most.
+    pub limit: u32,
+    /// Those of this user only, who need not be there any more. Then `before` is the position of an
+    /// event of theirs.
+    pub user_id: Option<UserId>,
+    /// Those of this type only.
+    pub kind: Option<EventType>,
+}
+
+/// How many events of one type there were on one day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DayCount {
+    /// The day in UTC, counted from the first one of 1970.
+    pub day: i64,
+    /// The type.
+    pub kind: EventType,
+    /// How many.
+    pub count: u64,
+}
+
 /// Some events.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventPage {
     /// The events with their positions.
     pub events: Vec<(i64, Event)>,
-    /// The position to go on after, if there may be more.
+    /// The position to go on after, or before where the newest come first, if there may be more.
     pub next: Option<i64>,
 }
 

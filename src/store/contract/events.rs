@@ -121,3 +121,75 @@ pub(crate) async fn memberships_are_among_a_users_events(store: &dyn Store) {
     assert_eq!(told().await, 3 + 2 * 3 + 1);
     assert!(!store.keep_membership(joined).await.unwrap());
 }
+
+/// All pages of the newest events, three at a time.
+async fn back(store: &dyn Store, wanted: NewestEvents) -> Vec<(i64, Event)> {
+    let (mut walked, mut before) = (Vec::new(), None);
+    loop {
+        let page =
+            store.newest_events(&default(), NewestEvents { before, limit: 3, ..wanted }).await.unwrap();
+        walked.extend(page.events);
+        before = page.next;
+        if before.is_none() {
+            return walked;
+        }
+    }
+}
+
+pub(crate) async fn the_newest_events_come_first_and_pages_lead_back_to_the_oldest(store: &dyn Store) {
+    let maker = Maker::new(&default());
+    let (mut user, change) = maker.with_email("a@example.com", false);
+    store.keep(change).await.unwrap();
+    for version in 1..=4 {
+        store.keep(maker.with_email("b@example.com", false).1).await.unwrap();
+        let rule = if version % 2 == 1 { verify } else { unverify };
+        store.keep(maker.change(&mut user, version, rule)).await.unwrap();
+    }
+    let all = NewestEvents { before: None, limit: 3, user_id: None, kind: None };
+    let of_user = NewestEvents { user_id: Some(user.user_id), ..all };
+    let verified = NewestEvents { kind: Some(EventType::EmailVerified), ..all };
+    for is_deleted in [false, true] {
+        if is_deleted {
+            store.keep(maker.delete(&user, 5)).await.unwrap();
+        }
+        let mut expected = events(store, EVERYTHING).await;
+        expected.reverse();
+        let those = |wanted: fn(&Event, &User) -> bool| {
+            expected.iter().filter(|(_, event)| wanted(event, &user)).cloned().collect::<Vec<_>>()
+        };
+        assert_eq!(back(store, all).await, expected);
+        let theirs = |event: &Event, user: &User| event.user_id == Some(user.user_id);
+        assert_eq!(back(store, of_user).await, those(theirs));
+        assert_eq!(back(store, verified).await, those(|event, _| event.kind == EventType::EmailVerified));
+        let both = NewestEvents { user_id: Some(user.user_id), ..verified };
+        assert_eq!(back(store, both).await.len(), 2);
+    }
+    let nowhere = "nowhere".parse().unwrap();
+    assert_eq!(store.newest_events(&nowhere, all).await.unwrap().events, []);
+}
+
+pub(crate) async fn the_newest_events_are_counted_by_day_and_type(store: &dyn Store) {
+    let mut maker = Maker::new(&default());
+    let (mut user, change) = maker.with_email("a@example.com", false);
+    store.keep(change).await.unwrap();
+    for (version, now) in (1..).zip([86_399, 86_400, 90_000, 200_000]) {
+        maker.now = Timestamp(now);
+        let rule = if version % 2 == 1 { verify } else { unverify };
+        store.keep(maker.change(&mut user, version, rule)).await.unwrap();
+    }
+    // All of them are on record by now.
+    assert_eq!(count_events(store).await, 6);
+    let count = |day, kind, count| DayCount { day, kind, count };
+    let mut expected = vec![
+        count(0, EventType::UserCreated, 1),
+        count(0, EventType::EmailAdded, 1),
+        count(0, EventType::EmailVerified, 1),
+        count(1, EventType::EmailVerified, 1),
+        count(1, EventType::EmailUnverified, 1),
+        count(2, EventType::EmailUnverified, 1),
+    ];
+    assert_eq!(store.events_by_day(&default(), 100).await.unwrap(), expected);
+    expected.drain(..3);
+    assert_eq!(store.events_by_day(&default(), 3).await.unwrap(), expected);
+    assert_eq!(store.events_by_day(&"nowhere".parse().unwrap(), 100).await.unwrap(), []);
+}

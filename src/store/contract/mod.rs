@@ -63,6 +63,8 @@ macro_rules! contract {
                 an_event_tells_who_did_it_how_and_what_else_came_of_it
                 a_users_events_are_found_among_all_even_when_the_user_is_gone
                 memberships_are_among_a_users_events
+                the_newest_events_come_first_and_pages_lead_back_to_the_oldest
+                the_newest_events_are_counted_by_day_and_type
             }
             logs {
                 logs_follow_each_sort_and_pages_never_overlap

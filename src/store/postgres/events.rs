@@ -13,7 +13,7 @@ use crate::id::{EventId, GroupId, IdentifierId, RequestId, TenantId, UserId};
 use crate::time::Timestamp;
 
 /// How many events are looked at for one answer at most; what is rare among them comes in several.
-const LOOKED_AT: i64 = 10_000;
+pub(super) const LOOKED_AT: i64 = 10_000;
 
 /// The columns that [`event`] reads.
 pub(super) const COLUMNS: &str = "position, event_id, type, time, user_id, identifier_id, method, key_id, key_name, request_id, personal, group_id, actor, details";
@@ -119,10 +119,10 @@ fn optional_id(row: &Row, column: usize) -> Answer<Option<[u8; 16]>> {
 }
 
 /// What is read by the name it is written with.
-struct Named<T>(T);
+pub(super) struct Named<T>(pub(super) T);
 
 /// A name that nothing bears.
-struct Unknown;
+pub(super) struct Unknown;
 
 impl std::str::FromStr for Named<EventType> {
     type Err = Unknown;

@@ -10,6 +10,7 @@ mod keep;
 mod keys;
 mod logs;
 mod migrate;
+mod newest;
 mod options;
 mod outbox;
 mod proofs;
@@ -35,8 +36,9 @@ use super::search::Search;
 use super::search::groups::GroupSearch;
 use super::search::logs::LogSearch;
 use super::{
-    EventList, EventPage, GroupChange, GroupSortKey, KeepError, Kept, List, LogSortKey, MembershipChange,
-    MembershipSortKey, Page, PasswordTry, Sorted, Store, Tenant, UserChange, Version,
+    DayCount, EventList, EventPage, GroupChange, GroupSortKey, KeepError, Kept, List, LogSortKey,
+    MembershipChange, MembershipSortKey, NewestEvents, Page, PasswordTry, Sorted, Store, Tenant, UserChange,
+    Version,
 };
 use crate::directory::api_key::ApiKey;
 use crate::directory::event::Event;
@@ -259,6 +261,24 @@ impl Store for PostgresStore {
             let snapshot = self.snapshots.begin().await?;
             let page = events::list(snapshot.client(), tenant, wanted).await;
             snapshot.end(page).await
+        };
+        self.server.wait_for(read).await?
+    }
+
+    async fn newest_events(&self, tenant: &TenantId, wanted: NewestEvents) -> Result<EventPage, Error> {
+        let read = async {
+            let snapshot = self.snapshots.begin().await?;
+            let page = newest::list(snapshot.client(), tenant, wanted).await;
+            snapshot.end(page).await
+        };
+        self.server.wait_for(read).await?
+    }
+
+    async fn events_by_day(&self, tenant: &TenantId, newest: u32) -> Result<Vec<DayCount>, Error> {
+        let read = async {
+            let snapshot = self.snapshots.begin().await?;
+            let counts = newest::by_day(snapshot.client(), tenant, newest).await;
+            snapshot.end(counts).await
         };
         self.server.wait_for(read).await?
     }

@@ -10,9 +10,9 @@ use crate::directory::event::Event;
 use crate::id::{TenantId, UserId};
 
 /// How many events are looked at for one answer at most; what is rare among them comes in several.
-const LOOKED_AT: usize = 10_000;
+pub(super) const LOOKED_AT: usize = 10_000;
 
-const COLUMNS: &str = "position, event_id, type, time, user_id, identifier_id, method, key_id, key_name, request_id, personal, group_id, actor, details";
+pub(super) const COLUMNS: &str = "position, event_id, type, time, user_id, identifier_id, method, key_id, key_name, request_id, personal, group_id, actor, details";
 
 /// The event at this position.
 pub(super) fn at(
@@ -90,7 +90,7 @@ fn of_user(
 }
 
 /// The position of a user's newest event: in the row of the user, or where the user was deleted.
-fn newest_of_user(
+pub(super) fn newest_of_user(
     connection: &Connection,
     tenant: &TenantId,
     user_id: UserId,

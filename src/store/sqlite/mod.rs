@@ -10,6 +10,7 @@ mod groups;
 mod load;
 mod logs;
 mod migrate;
+mod newest;
 mod outbox;
 mod proofs;
 mod reader;
@@ -31,8 +32,9 @@ use super::search::Search;
 use super::search::groups::GroupSearch;
 use super::search::logs::LogSearch;
 use super::{
-    EventList, EventPage, GroupChange, GroupSortKey, KeepError, Kept, List, LogSortKey, MembershipChange,
-    MembershipSortKey, Page, PasswordTry, Sorted, Store, Tenant, UserChange, Version,
+    DayCount, EventList, EventPage, GroupChange, GroupSortKey, KeepError, Kept, List, LogSortKey,
+    MembershipChange, MembershipSortKey, NewestEvents, Page, PasswordTry, Sorted, Store, Tenant, UserChange,
+    Version,
 };
 use crate::directory::api_key::ApiKey;
 use crate::directory::event::Event;
@@ -274,6 +276,16 @@ impl Store for SqliteStore {
     async fn events(&self, tenant: &TenantId, wanted: EventList) -> Result<EventPage, Error> {
         let tenant = tenant.clone();
         self.readers.read_list(move |connection| events::list(connection, &tenant, wanted)).await
+    }
+
+    async fn newest_events(&self, tenant: &TenantId, wanted: NewestEvents) -> Result<EventPage, Error> {
+        let tenant = tenant.clone();
+        self.readers.read_list(move |connection| newest::list(connection, &tenant, wanted)).await
+    }
+
+    async fn events_by_day(&self, tenant: &TenantId, newest: u32) -> Result<Vec<DayCount>, Error> {
+        let tenant = tenant.clone();
+        self.readers.read_list(move |connection| newest::by_day(connection, &tenant, newest)).await
     }
 
     async fn logs(

@@ -1,0 +1,103 @@
+//! Reading the record of what happened from its end: for those who look at it, not those who follow it.
+
+use tokio_postgres::Client;
+use tokio_postgres::types::Type;
+
+use super::super::{DayCount, EventPage, NewestEvents};
+use super::connection::Answer;
+use super::events::{COLUMNS, LOOKED_AT, Named, event};
+use super::rows::{Readable, each};
+use crate::directory::event::EventType;
+use crate::id::{TenantId, UserId};
+
+pub(super) async fn list(client: &Client, tenant: &TenantId, wanted: NewestEvents) -> Answer<EventPage> {
+    match wanted.user_id {
+        Some(user_id) => of_user(client, tenant, user_id, wanted).await,
+        None => of_all(client, tenant, wanted).await,
+    }
+}
+
+/// Walks the record back from the wanted position.
+async fn of_all(client: &Client, tenant: &TenantId, wanted: NewestEvents) -> Answer<EventPage> {
+    let (tenant, limit) = (tenant.as_str(), i64::from(wanted.limit));
+    let before = wanted.before.unwrap_or(i64::MAX);
+    let kind = wanted.kind.map_or("", EventType::as_str);
+    let end = client
+        .query_typed_opt(
+            "select position from events where tenant_id = $1 and position < $2 order by position desc limit 1 offset $3",
+            &[(&tenant, Type::TEXT), (&before, Type::INT8), (&(LOOKED_AT - 1), Type::INT8)],
+        )
+        .await?;
+    let end: Option<i64> = end.map(|row| row.try_get(0)).transpose()?;
+    let rows = client
+        .query_typed(
+            &format!(
+                "select {COLUMNS} from events where tenant_id = $1 and position < $2 and position >= $3 \
+                 and ($4 = '' or type = $4) order by position desc limit $5"
+            ),
+            &[
+                (&tenant, Type::TEXT),
+                (&before, Type::INT8),
+                (&end.unwrap_or(i64::MIN), Type::INT8),
+                (&kind, Type::TEXT),
+                (&limit, Type::INT8),
+            ],
+        )
+        .await?;
+    let events = each(&rows, event)?;
+    let next = match events.last() {
+        Some((position, _)) if events.len() == wanted.limit as usize => Some(*position),
+        _ => end,
+    };
+    Ok(EventPage { events, next })
+}
+
+async fn of_user(
+    client: &Client,
+    tenant: &TenantId,
+    user_id: UserId,
+    wanted: NewestEvents,
+) -> Answer<EventPage> {
+    let kind = wanted.kind.map_or("", EventType::as_str);
+    let rows = client
+        .query_typed(
+            &format!(
+                "select {COLUMNS} from events where tenant_id = $1 and user_id = $2 and position < $3 \
+                 and ($4 = '' or type = $4) order by position desc limit $5"
+            ),
+            &[
+                (&tenant.as_str(), Type::TEXT),
+                (&user_id.as_str(), Type::TEXT),
+                (&wanted.before.unwrap_or(i64::MAX), Type::INT8),
+                (&kind, Type::TEXT),
+                (&(i64::from(wanted.limit) + 1), Type::INT8),
+            ],
+        )
+        .await?;
+    let mut events = each(&rows, event)?;
+    let more = events.len() > wanted.limit as usize;
+    events.truncate(wanted.limit as usize);
+    let next = events.last().map(|(position, _)| *position).filter(|_| more);
+    Ok(EventPage { events, next })
+}
+
+/// Counts the newest events by day and type, in that order.
+pub(super) async fn by_day(client: &Client, tenant: &TenantId, newest: u32) -> Answer<Vec<DayCount>> {
+    let rows = client
+        .query_typed(
+            "select time / 86400, type, count(*) from \
+             (select time, type from events where tenant_id = $1 order by position desc limit $2) as newest \
+             group by 1, 2",
+            &[(&tenant.as_str(), Type::TEXT), (&i64::from(newest), Type::INT8)],
+        )
+        .await?;
+    let mut counts = each(&rows, |row| {
+        Ok(DayCount {
+            day: row.try_get(0)?,
+            kind: row.try_get::<_, Readable<Named<EventType>>>(1)?.0.0,
+            count: row.try_get::<_, i64>(2)?.unsigned_abs(),
+        })
+    })?;
+    counts.sort_unstable();
+    Ok(counts)
+}
