@@ -7,11 +7,13 @@
 //! - [`server`] accepts connections and hands their requests to the API;
 //! - [`mail`] makes mails and sends them, [`pages`] are what their links lead to, and [`templates`] has
 //!   what both say;
+//! - `console` is what operators see in the browser;
 //! - [`cli`] is the command line, `bonafide serve` among it.
 
 pub mod api;
 pub mod app;
 pub mod cli;
+mod console;
 pub mod directory;
 pub mod error;
 pub mod id;

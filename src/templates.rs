@@ -61,7 +61,7 @@ pub struct TemplateError {
 }
 
 impl TemplateError {
-    fn of(template: &str, error: &minijinja::Error) -> Self {
+    pub(crate) fn of(template: &str, error: &minijinja::Error) -> Self {
         // An error in what a template includes or extends is told where it is.
         let name = error.name().unwrap_or(template).to_owned();
         // Details may quote a value, but for faults of syntax, which come without values.
@@ -137,7 +137,11 @@ impl Templates {
 
 /// Writes a value into a template, escaped where the template is HTML. A slash needs no escaping there,
 /// and links are better to read with theirs.
-fn write_value(out: &mut Output, state: &mut State, value: &Value) -> Result<(), minijinja::Error> {
+pub(crate) fn write_value(
+    out: &mut Output,
+    state: &mut State,
+    value: &Value,
+) -> Result<(), minijinja::Error> {
     match value.as_str() {
         Some(text) if !value.is_safe() => {
             for (number, part) in text.split('/').enumerate() {
@@ -163,7 +167,8 @@ fn check_names(folder: &Path) -> Result<()> {
         for entry in fs::read_dir(&path).with_context(unread)? {
             let entry = entry.with_context(unread)?;
             let name = entry.file_name().to_string_lossy().into_owned();
-            let is_folder = part.is_empty() && matches!(name.as_str(), "mail" | "pages");
+            // The console's pages cannot be replaced, and lie beside the others for who copies them all.
+            let is_folder = part.is_empty() && matches!(name.as_str(), "mail" | "pages" | "console");
             let is_template = EMBEDDED.iter().any(|(known, _)| *known == format!("{part}/{name}"));
             // A folder of settings that is mounted has entries with a dot of its own.
             if !is_folder && !is_template && !name.starts_with('.') {

@@ -23,8 +23,8 @@ use crate::error::Error;
 use crate::id::{GroupId, IdentifierId, RequestId, UserId};
 use crate::secret::PlainKey;
 
-pub(crate) use body::read_bytes;
 pub(super) use body::{Body, MAX_BODY_BYTES, OptionalBody};
+pub(crate) use body::{object, read_bytes};
 
 /// How much of what a client calls itself is kept with an event, in characters.
 const MAX_USER_AGENT: usize = 512;

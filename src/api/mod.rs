@@ -28,13 +28,16 @@ use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
 
 use crate::app::App;
+use crate::console;
 use crate::error::Error;
 use crate::pages::{self, Pages};
 
 pub(crate) use answer::HasOwnBody;
 pub use answer::RemoteAddress;
-pub(crate) use extract::{path_parameter, read_bytes, user_agent};
+pub(crate) use extract::{object, path_parameter, read_bytes, user_agent};
 pub use openapi::document as openapi_document;
+
+pub(crate) use problem::{detail, status};
 
 use extract::Guarded;
 
@@ -125,11 +128,13 @@ pub fn router(app: Arc<App>, pages: Pages) -> Router {
         .validator_url("none")
         .default_models_expand_depth(0)
         .doc_expansion("list");
+    let console = console::router(app.clone(), pages.templates());
     operations
         .merge(SwaggerUi::new("/docs").config(reference))
         .fallback(|| async { Error::NoRoute })
         .method_not_allowed_fallback(|| async { Error::MethodNotAllowed })
         .with_state(app.clone())
         .merge(pages::router(app.clone(), pages))
+        .merge(console)
         .layer(axum::middleware::from_fn_with_state(app, answer::answer))
 }

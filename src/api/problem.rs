@@ -44,7 +44,7 @@ pub(super) struct Problem {
 }
 
 /// The status of an error.
-fn status(error: &Error) -> StatusCode {
+pub(crate) fn status(error: &Error) -> StatusCode {
     match error {
         Error::NoRoute | Error::NotFound(_) => StatusCode::NOT_FOUND,
         Error::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
@@ -62,7 +62,7 @@ fn status(error: &Error) -> StatusCode {
 }
 
 /// What the client is told.
-fn detail(error: &Error) -> String {
+pub(crate) fn detail(error: &Error) -> String {
     match error {
         Error::NoRoute => "Nothing answers at this path. The reference is at /docs.".into(),
         Error::MethodNotAllowed => {

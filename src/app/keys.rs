@@ -1,4 +1,4 @@
-//! Whether a request's API key opens anything, and what.
+//! Whether a request's API key opens anything, and what; making and revoking keys.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,9 +6,10 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use super::App;
-use crate::directory::api_key::ApiKey;
+use crate::directory::api_key::{ApiKey, NewKey};
 use crate::error::Error;
-use crate::secret::{KeyId, PlainKey};
+use crate::id::TenantId;
+use crate::secret::{KeyHash, KeyId, PlainKey};
 
 /// How long a key is believed without asking the store: so long a revoked one may still work.
 const BELIEVED_FOR: Duration = Duration::from_millis(900);
@@ -43,10 +44,98 @@ impl App {
         if !known.key.hash.matches(presented) || !known.key.is_valid(self.clock.now()) {
             return Err(Error::Unauthenticated);
         }
+        Ok(self.used(known))
+    }
+
+    fn used(&self, known: Known) -> Arc<ApiKey> {
         if !known.is_noted.swap(true, Ordering::Relaxed) {
             self.note_use(&known.key);
         }
-        Ok(known.key)
+        known.key
+    }
+
+    /// The key of this public id while it opens anything, for whoever has shown its secret before.
+    ///
+    /// # Errors
+    /// As [`App::authenticate`].
+    pub async fn key_in_force(&self, id: KeyId) -> Result<Arc<ApiKey>, Error> {
+        let known = match self.known(id) {
+            Some(known) => known,
+            None => self.look_up(id).await?,
+        };
+        if known.key.is_valid(self.clock.now()) { Ok(self.used(known)) } else { Err(Error::Unauthenticated) }
+    }
+
+    /// Makes a key and keeps its hash.
+    ///
+    /// # Errors
+    /// [`InvalidFields`](crate::error::InvalidFields) as [`NewKey::check`] says.
+    pub async fn create_key(&self, tenant: &TenantId, new: NewKey) -> Result<PlainKey, Error> {
+        let plain = PlainKey::new(&*self.random);
+        self.keep_key(tenant, plain.id(), plain.hash(), new.check()?).await?;
+        Ok(plain)
+    }
+
+    /// Makes the key of a sign-in by a link: it has the link's id, so that each link makes one only, and
+    /// a secret that nobody knows.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`] when the link was used before.
+    pub async fn create_key_of_link(
+        &self,
+        tenant: &TenantId,
+        id: KeyId,
+        new: NewKey,
+    ) -> Result<Arc<ApiKey>, Error> {
+        if self.store.key(id).await?.is_some() {
+            return Err(Error::Unauthenticated);
+        }
+        let unknown = PlainKey::new(&*self.random).hash();
+        if let Err(error) = self.keep_key(tenant, id, unknown, new.check()?).await {
+            // Somebody else may have been quicker: ids are kept once.
+            let is_used = self.store.key(id).await?.is_some();
+            return Err(if is_used { Error::Unauthenticated } else { error });
+        }
+        self.key_in_force(id).await
+    }
+
+    async fn keep_key(&self, tenant: &TenantId, id: KeyId, hash: KeyHash, new: NewKey) -> Result<(), Error> {
+        let key = ApiKey {
+            id,
+            tenant: tenant.clone(),
+            name: new.name,
+            hash,
+            scopes: new.scopes,
+            created_at: self.clock.now(),
+            expires_at: new.expires_at,
+            revoked_at: None,
+            last_used_at: None,
+        };
+        let is_kept = self.store.create_key(key).await?;
+        if is_kept { Ok(()) } else { Err(Error::Internal(format!("there is no tenant {tenant}"))) }
+    }
+
+    /// The keys of a tenant, the oldest first.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn keys(&self, tenant: &TenantId) -> Result<Vec<ApiKey>, Error> {
+        Ok(self.store.keys().await?.into_iter().filter(|key| key.tenant == *tenant).collect())
+    }
+
+    /// Revokes a key of a tenant for good; false if the tenant has none of this id. One that was revoked
+    /// before stays as it is.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn revoke_key(&self, tenant: &TenantId, id: KeyId) -> Result<bool, Error> {
+        let kept = self.store.key(id).await?;
+        if kept.is_none_or(|key| key.tenant != *tenant) {
+            return Ok(false);
+        }
+        let is_revoked = self.store.revoke_key(id, self.clock.now()).await?;
+        self.keys.0.write().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        Ok(is_revoked)
     }
 
     fn known(&self, id: KeyId) -> Option<Known> {

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::keys::{self, NewKey};
 use crate::app::App;
+use crate::console::SignInLink;
 use crate::directory::api_key::Scope;
 use crate::directory::event::{Actor, Method, Origin};
 use crate::directory::user::{NewUser, User};
@@ -41,11 +42,14 @@ pub(super) async fn prepare(
             key.reveal()
         )
     };
+    let sign_in = SignInLink::new(TenantId::default_tenant(), "dev console", app.clock.now(), &*app.random)?;
+    let sign_in = sign_in.url(&app.secret, url);
     let mailbox = if has_mailbox { format!("It goes to {url}/dev/mailbox\n") } else { String::new() };
     Ok(format!(
         "\nThis is a server for trying out. Its key, which may do everything, is in {}.\n\n\
          Mark the email {} verified:\n\n{}\nand unverified again:\n\n{}\n\
          Or let its owner prove it, by a mail with a link:\n\n{}\n{mailbox}\
+         The console is at {url}/console; this link signs you in once, within ten minutes:\n\n  {sign_in}\n\n\
          The reference of the API is at {url}/docs\n",
         folder.join(KEY_FILE).display(),
         email.email.as_str(),

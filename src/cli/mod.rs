@@ -1,6 +1,7 @@
 //! The command line.
 
 mod backup;
+mod console_link;
 mod copy;
 mod dev;
 mod explain;
@@ -45,6 +46,8 @@ enum Command {
     /// Create and list tenants, and choose for them
     #[command(subcommand)]
     Tenants(tenants::Command),
+    /// Print a link that signs you in to the console, once and within ten minutes
+    ConsoleLink(console_link::Options),
     /// Look at the mails that are sent
     #[command(subcommand)]
     Mail(mail::Command),
@@ -103,6 +106,7 @@ fn run(command: Command) -> Result<()> {
             Command::Serve(options) => serve::run(*options, clock).await,
             Command::Keys(command) => keys::run(command, &*clock).await,
             Command::Tenants(command) => tenants::run(command, &*clock).await,
+            Command::ConsoleLink(options) => console_link::run(&options, &*clock).await,
             Command::Mail(command) => mail::run(&command),
             Command::Migrate(options) => migrate::run(options, &*clock).await,
             Command::Backup(options) => backup::run(&options),

@@ -1,6 +1,7 @@
 //! API keys and what they may do (semantics section 10).
 
 use super::event::names;
+use crate::error::InvalidFields;
 use crate::id::TenantId;
 use crate::secret::{KeyHash, KeyId};
 use crate::time::Timestamp;
@@ -73,6 +74,42 @@ impl ApiKey {
     }
 }
 
+/// The longest name of a key, in characters.
+const MAX_NAME_LENGTH: usize = 100;
+
+/// What a new key is made from.
+#[derive(Clone, Debug)]
+pub struct NewKey {
+    /// What its maker calls it.
+    pub name: String,
+    /// What it may do, in any order.
+    pub scopes: Vec<Scope>,
+    /// From when on it is refused, if ever.
+    pub expires_at: Option<Timestamp>,
+}
+
+impl NewKey {
+    /// The same without white space around the name, and each scope once.
+    ///
+    /// # Errors
+    /// [`InvalidFields`] for a name that is no line of 1 to 100 characters, and when there is no scope.
+    pub fn check(self) -> Result<Self, InvalidFields> {
+        let name = self.name.trim().to_owned();
+        let mut invalid = Vec::new();
+        if !(1..=MAX_NAME_LENGTH).contains(&name.chars().count()) || name.chars().any(char::is_control) {
+            invalid.push(("name".to_owned(), "A name is one line of 1 to 100 characters.".to_owned()));
+        }
+        if self.scopes.is_empty() {
+            invalid.push(("scopes".to_owned(), "A key needs one scope at least.".to_owned()));
+        }
+        if !invalid.is_empty() {
+            return Err(InvalidFields(invalid));
+        }
+        let scopes = Scope::ALL.iter().copied().filter(|scope| self.scopes.contains(scope)).collect();
+        Ok(Self { name, scopes, expires_at: self.expires_at })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,5 +167,18 @@ mod tests {
         key.expires_at = None;
         key.revoked_at = Some(Timestamp(5));
         assert!(!key.is_valid(Timestamp(6)));
+    }
+
+    #[test]
+    fn a_new_key_has_a_name_of_one_line_and_each_scope_once() {
+        let new = |name: &str, scopes: &[Scope]| {
+            NewKey { name: name.to_owned(), scopes: scopes.to_vec(), expires_at: None }.check()
+        };
+        let made = new(" sign-up ", &[Scope::Admin, Scope::UsersRead, Scope::Admin]).unwrap();
+        assert_eq!((made.name.as_str(), made.scopes), ("sign-up", vec![Scope::UsersRead, Scope::Admin]));
+        for wrong in ["", " ", "a\nb", &"x".repeat(101)] {
+            let InvalidFields(fields) = new(wrong, &[]).unwrap_err();
+            assert_eq!(fields.into_iter().map(|(name, _)| name).collect::<Vec<_>>(), ["name", "scopes"]);
+        }
     }
 }

@@ -41,8 +41,13 @@ const CLAIMS: &[(&str, Kind)] = &[
 ];
 
 /// The parts of the claim `address`, all of them texts.
-const ADDRESS_PARTS: [&str; 6] =
+pub const ADDRESS_PARTS: [&str; 6] =
     ["formatted", "street_address", "locality", "region", "postal_code", "country"];
+
+/// The names of all claims.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    CLAIMS.iter().map(|(name, _)| *name)
+}
 
 /// Whether claims must be what their names say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,6 +7,7 @@ pub mod claims;
 pub mod data;
 pub mod email;
 pub mod event;
+pub mod figures;
 pub mod filter;
 pub mod group;
 pub mod log;

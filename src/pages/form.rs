@@ -15,22 +15,22 @@ use crate::time::Timestamp;
 const LIFETIME: Duration = Duration::from_secs(60 * 60);
 
 /// Makes and knows the fields.
-pub(super) struct Forms(Hmac<Sha512>);
+pub(crate) struct Forms(Hmac<Sha512>);
 
 impl Forms {
     /// With the secret of the server, so that a field of one is good for each that serves the store.
-    pub(super) fn of(app: &App) -> Self {
+    pub(crate) fn of(app: &App) -> Self {
         Self(app.secret.for_forms())
     }
 
     /// The field for the page of a link, asked for now: the time, a dot, and the HMAC of both.
-    pub(super) fn field(&self, path: &str, now: Timestamp) -> String {
+    pub(crate) fn field(&self, path: &str, now: Timestamp) -> String {
         let mac = BASE64_URL_SAFE_NO_PAD.encode(self.mac(path, now).finalize().into_bytes());
         format!("{now}.{mac}")
     }
 
     /// Whether the field is one of this page's, and not too old.
-    pub(super) fn knows(&self, path: &str, field: &str, now: Timestamp) -> bool {
+    pub(crate) fn knows(&self, path: &str, field: &str, now: Timestamp) -> bool {
         let Some((time, mac)) = field.split_once('.') else { return false };
         let Some(made_at) = time.parse().ok().map(Timestamp) else { return false };
         let mac = BASE64_URL_SAFE_NO_PAD.decode(mac);

@@ -29,9 +29,9 @@ use crate::app::App;
 use crate::error::Error;
 use crate::id::RequestId;
 use crate::templates::Templates;
-use form::Forms;
+pub(crate) use form::Forms;
 use page::Page;
-use visits::Visits;
+pub(crate) use visits::Visits;
 
 const ROBOTS: HeaderName = HeaderName::from_static("x-robots-tag");
 
@@ -42,6 +42,11 @@ pub struct Pages {
 }
 
 impl Pages {
+    /// The texts of mails and pages.
+    pub(crate) fn templates(&self) -> Arc<Templates> {
+        self.templates.clone()
+    }
+
     /// Pages with these texts; and with one that shows the mails of the folder to everybody, if there
     /// is one, which is for trying out.
     pub fn new(templates: Arc<Templates>, mailbox: Option<PathBuf>) -> Self {

@@ -14,7 +14,7 @@ const MAX_SOURCES: usize = 50_000;
 
 /// The visits of the last minute.
 #[derive(Default)]
-pub(super) struct Visits(Mutex<Seen>);
+pub(crate) struct Visits(Mutex<Seen>);
 
 #[derive(Default)]
 struct Seen {
@@ -24,7 +24,7 @@ struct Seen {
 
 impl Visits {
     /// Counts a visit, if it is not one too many; then after how many seconds there can be another.
-    pub(super) fn count(&self, source: IpAddr, now: Duration) -> Result<(), u64> {
+    pub(crate) fn count(&self, source: IpAddr, now: Duration) -> Result<(), u64> {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if now.saturating_sub(seen.swept_at) >= WITHIN {
             seen.by_source.retain(|_, visits| visits.back().is_some_and(|last| now < *last + WITHIN));

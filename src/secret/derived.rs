@@ -79,6 +79,12 @@ impl ServerSecret {
         mac.chain_update("page-form").chain_update([0])
     }
 
+    /// What sessions of the console, its forms and its links are made with.
+    pub(crate) fn for_console(&self) -> Hmac<Sha512> {
+        let mac = Hmac::new_from_slice(&*self.0).expect("a key of any length will do");
+        mac.chain_update("console").chain_update([0])
+    }
+
     /// Neither names nor ids hold a zero, so no two lists of them read the same.
     fn mac(&self, label: &str, tenant: &TenantId, id: TokenId) -> Hmac<Sha512> {
         let mac = Hmac::new_from_slice(&*self.0).expect("a key of any length will do");

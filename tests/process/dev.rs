@@ -9,10 +9,14 @@ use serde_json::Value;
 use super::client::{Client, trusting};
 use super::server::{Home, Server, eventually};
 
-/// Everything that is printed, without the port, which differs from start to start.
+/// Everything that is printed, without the port and the link to sign in, which differ from start to start.
 fn printed(server: &Server) -> String {
-    eventually("the lines to try", || Some(server.stdout()).filter(|text| text.contains("/docs\n")))
-        .replace(&server.url, "URL")
+    let text =
+        eventually("the lines to try", || Some(server.stdout()).filter(|text| text.contains("/docs\n")));
+    let text = text.replace(&server.url, "URL");
+    let (before, link) = text.split_once("/console/sign-in/").expect("there is a link to the console");
+    let (_, after) = link.split_once('\n').expect("the link ends its line");
+    format!("{before}/console/sign-in/LINK\n{after}")
 }
 
 /// Runs a printed line in a shell, and gives the user that the server answers.

@@ -10,6 +10,7 @@ use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
 
 use crate::app::App;
 use crate::error::{Error, InvalidFields};
@@ -95,6 +96,14 @@ fn is_json(headers: &HeaderMap) -> bool {
     let Some(label) = headers.get(CONTENT_TYPE) else { return true };
     let essence = label.to_str().unwrap_or("?").split(';').next().unwrap_or("").trim().to_ascii_lowercase();
     essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+}
+
+/// The JSON object that a text is.
+///
+/// # Errors
+/// [`Error::BadRequest`] with the place of what is wrong.
+pub(crate) fn object(text: &str) -> Result<Map<String, Value>, Error> {
+    Ok(parse(text.as_bytes())??)
 }
 
 /// Reads a JSON object into `T`. The inner result is about its fields.
