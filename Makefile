@@ -6,6 +6,9 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 # What tests take from PyPI: a mail server.
 VENV := $(TARGET)/venv
 
+# What tests take from npm: what finds faults of accessibility.
+AXE := $(TARGET)/axe
+
 .DEFAULT_GOAL := help
 .PHONY: help run test lint bench fuzz openapi need-build
 
@@ -20,7 +23,7 @@ run: need-build ## Build and start a server to try out, on 127.0.0.1:8080
 
 # strace counts what is synced to the disk; curl is the client that people paste into; the browser
 # walks over the pages. The tests start a PostgreSQL server of their own, and never use one that runs.
-test: need-build $(VENV)/made ## Run all tests
+test: need-build $(VENV)/made $(AXE)/made ## Run all tests
 	@scripts/need strace strace
 	@scripts/need curl curl
 	@scripts/need chromium chromium
@@ -61,6 +64,13 @@ $(VENV)/made: tests/smtp/requirements.txt
 	@scripts/need python3 python3-venv
 	python3 -m venv --clear "$(VENV)"
 	"$(VENV)/bin/pip" install --quiet --disable-pip-version-check -r tests/smtp/requirements.txt
+	@touch "$@"
+
+$(AXE)/made: tests/axe/package.json tests/axe/package-lock.json
+	@scripts/need npm npm
+	mkdir -p "$(AXE)"
+	cp tests/axe/package.json tests/axe/package-lock.json "$(AXE)"
+	npm ci --prefix "$(AXE)" --ignore-scripts --no-audit --no-fund --silent
 	@touch "$@"
 
 # SQLite and the TLS code are C: they need a compiler.

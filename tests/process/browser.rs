@@ -1,7 +1,7 @@
 //! A real browser, driven by ChromeDriver over WebDriver: JSON over HTTP.
 
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -15,6 +15,8 @@ use super::server::{collect, eventually, text, until};
 
 /// Where pictures of the pages are kept, as an artefact of the run.
 const PICTURES: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/../screenshots");
+/// What finds faults of accessibility; `make test` puts it there.
+const AXE: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/../axe/node_modules/axe-core/axe.min.js");
 /// By what name WebDriver hands out elements.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
@@ -81,6 +83,7 @@ impl Browser {
             arguments.push(format!("--blink-settings={}", settings.join(",")));
         }
         let mut options = json!({"args": arguments});
+        let logged = json!({"browser": "ALL"});
         if view.phone {
             options["mobileEmulation"] = json!({
                 "deviceMetrics": {"width": width, "height": height, "pixelRatio": 1, "mobile": true, "touch": false}
@@ -89,7 +92,7 @@ impl Browser {
         let http = trusting([]).timeout(Duration::from_secs(120)).build().expect("a client can be made");
         let mut browser =
             Self { driver, http, session: format!("http://127.0.0.1:{port}/session"), _profile: profile };
-        let wanted = json!({"capabilities": {"alwaysMatch": {"goog:chromeOptions": options}}});
+        let wanted = json!({"capabilities": {"alwaysMatch": {"goog:chromeOptions": options, "goog:loggingPrefs": logged}}});
         let session = browser.ask(Method::POST, "", wanted).await;
         let id = session["sessionId"].as_str().expect("a session has an id");
         browser.session = format!("{}/{id}", browser.session);
@@ -162,15 +165,68 @@ impl Browser {
         self.ask(Method::POST, "/execute/sync", json!({"script": script, "args": []})).await
     }
 
+    /// Empties a field and types into it.
+    pub(super) async fn replace(&self, css: &str, text: &str) {
+        let element = self.element(css).await.unwrap_or_else(|refusal| panic!("{css}: {refusal}"));
+        self.ask(Method::POST, &format!("{element}/clear"), json!({})).await;
+        self.ask(Method::POST, &format!("{element}/value"), json!({"text": text})).await;
+    }
+
+    /// What an element is worth by this name: its value, say.
+    pub(super) async fn property(&self, css: &str, name: &str) -> Option<Value> {
+        let element = self.element(css).await.ok()?;
+        self.try_to(Method::GET, &format!("{element}/property/{name}"), &Value::Null).await.ok()
+    }
+
+    /// What the browser has complained of since this was last asked: faults of scripts, what was
+    /// blocked or missing. That the server refuses something, and says why on a page, is none.
+    pub(super) async fn complaints(&self) -> Vec<String> {
+        let entries = self.ask(Method::POST, "/se/log", json!({"type": "browser"})).await;
+        let entries = entries.as_array().expect("a log has entries").iter();
+        let messages = entries.map(|entry| entry["message"].as_str().unwrap_or_default().to_owned());
+        messages.filter(|message| !message.contains("the server responded with a status of 4")).collect()
+    }
+
+    /// What axe finds wrong with the page that keeps people from using it, as a text for each fault.
+    pub(super) async fn barriers(&self) -> Vec<String> {
+        assert!(Path::new(AXE).exists(), "{AXE} is not there: `make test` makes it");
+        self.evaluate(&std::fs::read_to_string(AXE).expect("it can be read")).await;
+        let script = "const done = arguments[arguments.length - 1]; \
+                      axe.run().then(found => done(found.violations), fault => done([{impact: 'critical', id: `${fault}`, nodes: []}]))";
+        let found = self.ask(Method::POST, "/execute/async", json!({"script": script, "args": []})).await;
+        let found = found.as_array().expect("a list of faults").iter();
+        let serious = found.filter(|fault| matches!(fault["impact"].as_str(), Some("serious" | "critical")));
+        serious
+            .map(|fault| {
+                let nodes = fault["nodes"].as_array().into_iter().flatten();
+                let places: Vec<String> =
+                    nodes.map(|node| format!("{} {}", node["html"], node["failureSummary"])).collect();
+                format!("{}: {}", fault["id"], places.join("; "))
+            })
+            .collect()
+    }
+
+    /// Keeps a picture of the whole page, also of what the window does not show.
+    pub(super) async fn whole_picture(&self, name: &str) {
+        let wanted = json!({"cmd": "Page.captureScreenshot", "params": {"captureBeyondViewport": true}});
+        let picture = self.ask(Method::POST, "/goog/cdp/execute", wanted).await;
+        keep(picture["data"].as_str().expect("a picture"), name);
+    }
+
     /// Keeps a picture of the window, and gives its file.
     pub(super) async fn picture(&self, name: &str) -> PathBuf {
         let picture = self.ask(Method::GET, "/screenshot", Value::Null).await;
-        let png = BASE64_STANDARD.decode(picture.as_str().expect("a picture")).expect("it is base64");
-        let path = PathBuf::from(PICTURES).join(format!("{name}.png"));
-        std::fs::create_dir_all(PICTURES).expect("a folder can be made");
-        std::fs::write(&path, png).expect("a picture can be kept");
-        path
+        keep(picture.as_str().expect("a picture"), name)
     }
+}
+
+/// Keeps a picture that came as base64, and gives its file.
+fn keep(picture: &str, name: &str) -> PathBuf {
+    let png = BASE64_STANDARD.decode(picture).expect("it is base64");
+    let path = PathBuf::from(PICTURES).join(format!("{name}.png"));
+    std::fs::create_dir_all(PICTURES).expect("a folder can be made");
+    std::fs::write(&path, png).expect("a picture can be kept");
+    path
 }
 
 impl Drop for Browser {

@@ -4,6 +4,7 @@ mod backup;
 mod browser;
 mod cli;
 mod client;
+mod console;
 mod copy;
 mod dev;
 mod disk;
