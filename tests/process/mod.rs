@@ -29,3 +29,4 @@ mod server;
 mod signals;
 mod system;
 mod tls;
+mod way;
