@@ -7,7 +7,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 VENV := $(TARGET)/venv
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench fuzz openapi need-build
+.PHONY: help run test torture lint bench fuzz openapi need-build
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -27,6 +27,13 @@ test: need-build $(VENV)/made ## Run all tests
 	@scripts/need chromedriver chromium-driver
 	@scripts/need '/usr/lib/postgresql/*/bin/postgres' postgresql
 	cargo test
+
+# What `make test` has a short form of: ten seconds a fault, five times each.
+torture: need-build ## Break the store, the network and servers under load, and look for what was answered
+	@scripts/need strace strace
+	@scripts/need '/usr/lib/postgresql/*/bin/postgres' postgresql
+	TORTURE=long cargo test --test integration -- process::torture process::kill process::postgres \
+		process::disk process::power_loss
 
 lint: need-build ## Check format, clippy, rustdoc and docs/openapi.json
 	cargo fmt --check

@@ -9,9 +9,9 @@ use rusqlite::Connection;
 
 use super::client::{Client, User};
 use super::server::{Home, Server, assert_whole, until};
+use super::torture::Measure;
 
 const CLIENTS: u8 = 32;
-const ROUNDS: u8 = 20;
 
 /// What a client knows of its user: how many changes were answered.
 struct Known {
@@ -107,15 +107,16 @@ impl Crowd {
 }
 
 #[tokio::test]
-async fn every_answered_change_survives_twenty_crashes_under_load() {
+async fn every_answered_change_survives_crashes_under_load() {
+    let crashes = Measure::wanted().crashes;
     let mut crowd = Crowd::gather().await;
     let mut moments = Moments(2024);
-    for _ in 0..ROUNDS {
+    for _ in 0..crashes {
         crowd = crowd.crash_at(tokio::time::sleep(moments.next())).await;
     }
     let changes = crowd.changes();
     assert!(
-        changes > i64::from(CLIENTS) * i64::from(ROUNDS) / 4,
+        changes > i64::from(CLIENTS) * i64::from(crashes) / 4,
         "only {changes} changes: the load was none"
     );
 }
