@@ -22,23 +22,24 @@ pub(super) fn list(
     }
 }
 
-/// Walks the record back from the wanted position.
+/// Walks the record back from the wanted position, until one more is found than is wanted.
 fn of_all(connection: &Connection, tenant: &TenantId, wanted: NewestEvents) -> rusqlite::Result<EventPage> {
     let mut statement = connection.prepare_cached(&format!(
         "select {COLUMNS} from events where tenant_id = ?1 and position < ?2 order by position desc"
     ))?;
     let mut rows = statement.query(params![tenant.as_str(), wanted.before.unwrap_or(i64::MAX)])?;
     let mut page = EventPage { events: Vec::new(), next: None };
-    let mut looked_at = 0;
+    let (mut looked_at, mut last) = (0, 0);
     while let Some(row) = rows.next()? {
         let (position, event) = rows::event(row)?;
-        looked_at += 1;
-        if wanted.kind.is_none_or(|kind| kind == event.kind) {
-            page.events.push((position, event));
-        }
-        if page.events.len() == wanted.limit as usize || looked_at == LOOKED_AT {
-            page.next = Some(position);
+        let is_wanted = wanted.kind.is_none_or(|kind| kind == event.kind);
+        if looked_at == LOOKED_AT || (is_wanted && page.events.len() == wanted.limit as usize) {
+            page.next = Some(last);
             break;
+        }
+        (looked_at, last) = (looked_at + 1, position);
+        if is_wanted {
+            page.events.push((position, event));
         }
     }
     Ok(page)
@@ -60,18 +61,18 @@ fn of_user(
         Some(before) => statement.query_row(key(before), |row| row.get("previous")).optional()?.flatten(),
     };
     let mut page = EventPage { events: Vec::new(), next: None };
-    let mut looked_at = 0;
+    let (mut looked_at, mut last) = (0, 0);
     while let Some(at) = position {
         let (found, previous) =
             statement.query_row(key(at), |row| Ok((rows::event(row)?, row.get("previous")?)))?;
-        position = previous;
-        looked_at += 1;
-        if wanted.kind.is_none_or(|kind| kind == found.1.kind) {
-            page.events.push(found);
-        }
-        if page.events.len() == wanted.limit as usize || looked_at == LOOKED_AT {
-            page.next = position.map(|_| at);
+        let is_wanted = wanted.kind.is_none_or(|kind| kind == found.1.kind);
+        if looked_at == LOOKED_AT || (is_wanted && page.events.len() == wanted.limit as usize) {
+            page.next = Some(last);
             break;
+        }
+        (looked_at, last, position) = (looked_at + 1, at, previous);
+        if is_wanted {
+            page.events.push(found);
         }
     }
     Ok(page)
