@@ -55,7 +55,9 @@ impl Console {
         shown: Shown<'_>,
     ) -> Result<Response, Error> {
         let tenant = operator.tenant();
-        let user = User::from_document(&self.app.user(tenant, user_id).await?)?;
+        let document = self.app.user(tenant, user_id).await?;
+        let user = User::from_document(&document)?;
+        let whole = serde_json::from_slice(&document).expect("what a user was read from is an object");
         let wanted = NewestEvents { before: None, limit: EVENTS, user_id: Some(user_id), kind: None };
         let events = self.app.store.newest_events(tenant, wanted).await?;
         let list =
@@ -80,6 +82,7 @@ impl Console {
             faults => shown.fault.sentences,
             link => shown.link,
             confirmation => confirmation(&user),
+            document => json(&whole),
             events => events.events.iter().map(|(position, told)| event(*position, told)).collect::<Vec<_>>(),
             older => events.next,
             member_of => member_of.collect::<Vec<_>>(),
@@ -126,6 +129,10 @@ fn facts(user: &User) -> Value {
         failures => user.failure_count,
         sign_ins => user.sign_in_success_count,
         last_sign_in => time(user.last_sign_in_success),
+        last_sign_in_from => user.last_sign_in_success_ip.as_deref(),
+        last_attempt => time(user.last_sign_in_attempt),
+        last_attempt_from => user.last_sign_in_attempt_ip.as_deref(),
+        seen_in => seen_in(user),
         last_activity => time(user.last_activity),
         passkeys => user.passkeys.len(),
         providers => user.external_providers.len(),
@@ -137,6 +144,12 @@ fn facts(user: &User) -> Value {
         claims_json => json(&user.claims),
         data,
     }
+}
+
+/// Where the user was last seen, empty if that is not known.
+fn seen_in(user: &User) -> String {
+    let places = [&user.last_known_city, &user.last_known_region, &user.last_known_country];
+    places.into_iter().flatten().map(String::as_str).collect::<Vec<_>>().join(", ")
 }
 
 fn object_of(name: &str, title: &str, object: &Map<String, serde_json::Value>) -> Value {
