@@ -25,10 +25,12 @@ use super::connection::Answer;
 use super::rows;
 use super::sql::Sql;
 use crate::id::{GroupId, TenantId};
-use condition::{push_driver, push_found, push_search};
+use condition::{Asking, push_driver, push_found, push_search};
 
-/// For the rest of the transaction, what can be found by an index is.
-const BY_INDEXES: &str = "set local enable_seqscan = off; set local enable_bitmapscan = off";
+/// For the rest of the transaction, what can be found by an index is; and there is room to gather about
+/// a million ids, beyond which the planner would read them again for each user.
+const BY_INDEXES: &str =
+    "set local enable_seqscan = off; set local enable_bitmapscan = off; set local work_mem = '64MB'";
 
 /// A page of users, read at one moment.
 pub(super) async fn list(client: &Client, tenant: &TenantId, list: &List) -> Answer<Page> {
@@ -392,7 +394,7 @@ impl<'a> Listing<'a> {
         match source {
             Source::Index(None) => {
                 sql.push("from users u where u.tenant_id = $1 and ");
-                push_search(sql, self.search);
+                push_search(sql, self.search, Asking::All);
                 self.push_after(sql);
             }
             Source::Index(Some(most)) => {
@@ -400,7 +402,7 @@ impl<'a> Listing<'a> {
                 let after = self.after();
                 ranges.extend(&after);
                 push_first(sql, self.search, self.order(), *most, &ranges);
-                push_search(sql, self.search);
+                push_search(sql, self.search, Asking::Each);
             }
             Source::Drivers(drivers) => {
                 sql.push("from (select user_id from (");
@@ -416,7 +418,7 @@ impl<'a> Listing<'a> {
                     ") every offset 0) f cross join lateral (select w.{columns} from users w \
                      where w.tenant_id = $1 and w.user_id = f.user_id offset 0) u where "
                 ));
-                push_search(sql, &drivers.rest(self.search));
+                push_search(sql, &drivers.rest(self.search), Asking::Each);
                 self.push_after(sql);
             }
         }
@@ -465,7 +467,7 @@ fn push_first(
 fn push_share(sql: &mut Sql, search: &UserSearch, most: i64) {
     sql.push("(select count(*) ");
     push_first(sql, search, ("user_id", "asc"), most, &[]);
-    push_search(sql, search);
+    push_search(sql, search, Asking::Each);
     sql.push(")");
 }
 

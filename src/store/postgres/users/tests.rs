@@ -152,6 +152,23 @@ async fn many_users_are_counted_to_a_bound_and_estimated_beyond_it() {
 }
 
 #[tokio::test]
+async fn users_with_one_of_many_values_are_gathered_once() {
+    let (_database, client) = sixty_thousand().await;
+    let some = || term(Range::prefix("t".to_owned()));
+    let (way, page) = newest(&client, Search::And(vec![value("all"), some()])).await;
+    assert!(matches!(way, Way::Walk(_)), "{way:?}");
+    assert_eq!((page.total, page.documents.len()), (6_005, 10));
+    let place = Place::Sorted { sort: SortKey::Name, descending: false, offset: 0 };
+    for filter in [some(), Search::Not(Box::new(some())), Search::Or(vec![value("all"), some()])] {
+        let list = List { filter: Some(filter), place, limit: 10 };
+        let tenant = TenantId::default_tenant();
+        let listing = Listing::of(&client, &tenant, &list, BOUNDS).await.unwrap();
+        let plan = listing.find().await.unwrap().sql.explained(&client).await.unwrap().join("\n");
+        assert!(plan.contains("hashed SubPlan") && !plan.contains("Seq Scan"), "{plan}");
+    }
+}
+
+#[tokio::test]
 async fn a_walk_goes_along_the_index_of_its_order_and_asks_by_keys() {
     let (_database, client) = sixty_thousand().await;
     let tenant = TenantId::default_tenant();
