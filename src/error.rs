@@ -50,6 +50,9 @@ pub enum Error {
     /// The store cannot be reached or cannot keep the change now; trying again may help.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
+    /// A list takes longer to find than a list may.
+    #[error("the list takes too long to find")]
+    TooCostly,
     /// A fault of the server. The text is for its log alone.
     #[error("internal fault: {0}")]
     Internal(String),

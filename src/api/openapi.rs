@@ -429,7 +429,11 @@ impl Examples {
                 vec![Error::TooManyRequests { retry_after: 1_800 }],
             ),
             ("500", "The server failed; its log has the reason.", vec![Error::Internal(String::new())]),
-            ("503", "The store is away for the moment.", vec![Error::Unavailable(String::new())]),
+            (
+                "503",
+                "The store is away for the moment, or a list takes too long to find.",
+                vec![Error::Unavailable(String::new()), Error::TooCostly],
+            ),
         ] {
             let examples: Map<String, Value> = errors
                 .iter()

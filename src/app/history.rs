@@ -4,10 +4,6 @@ use super::App;
 use crate::directory::event::{Event, EventType};
 use crate::error::{Error, Missing};
 use crate::id::{IdentifierId, TenantId, UserId};
-use crate::store::EventList;
-
-/// How many events are asked for at a time.
-const AT_A_TIME: u32 = 1000;
 
 impl App {
     /// Each change of an email's trust, oldest first, whether or not the user still has the email.
@@ -21,29 +17,20 @@ impl App {
         user_id: UserId,
         email: IdentifierId,
     ) -> Result<Vec<Event>, Error> {
-        let mut history = Vec::new();
-        let (mut knows_user, mut knows_email) = (false, false);
-        let mut after = Some(0);
-        while let Some(position) = after {
-            let wanted = EventList { after: position, limit: AT_A_TIME, user_id: Some(user_id), kind: None };
-            let page = self.store.events(tenant, wanted).await?;
-            knows_user |= !page.events.is_empty();
-            for (_, event) in page.events {
-                if event.identifier_id != Some(email) {
-                    continue;
-                }
-                match event.kind {
-                    EventType::EmailVerified | EventType::EmailUnverified => history.push(event),
-                    EventType::EmailAdded => knows_email = true,
-                    _ => {}
-                }
-            }
-            after = page.next;
+        let Some(events) = self.store.identifier_events(tenant, user_id, email).await? else {
+            return Err(Error::NotFound(Missing::User));
+        };
+        let is_of_email = |event: &Event| {
+            matches!(
+                event.kind,
+                EventType::EmailAdded | EventType::EmailVerified | EventType::EmailUnverified
+            )
+        };
+        if !events.iter().any(is_of_email) {
+            return Err(Error::NotFound(Missing::Email));
         }
-        match (knows_user, knows_email || !history.is_empty()) {
-            (false, _) => Err(Error::NotFound(Missing::User)),
-            (true, false) => Err(Error::NotFound(Missing::Email)),
-            (true, true) => Ok(history),
-        }
+        let is_change =
+            |event: &Event| matches!(event.kind, EventType::EmailVerified | EventType::EmailUnverified);
+        Ok(events.into_iter().filter(is_change).collect())
     }
 }

@@ -5,14 +5,17 @@
 
 #[cfg(test)]
 mod alike;
+mod columns;
 #[cfg(test)]
 pub(crate) mod contract;
 pub mod copy;
+mod drivers;
 pub mod index;
 pub mod postgres;
 pub mod search;
 pub mod sqlite;
 mod statement;
+pub mod ways;
 
 use std::fmt;
 use std::time::Duration;
@@ -96,6 +99,14 @@ pub trait Store: Send + Sync {
 
     /// Events of the tenant, oldest first.
     async fn events(&self, tenant: &TenantId, wanted: EventList) -> Result<EventPage, Error>;
+
+    /// The events of one address of a user, oldest first; nothing if nothing ever happened to the user.
+    async fn identifier_events(
+        &self,
+        tenant: &TenantId,
+        user_id: UserId,
+        identifier_id: IdentifierId,
+    ) -> Result<Option<Vec<Event>>, Error>;
 
     /// One page of the tenant's logs: events of a type that has a code, each with its log's id.
     async fn logs(

@@ -16,6 +16,7 @@ mod search;
 mod secrets;
 mod tenants;
 mod users;
+pub(in crate::store) mod ways;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -62,6 +63,7 @@ macro_rules! contract {
                 events_come_back_whole_in_the_order_they_were_kept
                 an_event_tells_who_did_it_how_and_what_else_came_of_it
                 a_users_events_are_found_among_all_even_when_the_user_is_gone
+                the_events_of_an_address_are_found_among_all_of_its_user
                 memberships_are_among_a_users_events
             }
             logs {

@@ -286,10 +286,12 @@ async fn keep_terms(session: &Session, change: &UserChange) -> Answer<()> {
              where index_terms.tenant_id = $1 and index_terms.field = term.field \
              and index_terms.value = term.value and index_terms.user_id = $2",
         ),
+        // A term that is there already is no reason to refuse the change.
         (
             &change.added_terms,
             "insert into index_terms (tenant_id, field, value, user_id) \
-             select $1, term.field, term.value, $2 from unnest($3::text[], $4::text[]) as term (field, value)",
+             select $1, term.field, term.value, $2 from unnest($3::text[], $4::text[]) as term (field, value) \
+             on conflict do nothing",
         ),
     ] {
         if !terms.is_empty() {

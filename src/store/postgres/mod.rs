@@ -5,6 +5,7 @@ mod batch;
 mod connection;
 mod copy;
 mod events;
+mod explain;
 mod groups;
 mod keep;
 mod keys;
@@ -48,11 +49,12 @@ use crate::directory::password::{PasswordHash, ResetToken};
 use crate::directory::proof::{KeptProof, Standing};
 use crate::directory::settings::Settings;
 use crate::error::Error;
-use crate::id::{GroupId, MailId, TenantId, UserId};
+use crate::id::{GroupId, IdentifierId, MailId, TenantId, UserId};
 use crate::secret::{KeyId, TokenId};
 use crate::time::Timestamp;
 use connection::{Purpose, Readers, Server};
 pub use copy::PostgresTables;
+pub use explain::explain;
 pub use options::Options;
 use sequencer::Sequencer;
 use snapshot::Snapshots;
@@ -264,6 +266,20 @@ impl Store for PostgresStore {
             let snapshot = self.snapshots.begin().await?;
             let page = events::list(snapshot.client(), tenant, wanted).await;
             snapshot.end(page).await
+        };
+        self.server.wait_for(read).await?
+    }
+
+    async fn identifier_events(
+        &self,
+        tenant: &TenantId,
+        user_id: UserId,
+        identifier_id: IdentifierId,
+    ) -> Result<Option<Vec<Event>>, Error> {
+        let read = async {
+            let snapshot = self.snapshots.begin().await?;
+            let found = events::of_identifier(snapshot.client(), tenant, user_id, identifier_id).await;
+            snapshot.end(found).await
         };
         self.server.wait_for(read).await?
     }

@@ -3,7 +3,6 @@
 mod backup;
 mod checkpoint;
 mod copy;
-mod drivers;
 mod events;
 mod explain;
 mod groups;
@@ -43,13 +42,13 @@ use crate::directory::password::{PasswordHash, ResetToken};
 use crate::directory::proof::{KeptProof, Standing};
 use crate::directory::settings::Settings;
 use crate::error::Error;
-use crate::id::{GroupId, MailId, TenantId, UserId};
+use crate::id::{GroupId, IdentifierId, MailId, TenantId, UserId};
 use crate::secret::{KeyId, TokenId};
 use crate::time::Timestamp;
 pub use backup::backup;
 use checkpoint::{Checkpoints, Limits};
 pub use copy::SqliteTables;
-pub use explain::{Counted, Explanation, Way, explain};
+pub use explain::explain;
 pub(in crate::store) use groups::SearchForms;
 pub use load::NewRecord;
 use reader::Readers;
@@ -110,7 +109,10 @@ impl SqliteStore {
 
     fn over(path: &Path, connection: Connection, limits: Limits) -> anyhow::Result<Self> {
         let checkpoints = Checkpoints::start(connect(path, READER_CACHE_KIB)?, limits)?;
-        Ok(Self { readers: Readers::new(path.to_owned()), writer: Writer::start(connection, checkpoints)? })
+        Ok(Self {
+            readers: Readers::new(path.to_owned(), reader::LONGEST),
+            writer: Writer::start(connection, checkpoints)?,
+        })
     }
 }
 
@@ -280,6 +282,18 @@ impl Store for SqliteStore {
     async fn events(&self, tenant: &TenantId, wanted: EventList) -> Result<EventPage, Error> {
         let tenant = tenant.clone();
         self.readers.read_list(move |connection| events::list(connection, &tenant, wanted)).await
+    }
+
+    async fn identifier_events(
+        &self,
+        tenant: &TenantId,
+        user_id: UserId,
+        identifier_id: IdentifierId,
+    ) -> Result<Option<Vec<Event>>, Error> {
+        let tenant = tenant.clone();
+        let read =
+            move |connection: &Connection| events::of_identifier(connection, &tenant, user_id, identifier_id);
+        self.readers.read_list(read).await
     }
 
     async fn logs(

@@ -440,9 +440,11 @@ fn keep_terms(connection: &Connection, change: &UserChange) -> rusqlite::Result<
             .execute([tenant, &term.field, &term.value, user_id.as_str()])?;
     }
     for term in &change.added_terms {
+        // A term that is there already is no reason to refuse the change.
         connection
             .prepare_cached(
-                "insert into index_terms (tenant_id, field, value, user_id) values (?1, ?2, ?3, ?4)",
+                "insert into index_terms (tenant_id, field, value, user_id) values (?1, ?2, ?3, ?4) \
+                 on conflict do nothing",
             )?
             .execute([tenant, &term.field, &term.value, user_id.as_str()])?;
     }
