@@ -131,12 +131,65 @@ async fn a_refusal_says_whether_trying_again_can_help_and_repeats_no_address() {
             "450 4.2.0 <ada@example.com>: greylisted",
             "for now: the mail server refused the mail for now (450 4.2.0)",
         ),
-        ("mail", "554 ada@example.com is spam", "for good: the mail server refused the mail for good (554)"),
         ("mail", "452 disk full", "for now: the mail server refused the mail for now (452)"),
+        // What is no address's fault can be put right.
+        (
+            "mail",
+            "554 ada@example.com is spam",
+            "for now: the mail server refused, but not because of the address (554)",
+        ),
+        (
+            "connection",
+            "554 5.7.1 nobody may come from 127.0.0.1",
+            "for now: the mail server refused, but not because of the address (554 5.7.1)",
+        ),
+        (
+            "connection",
+            "550 not today",
+            "for now: the mail server refused, but not because of the address (550)",
+        ),
+        (
+            "sender",
+            "550 5.1.8 <no-reply@users.example.com>: sender denied",
+            "for now: the mail server refused, but not because of the address (550 5.1.8)",
+        ),
+        (
+            "sender",
+            "553 no such sender",
+            "for now: the mail server refused, but not because of the address (553)",
+        ),
+        (
+            "recipient",
+            "550 5.7.1 <ada@example.com>: relay access denied",
+            "for now: the mail server refused, but not because of the address (550 5.7.1)",
+        ),
+        (
+            "recipient",
+            "554 ada@example.com: later perhaps",
+            "for now: the mail server refused, but not because of the address (554)",
+        ),
+        // Some tell so without a word of why, or only when they have the mail.
+        (
+            "recipient",
+            "550 ada@example.com unknown",
+            "for good: the mail server refused the mail for good (550)",
+        ),
+        (
+            "mail",
+            "550 5.1.1 ada@example.com unknown",
+            "for good: the mail server refused the mail for good (550 5.1.1)",
+        ),
     ] {
         let server = MailServer::start(json!({"refuse": [stage, answer]}));
         assert_eq!(why(send(&format!("smtp://127.0.0.1:{}", server.port), None).await), told);
     }
+}
+
+#[tokio::test]
+async fn a_mail_that_was_taken_is_sent_even_if_the_farewell_is_not_answered() {
+    let server = MailServer::start(json!({"no_farewell": true}));
+    send(&format!("smtp://127.0.0.1:{}", server.port), None).await.unwrap();
+    server.newest_of(1);
 }
 
 #[tokio::test]
