@@ -21,6 +21,7 @@ use bonafide::store::sqlite::{SqliteStore, SqliteTables};
 use bonafide::store::{EventList, Store};
 use bonafide::time::{Clock, ManualClock, Timestamp};
 use http_body_util::BodyExt;
+use rusqlite::Connection;
 use serde_json::Value;
 use tokio_postgres::NoTls;
 use tower::ServiceExt;
@@ -175,6 +176,39 @@ impl Api {
         self.outbox_into(self.app.clone(), folder)
     }
 
+    /// Runs statements on the store behind the server's back.
+    pub(crate) async fn execute(&self, sql: &str) {
+        match &self.home {
+            Home::Sqlite { folder } => open(folder).execute_batch(sql).expect("the statement can be run"),
+            Home::Postgres { watch, .. } => {
+                watch.batch_execute(sql).await.expect("the statement can be run");
+            }
+        }
+    }
+
+    /// Has the store refuse to change mail that waits: to "update" or to "delete" it.
+    pub(crate) async fn refuse(&self, operation: &str) {
+        let does = match &self.home {
+            Home::Sqlite { .. } => "begin select raise(abort, 'refused'); end",
+            Home::Postgres { .. } => {
+                let sql = "create function refuse() returns trigger language plpgsql as \
+                           'begin raise exception ''refused''; end'";
+                self.execute(sql).await;
+                "for each row execute function refuse()"
+            }
+        };
+        self.execute(&format!("create trigger refuse before {operation} on outbox {does}")).await;
+    }
+
+    /// Ends that.
+    pub(crate) async fn refuse_no_more(&self) {
+        let sql = match &self.home {
+            Home::Sqlite { .. } => "drop trigger refuse",
+            Home::Postgres { .. } => "drop trigger refuse on outbox",
+        };
+        self.execute(sql).await;
+    }
+
     /// Sends all mail that is due, and gives it as it was written, in no order.
     pub(crate) async fn sent(&self) -> Vec<String> {
         let outbox = self.outbox();
@@ -247,6 +281,13 @@ impl Api {
         }
         panic!("what has happened is not told of");
     }
+}
+
+/// The file of a store, opened beside its server.
+fn open(folder: &tempfile::TempDir) -> Connection {
+    let connection = Connection::open(folder.path().join("test.db")).expect("the file can be opened");
+    connection.busy_timeout(Duration::from_secs(30)).expect("it can be waited for");
+    connection
 }
 
 fn on_sqlite() -> (Arc<dyn Store>, Home) {

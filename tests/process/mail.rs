@@ -3,11 +3,12 @@
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bonafide::directory::email::EmailAddress;
 use bonafide::id::{MailId, SeededRandom};
 use bonafide::mail::{MailUrl, Mailer, Message, SendError, sender};
-use bonafide::time::{ManualClock, Timestamp};
+use bonafide::time::{Clock, ManualClock, SystemClock, Timestamp};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
@@ -333,6 +334,59 @@ async fn a_slow_mail_server_holds_up_no_request_and_not_the_end() {
     client.verify(&user).await;
     server.signal("TERM");
     assert_eq!(server.wait().code(), Some(0));
+    // The next server need not wait for it.
+    let (leased_until, due_in) = waiting_mail(&home);
+    assert!(leased_until == 0 && due_in <= 0, "{leased_until} {due_in}");
+}
+
+/// Until when the one mail that waits is left to who sends it, and in how many seconds it is due.
+fn waiting_mail(home: &Home) -> (i64, i64) {
+    let sql = "select leased_until, due_at - unixepoch() from outbox";
+    home.database().query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
+}
+
+#[tokio::test]
+async fn a_mail_that_is_on_its_way_when_the_server_ends_is_sent_and_sent_once() {
+    let mails = MailServer::start(json!({"pause": 2}));
+    let home = Home::new();
+    let url = format!("smtp://127.0.0.1:{}", mails.port);
+    let (server, client, user) = served(&home, &["--mail", &url]).await;
+    ask(&client, &user).await;
+    eventually("the first try", || (waiting_mail(&home).0 > 0).then_some(()));
+    server.signal("TERM");
+    assert_eq!(server.wait().code(), Some(0));
+    mails.newest_of(1);
+    let left: i64 = home.database().query_row("select count(*) from outbox", [], |row| row.get(0)).unwrap();
+    assert_eq!(left, 0);
+}
+
+#[tokio::test]
+async fn a_mail_that_takes_long_is_kept_from_other_servers_until_it_is_sent() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let home = Home::new();
+    let url = format!("smtp://{}", silent.local_addr().unwrap());
+    let (_server, client, user) = served(&home, &["--mail", &url]).await;
+    ask(&client, &user).await;
+    let _connection = silent.accept().unwrap();
+    let first = waiting_mail(&home).0;
+    eventually("a longer lease", || (waiting_mail(&home).0 > first).then_some(()));
+}
+
+#[tokio::test]
+async fn a_mail_that_takes_long_holds_up_no_other() {
+    let mails = MailServer::start(json!({"hang": "hang@example.com"}));
+    let home = Home::new();
+    let url = format!("smtp://127.0.0.1:{}", mails.port);
+    let (_server, client, _) = served(&home, &["--mail", &url]).await;
+    ask(&client, &client.create("hang@example.com").await).await;
+    eventually("the first try", || (waiting_mail(&home).0 > 0).then_some(()));
+    let asked = SystemClock::start();
+    for number in 0..9 {
+        ask(&client, &client.create(&format!("user{number}@example.com")).await).await;
+    }
+    mails.newest_of(9);
+    // The one that hangs is given a minute.
+    assert!(asked.elapsed() < Duration::from_secs(30), "{:?}", asked.elapsed());
 }
 
 #[test]
