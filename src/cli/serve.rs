@@ -138,8 +138,9 @@ pub(super) async fn run(options: Options, clock: Arc<SystemClock>) -> Result<()>
     let max_connections = bounded_by_files(options.max_connections);
     let settings =
         Settings { tls, max_connections, random, client_address_header: options.client_address_header };
-    let router = crate::api::router(app, Pages::new(templates, mailbox));
+    let router = crate::api::router(app.clone(), Pages::new(templates, mailbox));
     server::serve(listener, router, settings, end).await;
+    app.finish().await;
     drop(mail_ends);
     if let Some(sending) = sending {
         // Its panic has been printed already.

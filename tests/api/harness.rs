@@ -209,8 +209,27 @@ impl Api {
         self.execute(sql).await;
     }
 
+    /// Does something while no mail can be left in the store: who tries to must wait.
+    pub(crate) async fn while_no_mail_can_be_left<T>(&self, work: impl Future<Output = T>) -> T {
+        match &self.home {
+            Home::Sqlite { folder } => {
+                let connection = open(folder);
+                connection.execute_batch("begin immediate").expect("the file can be locked");
+                work.await
+            }
+            Home::Postgres { watch, .. } => {
+                let lock = "begin; lock table outbox in exclusive mode";
+                watch.batch_execute(lock).await.expect("the table can be locked");
+                let done = work.await;
+                watch.batch_execute("rollback").await.expect("the lock can be given up");
+                done
+            }
+        }
+    }
+
     /// Sends all mail that is due, and gives it as it was written, in no order.
     pub(crate) async fn sent(&self) -> Vec<String> {
+        self.app.finish().await;
         let outbox = self.outbox();
         while outbox.send_due().await.expect("the store answers") > 0 {}
         mails_in(&self.folder().join("mail"))
