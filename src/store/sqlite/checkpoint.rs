@@ -114,9 +114,9 @@ mod tests {
     use crate::time::Timestamp;
 
     const TASKS: usize = 16;
-    const CHANGES_EACH: usize = 250;
+    const CHANGES_EACH: usize = 500;
     /// How long the log may become, in bytes: half of what these changes write into it.
-    const BOUND: u64 = 6_000_000;
+    const BOUND: u64 = 12_000_000;
 
     /// How often the log has begun anew, as it says itself.
     fn begun_anew(log: &Path) -> u32 {

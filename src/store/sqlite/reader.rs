@@ -70,15 +70,18 @@ impl Readers {
             looks += 1;
             looks > LOOKS
         };
-        let tried = connection
-            .progress_handler(STEPS, Some(is_long))
-            .and_then(|()| at_one_moment(&connection, &read));
+        let tried = begin(&connection).and_then(|()| {
+            connection.progress_handler(STEPS, Some(is_long))?;
+            let found = read(&connection);
+            // Before the transaction ends: its end must not be cut short.
+            connection.progress_handler(0, None::<fn() -> bool>)?;
+            end(&connection, found)
+        });
         let short = match tried {
             Err(error) if error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) => None,
             // A connection that failed is not used again.
             tried => Some(tried.map_err(|error| failure(&error))?),
         };
-        connection.progress_handler(0, None::<fn() -> bool>).map_err(|error| failure(&error))?;
         self.idle().push(connection);
         Ok(short)
     }
@@ -108,14 +111,19 @@ pub(super) fn at_one_moment<T>(
     connection: &Connection,
     read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
 ) -> rusqlite::Result<T> {
-    connection.prepare_cached("begin")?.execute([])?;
-    let found = read(connection);
-    // There is nothing to keep of what only reads.
+    begin(connection)?;
+    end(connection, read(connection))
+}
+
+fn begin(connection: &Connection) -> rusqlite::Result<()> {
+    connection.prepare_cached("begin")?.execute([]).map(drop)
+}
+
+/// Ends a transaction that only read. Whatever broke the reading off may have ended it already, and
+/// says more.
+fn end<T>(connection: &Connection, found: rusqlite::Result<T>) -> rusqlite::Result<T> {
     let ended = connection.prepare_cached("rollback")?.execute([]);
-    // Whatever broke the reading off may have ended the transaction, too, and says more.
-    let found = found?;
-    ended?;
-    Ok(found)
+    found.and_then(|found| ended.map(|_| found))
 }
 
 #[cfg(test)]
@@ -157,6 +165,11 @@ mod tests {
         assert_eq!(readers.read_list(count(1_000_000, &threads)).await.unwrap(), 1_000_000);
         let tried = threads.lock().unwrap().clone();
         assert_eq!((tried.len(), tried[0] == here, tried[1] == here), (2, true, false));
+
+        // Nor is the end of its transaction cut short, wherever in it a read becomes long.
+        for to in (500..3_000).step_by(3) {
+            assert_eq!(readers.read_list(count(to, &threads)).await.unwrap(), to);
+        }
 
         // Other reads on the same connection are not cut short.
         assert_eq!(readers.read(count(1_000_000, &threads)).unwrap(), 1_000_000);
