@@ -354,7 +354,7 @@ async fn while_the_store_keeps_no_changes_mail_is_looked_for_now_and_then_only()
     };
     timeout(PATIENCE, looked).await.unwrap();
     // Time for many looks.
-    for _ in 0..100 {
+    for _ in 0..500 {
         api.app.store.ping().await.unwrap();
     }
     assert!(clock.asked.load(SeqCst) < 10);

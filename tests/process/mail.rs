@@ -370,6 +370,9 @@ async fn a_mail_that_takes_long_is_kept_from_other_servers_until_it_is_sent() {
     let _connection = silent.accept().unwrap();
     let first = waiting_mail(&home).0;
     eventually("a longer lease", || (waiting_mail(&home).0 > first).then_some(()));
+    // It is still the first try of it.
+    let tries: i64 = home.database().query_row("select attempts from outbox", [], |row| row.get(0)).unwrap();
+    assert_eq!(tries, 1);
 }
 
 #[tokio::test]
