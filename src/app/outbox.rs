@@ -39,9 +39,9 @@ const RENEW_EVERY: Duration = Duration::from_secs(10);
 const GRACE: Duration = Duration::from_secs(5);
 /// The first pause before it is tried again to remove a mail that was sent; each is twice as long as
 /// the one before.
-const REMOVE_AGAIN: Duration = Duration::from_millis(100);
+const END_AGAIN: Duration = Duration::from_millis(100);
 /// How often that is tried: within the time for which the mail is left alone.
-const REMOVE_TRIES: u32 = 8;
+const END_TRIES: u32 = 8;
 
 /// Who sends the mail of a directory.
 pub struct Outbox {
@@ -174,7 +174,7 @@ impl Outbox {
         // One that always ends so is given up in the end, as is one that cannot be sent.
         let failed = |_| Tried::Failed(SendError::Temporary("making or sending it panicked".to_owned()));
         let failure = match tried.unwrap_or_else(failed) {
-            Tried::Sent => return self.remove_sent(mail).await,
+            Tried::Sent => return self.end_sent(mail).await,
             Tried::Failed(failure) => failure,
             Tried::Ended => {
                 tracing::info!(mail.id = %mail.id, "a mail was not sent, because what it would bring has ended");
@@ -182,7 +182,7 @@ impl Outbox {
             }
             Tried::Expired => {
                 tracing::error!(mail.id = %mail.id, "a mail was not sent before what it would bring expired, and is given up");
-                return self.give_up(mail).await;
+                return self.end(mail, EventType::EmailMailGivenUp).await;
             }
             Tried::BrokenOff => return store.postpone_mail(mail, self.app.clock.now()).await,
             Tried::Lost => {
@@ -200,7 +200,7 @@ impl Outbox {
             return store.postpone_mail(mail, due_at).await;
         }
         tracing::error!(mail.id = %mail.id, attempts, error = %failure, "a mail was not sent, and is given up");
-        self.give_up(mail).await
+        self.end(mail, EventType::EmailMailGivenUp).await
     }
 
     /// Makes a mail and sends it, and keeps it for this server meanwhile.
@@ -246,16 +246,16 @@ impl Outbox {
 
     /// Removes a mail that was sent. One that stays would be sent twice, so this is tried for as long
     /// as no other server can take it.
-    async fn remove_sent(&self, mail: &Mail) -> Result<(), Error> {
-        let mut pause = REMOVE_AGAIN;
-        for _ in 1..REMOVE_TRIES {
-            if self.app.store.remove_mail(&mail.tenant, mail.id).await.is_ok() {
+    async fn end_sent(&self, mail: &Mail) -> Result<(), Error> {
+        let mut pause = END_AGAIN;
+        for _ in 1..END_TRIES {
+            if self.end(mail, mail.kind.sent()).await.is_ok() {
                 return Ok(());
             }
             sleep(pause).await;
             pause *= 2;
         }
-        self.app.store.remove_mail(&mail.tenant, mail.id).await
+        self.end(mail, mail.kind.sent()).await
     }
 
     /// What a mail says at this moment.
@@ -325,8 +325,9 @@ impl Outbox {
         Ok(Made::of(made))
     }
 
-    /// Gives a mail up, with an event if its user is still there.
-    async fn give_up(&self, mail: &Mail) -> Result<(), Error> {
+    /// Removes a mail that was sent or is given up, with the event that says so if its user is still
+    /// there.
+    async fn end(&self, mail: &Mail, kind: EventType) -> Result<(), Error> {
         let app = &*self.app;
         let origin = Origin {
             tenant: mail.tenant.clone(),
@@ -337,20 +338,20 @@ impl Outbox {
             user_agent: None,
             reason: None,
         };
-        let given_up = app.change(&origin, mail.user_id, |user, ctx| {
+        let ended = app.change(&origin, mail.user_id, |user, ctx| {
             let address = user.emails.iter().find(|email| email.id == mail.email);
             let address = address.map(|email| email.email.as_str());
-            let event = ctx.event(EventType::EmailMailGivenUp, mail.user_id, Some(mail.email), address);
-            Ok(Decision { mail: MailChange::GiveUp(mail.id), ..Decision::from(vec![event]) })
+            let event = ctx.event(kind, mail.user_id, Some(mail.email), address);
+            Ok(Decision { mail: MailChange::Remove(mail.id), ..Decision::from(vec![event]) })
         });
-        match given_up.await {
+        match ended.await {
             Err(Error::NotFound(_)) => app.store.remove_mail(&mail.tenant, mail.id).await,
-            // Nor will it work the next time, and a mail is not tried for ever.
+            // Nor will it work the next time, and no mail is tried for ever, nor one sent again and again.
             Err(Error::Internal(error)) => {
-                tracing::error!(mail.id = %mail.id, error, "that a mail is given up could not be put on record");
+                tracing::error!(mail.id = %mail.id, error, event = kind.as_str(), "what became of a mail could not be put on record");
                 app.store.remove_mail(&mail.tenant, mail.id).await
             }
-            given_up => given_up.map(drop),
+            ended => ended.map(drop),
         }
     }
 }
