@@ -17,7 +17,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::directory::event::{Context, EventType, Origin};
 use crate::directory::group;
@@ -37,6 +37,8 @@ use turns::Turns;
 
 /// How often a change is decided anew because something else was changed first.
 const MAX_ATTEMPTS: usize = 20;
+/// How much may be under way at once of what is done after its answer.
+const MAX_BEHIND: u32 = 64;
 
 /// The directory at work.
 pub struct App {
@@ -55,6 +57,8 @@ pub struct App {
     mail: Option<Notify>,
     /// What logs say of the process that tells them.
     system: LogSystem,
+    /// Places for what is done after its answer.
+    behind: Arc<Semaphore>,
     keys: Keys,
     turns: Turns,
     hashers: Hashers,
@@ -76,6 +80,7 @@ impl App {
             secret,
             mail: None,
             system: LogSystem::new(std::process::id(), Ipv4Addr::LOCALHOST.into()),
+            behind: Arc::new(Semaphore::new(MAX_BEHIND as usize)),
             keys: Keys::default(),
             turns: Turns::default(),
             hashers: Hashers::default(),
@@ -98,6 +103,12 @@ impl App {
     #[must_use]
     pub fn listening_on(self, address: IpAddr) -> Self {
         Self { system: LogSystem::new(std::process::id(), address), ..self }
+    }
+
+    /// Waits until everything is done that is done after its answer.
+    pub async fn finish(&self) {
+        // Nobody closes it, which would be the one failure.
+        let _ = self.behind.acquire_many(MAX_BEHIND).await;
     }
 
     /// The user's document.

@@ -2,6 +2,7 @@
 //! the phone, can know.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -309,19 +310,33 @@ impl App {
     }
 
     /// Sends another mail to the address that this link was sent to, if the link could still prove it
-    /// but for its time. Nobody is told whether one was sent.
+    /// but for its time. Nobody is told whether one is sent, not even by how long this takes: it returns
+    /// before that is done.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn ask_again(&self, token: &str, visitor: &Visitor) -> Result<(), Error> {
+    pub async fn ask_again(self: &Arc<Self>, token: &str, visitor: &Visitor) -> Result<(), Error> {
+        // Whoever asks needs one, also those for whom nothing is to be done.
+        let place = self
+            .behind
+            .clone()
+            .try_acquire_owned()
+            .map_err(|_| Error::Unavailable("too many mails are asked for anew at once".to_owned()))?;
         let Some(kept) = self.proof_of(token).await?.filter(KeptProof::is_open) else { return Ok(()) };
-        let proof = &kept.proof;
-        let origin = visitor.origin(&proof.tenant, Method::Link);
-        let delivery = Delivery { by_mail: true, in_answer: false };
-        match self.start_proof(&origin, proof.user_id, proof.address, None, delivery).await {
-            Ok(_) | Err(Error::NotFound(_) | Error::TooManyRequests { .. }) => Ok(()),
-            Err(error) => Err(error),
-        }
+        let (app, visitor) = (self.clone(), visitor.clone());
+        tokio::spawn(async move {
+            let KeptProof { proof, .. } = kept;
+            let origin = visitor.origin(&proof.tenant, Method::Link);
+            let delivery = Delivery { by_mail: true, in_answer: false };
+            match app.start_proof(&origin, proof.user_id, proof.address, None, delivery).await {
+                Ok(_) | Err(Error::NotFound(_) | Error::TooManyRequests { .. }) => {}
+                Err(error) => {
+                    tracing::warn!(request.id = %visitor.request_id, %error, "a mail that was asked for anew is not sent");
+                }
+            }
+            drop(place);
+        });
+        Ok(())
     }
 
     /// The address that is wanted of a user's, as it is kept, if there is one.

@@ -8,8 +8,10 @@ use anyhow::{Context, Result, bail};
 use axum::http::HeaderName;
 use clap::Args;
 use clap::builder::FalseyValueParser;
+use futures_util::FutureExt;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
 
 use super::logging::Directives;
 use super::mail::{MailOptions, TemplatesOption};
@@ -110,12 +112,14 @@ pub(super) async fn run(options: Options, clock: Arc<SystemClock>) -> Result<()>
     let app =
         App::new(store.clone(), clock, random.clone(), secret).reached_by(public).listening_on(address.ip());
     let app = Arc::new(if mailer.is_some() { app.sending_mail() } else { app });
-    if let Some(mailer) = mailer {
-        let outbox = Outbox::new(app.clone(), mailer?, templates.clone());
-        tokio::spawn(async move { outbox.run().await });
+    let (mail_ends, mail_end) = oneshot::channel::<()>();
+    let sending = if let Some(mailer) = mailer {
+        let outbox = Arc::new(Outbox::new(app.clone(), mailer?, templates.clone()));
+        Some(tokio::spawn(outbox.run(mail_end.map(drop))))
     } else {
         tracing::warn!("no mail is configured: nobody is sent a link or a code; see --mail");
-    }
+        None
+    };
     let mailbox = match mail {
         Some(MailUrl::Folder(folder)) if options.dev => Some(folder),
         _ => None,
@@ -134,7 +138,14 @@ pub(super) async fn run(options: Options, clock: Arc<SystemClock>) -> Result<()>
     let max_connections = bounded_by_files(options.max_connections);
     let settings =
         Settings { tls, max_connections, random, client_address_header: options.client_address_header };
-    server::serve(listener, crate::api::router(app, Pages::new(templates, mailbox)), settings, end).await;
+    let router = crate::api::router(app.clone(), Pages::new(templates, mailbox));
+    server::serve(listener, router, settings, end).await;
+    app.finish().await;
+    drop(mail_ends);
+    if let Some(sending) = sending {
+        // Its panic has been printed already.
+        let _ = sending.await;
+    }
     store.close().await;
     tracing::info!("stopped");
     Ok(())

@@ -155,21 +155,23 @@ pub trait Store: Send + Sync {
     async fn count_code_try(&self, id: TokenId, most: u32) -> Result<bool, Error>;
 
     /// Mail of all tenants that is to be tried at this moment and is tried by nobody, the longest due
-    /// first.
+    /// first. Mail of a kind that this program does not know is left to those that do.
     async fn due_mails(&self, now: Timestamp, limit: u32) -> Result<Vec<Mail>, Error>;
 
-    /// Takes a mail for oneself until a moment, and counts that it is tried; false if another has it,
-    /// or it is due later by now, or gone.
-    async fn claim_mail(
-        &self,
-        tenant: &TenantId,
-        id: MailId,
-        now: Timestamp,
-        until: Timestamp,
-    ) -> Result<bool, Error>;
+    /// Makes mail due at this moment that waits for a later one and is tried by nobody.
+    async fn hurry_mails(&self, now: Timestamp) -> Result<(), Error>;
 
-    /// Lets a mail wait until a moment.
-    async fn postpone_mail(&self, tenant: &TenantId, id: MailId, due_at: Timestamp) -> Result<(), Error>;
+    /// Takes a mail for oneself until a moment, and counts that it is tried; false if another has it,
+    /// or has tried it since it was read, or it is due later by now, or gone.
+    async fn claim_mail(&self, mail: &Mail, now: Timestamp, until: Timestamp) -> Result<bool, Error>;
+
+    /// Keeps a mail until a later moment that one has taken; false if another has taken it since, or
+    /// it is gone. `mail` is as it was read before it was taken.
+    async fn renew_mail(&self, mail: &Mail, until: Timestamp) -> Result<bool, Error>;
+
+    /// Lets a mail wait until a moment that one has taken, unless another has taken it since. `mail` is
+    /// as it was read before it was taken.
+    async fn postpone_mail(&self, mail: &Mail, due_at: Timestamp) -> Result<(), Error>;
 
     /// Removes a mail that was sent, or need not be any more.
     async fn remove_mail(&self, tenant: &TenantId, id: MailId) -> Result<(), Error>;

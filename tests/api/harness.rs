@@ -163,6 +163,7 @@ impl Api {
 
     /// Sends all mail that is due, and gives it as it was written, in no order.
     pub(crate) async fn sent(&self) -> Vec<String> {
+        self.app.finish().await;
         let outbox = self.outbox();
         while outbox.send_due().await.expect("the store answers") > 0 {}
         mails_in(&self.folder().join("mail"))

@@ -7,6 +7,7 @@ use bonafide::store::Store;
 use bonafide::store::copy::{Row, TABLES, Tables};
 use bonafide::store::postgres::{self, Options, PostgresStore, PostgresTables};
 use bonafide::store::sqlite::{SqliteStore, SqliteTables};
+use rusqlite::Connection;
 use tokio_postgres::NoTls;
 
 use super::harness::{Api, START};
@@ -69,6 +70,64 @@ impl Api {
         }
         kept
     }
+
+    /// Runs statements on the store behind the server's back.
+    pub(crate) async fn execute(&self, sql: &str) {
+        match &self.home.place {
+            Place::Sqlite { folder } => open(folder).execute_batch(sql).expect("the statement can be run"),
+            Place::Postgres { watch, .. } => {
+                watch.batch_execute(sql).await.expect("the statement can be run");
+            }
+        }
+    }
+
+    /// Has the store refuse to change mail that waits: to "update" or to "delete" it.
+    pub(crate) async fn refuse(&self, operation: &str) {
+        let does = match &self.home.place {
+            Place::Sqlite { .. } => "begin select raise(abort, 'refused'); end",
+            Place::Postgres { .. } => {
+                let sql = "create function refuse() returns trigger language plpgsql as \
+                           'begin raise exception ''refused''; end'";
+                self.execute(sql).await;
+                "for each row execute function refuse()"
+            }
+        };
+        self.execute(&format!("create trigger refuse before {operation} on outbox {does}")).await;
+    }
+
+    /// Ends that.
+    pub(crate) async fn refuse_no_more(&self) {
+        let sql = match &self.home.place {
+            Place::Sqlite { .. } => "drop trigger refuse",
+            Place::Postgres { .. } => "drop trigger refuse on outbox",
+        };
+        self.execute(sql).await;
+    }
+
+    /// Does something while no mail can be left in the store: who tries to must wait.
+    pub(crate) async fn while_no_mail_can_be_left<T>(&self, work: impl Future<Output = T>) -> T {
+        match &self.home.place {
+            Place::Sqlite { folder } => {
+                let connection = open(folder);
+                connection.execute_batch("begin immediate").expect("the file can be locked");
+                work.await
+            }
+            Place::Postgres { watch, .. } => {
+                let lock = "begin; lock table outbox in exclusive mode";
+                watch.batch_execute(lock).await.expect("the table can be locked");
+                let done = work.await;
+                watch.batch_execute("rollback").await.expect("the lock can be given up");
+                done
+            }
+        }
+    }
+}
+
+/// The file of a store, opened beside its server.
+fn open(folder: &tempfile::TempDir) -> Connection {
+    let connection = Connection::open(folder.path().join("test.db")).expect("the file can be opened");
+    connection.busy_timeout(Duration::from_secs(30)).expect("it can be waited for");
+    connection
 }
 
 fn on_sqlite() -> (Arc<dyn Store>, Place) {

@@ -562,6 +562,7 @@ async fn a_new_mail_can_be_asked_for_with_a_link_that_is_only_too_old() {
     let again = async |token: &str| {
         let before = api.events().await.len();
         api.app.ask_again(token, &visitor(&api)).await.unwrap();
+        api.app.finish().await;
         api.events().await.len() - before
     };
     for wrong in ["", "x", &format!("{}x", &token[..token.len() - 1])] {

@@ -116,6 +116,8 @@ macro_rules! contract {
             mails {
                 a_mail_waits_with_the_change_that_sends_it
                 a_mail_is_claimed_by_one_and_comes_back_when_its_time_is_over
+                a_mail_is_kept_for_longer_by_who_has_it_and_touched_by_nobody_who_had_it_before
+                what_waits_is_due_at_once_when_it_is_hurried_unless_it_is_being_tried
                 a_mail_that_was_sent_or_is_given_up_goes_with_an_event
             }
         }

@@ -93,10 +93,10 @@ async fn apply(session: &Session, operation: &Operation) -> Result<bool, Fault> 
             secrets::count_try(session, tenant, *user_id, *attempt).await
         }
         Operation::CountCodeTry(id, most) => proofs::count_try(session, *id, *most).await,
-        Operation::ClaimMail(tenant, id, now, until) => {
-            outbox::claim(session, tenant, *id, *now, *until).await
-        }
-        Operation::PostponeMail(tenant, id, due_at) => outbox::postpone(session, tenant, *id, *due_at).await,
+        Operation::HurryMails(now) => outbox::hurry(session, *now).await,
+        Operation::ClaimMail(mail, now, until) => outbox::claim(session, mail, *now, *until).await,
+        Operation::RenewMail(mail, until) => outbox::renew(session, mail, *until).await,
+        Operation::PostponeMail(mail, due_at) => outbox::postpone(session, mail, *due_at).await,
         Operation::RemoveMail(tenant, id) => outbox::remove(session, tenant, *id).await,
         Operation::KeepSettings(kept) => keys::keep_settings(session, &kept.0, &kept.1).await,
         Operation::Nothing => return nothing(session).await,

@@ -357,21 +357,25 @@ impl Store for PostgresStore {
     }
 
     async fn due_mails(&self, now: Timestamp, limit: u32) -> Result<Vec<Mail>, Error> {
-        rows::all(&self.readers.rows(outbox::DUE, &[&now.0, &i64::from(limit)]).await?, outbox::mail)
+        let kinds = outbox::known_kinds();
+        let rows = self.readers.rows(outbox::DUE, &[&now.0, &kinds, &i64::from(limit)]).await?;
+        rows::all(&rows, outbox::mail)
     }
 
-    async fn claim_mail(
-        &self,
-        tenant: &TenantId,
-        id: MailId,
-        now: Timestamp,
-        until: Timestamp,
-    ) -> Result<bool, Error> {
-        self.write(Operation::ClaimMail(tenant.clone(), id, now, until)).await
+    async fn hurry_mails(&self, now: Timestamp) -> Result<(), Error> {
+        self.write(Operation::HurryMails(now)).await.map(drop)
     }
 
-    async fn postpone_mail(&self, tenant: &TenantId, id: MailId, due_at: Timestamp) -> Result<(), Error> {
-        self.write(Operation::PostponeMail(tenant.clone(), id, due_at)).await.map(drop)
+    async fn claim_mail(&self, mail: &Mail, now: Timestamp, until: Timestamp) -> Result<bool, Error> {
+        self.write(Operation::ClaimMail(Box::new(mail.clone()), now, until)).await
+    }
+
+    async fn renew_mail(&self, mail: &Mail, until: Timestamp) -> Result<bool, Error> {
+        self.write(Operation::RenewMail(Box::new(mail.clone()), until)).await
+    }
+
+    async fn postpone_mail(&self, mail: &Mail, due_at: Timestamp) -> Result<(), Error> {
+        self.write(Operation::PostponeMail(Box::new(mail.clone()), due_at)).await.map(drop)
     }
 
     async fn remove_mail(&self, tenant: &TenantId, id: MailId) -> Result<(), Error> {

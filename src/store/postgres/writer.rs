@@ -12,6 +12,7 @@ use super::super::{GroupChange, KeepError, MembershipChange, PasswordTry, UserCh
 use super::connection::{Link, Purpose, Server, Session};
 use super::{batch, keep, told};
 use crate::directory::api_key::ApiKey;
+use crate::directory::mail::Mail;
 use crate::directory::password::PasswordHash;
 use crate::directory::settings::Settings;
 use crate::error::Error;
@@ -36,8 +37,10 @@ pub(super) enum Operation {
     RehashPassword(Box<(TenantId, UserId, PasswordHash, PasswordHash)>),
     CountPasswordTry(TenantId, UserId, PasswordTry),
     CountCodeTry(TokenId, u32),
-    ClaimMail(TenantId, MailId, Timestamp, Timestamp),
-    PostponeMail(TenantId, MailId, Timestamp),
+    HurryMails(Timestamp),
+    ClaimMail(Box<Mail>, Timestamp, Timestamp),
+    RenewMail(Box<Mail>, Timestamp),
+    PostponeMail(Box<Mail>, Timestamp),
     RemoveMail(TenantId, MailId),
     KeepSettings(Box<(TenantId, Settings)>),
     /// Shows that the server takes changes.

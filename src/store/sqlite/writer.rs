@@ -14,6 +14,7 @@ use super::super::{
 use super::checkpoint::Checkpoints;
 use super::{failure, groups, outbox, proofs, rows, secrets};
 use crate::directory::api_key::ApiKey;
+use crate::directory::mail::Mail;
 use crate::directory::password::PasswordHash;
 use crate::directory::settings::Settings;
 use crate::error::Error;
@@ -38,8 +39,10 @@ pub(super) enum Operation {
     RehashPassword(Box<(TenantId, UserId, PasswordHash, PasswordHash)>),
     CountPasswordTry(TenantId, UserId, PasswordTry),
     CountCodeTry(TokenId, u32),
-    ClaimMail(TenantId, MailId, Timestamp, Timestamp),
-    PostponeMail(TenantId, MailId, Timestamp),
+    HurryMails(Timestamp),
+    ClaimMail(Box<Mail>, Timestamp, Timestamp),
+    RenewMail(Box<Mail>, Timestamp),
+    PostponeMail(Box<Mail>, Timestamp),
     RemoveMail(TenantId, MailId),
     KeepSettings(Box<(TenantId, Settings)>),
     /// Shows that the thread lives and the file can be locked for writing.
@@ -197,8 +200,10 @@ fn apply(connection: &Connection, operation: &Operation) -> Outcome {
             secrets::count_try(connection, tenant, *user_id, *attempt)
         }
         Operation::CountCodeTry(id, most) => proofs::count_try(connection, *id, *most),
-        Operation::ClaimMail(tenant, id, now, until) => outbox::claim(connection, tenant, *id, *now, *until),
-        Operation::PostponeMail(tenant, id, due_at) => outbox::postpone(connection, tenant, *id, *due_at),
+        Operation::HurryMails(now) => outbox::hurry(connection, *now),
+        Operation::ClaimMail(mail, now, until) => outbox::claim(connection, mail, *now, *until),
+        Operation::RenewMail(mail, until) => outbox::renew(connection, mail, *until),
+        Operation::PostponeMail(mail, due_at) => outbox::postpone(connection, mail, *due_at),
         Operation::RemoveMail(tenant, id) => outbox::remove(connection, tenant, *id),
         Operation::KeepSettings(kept) => rows::keep_settings(connection, &kept.0, &kept.1),
         Operation::Nothing => Ok(false),
