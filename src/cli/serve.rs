@@ -20,7 +20,7 @@ use crate::app::App;
 use crate::app::outbox::Outbox;
 use crate::id::SystemRandom;
 use crate::mail::MailUrl;
-use crate::pages::Pages;
+use crate::pages::{PAGES_PER_MINUTE, Pages};
 use crate::server::tls::CertificateFiles;
 use crate::server::{self, Settings};
 use crate::time::SystemClock;
@@ -51,6 +51,9 @@ pub(super) struct Options {
     /// last address counts. Without one, no header is believed
     #[arg(long, value_name = "NAME", env = "BONAFIDE_CLIENT_ADDRESS_HEADER")]
     client_address_header: Option<HeaderName>,
+    /// How many pages behind links this server gives one source in a minute
+    #[arg(long, value_name = "N", env = "BONAFIDE_PAGES_PER_MINUTE", default_value_t = PAGES_PER_MINUTE, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pages_per_minute: u32,
     /// The certificate chain for TLS, as PEM
     #[arg(long, value_name = "FILE", env = "BONAFIDE_TLS_CERT", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
@@ -116,6 +119,8 @@ pub(super) async fn run(options: Options, clock: Arc<SystemClock>) -> Result<()>
     } else {
         tracing::warn!("no mail is configured: nobody is sent a link or a code; see --mail");
     }
+    let swept = app.clone();
+    tokio::spawn(async move { swept.keep_swept().await });
     let mailbox = match mail {
         Some(MailUrl::Folder(folder)) if options.dev => Some(folder),
         _ => None,
@@ -134,7 +139,8 @@ pub(super) async fn run(options: Options, clock: Arc<SystemClock>) -> Result<()>
     let max_connections = bounded_by_files(options.max_connections);
     let settings =
         Settings { tls, max_connections, random, client_address_header: options.client_address_header };
-    server::serve(listener, crate::api::router(app, Pages::new(templates, mailbox)), settings, end).await;
+    let pages = Pages::new(templates, mailbox).bounded_to(options.pages_per_minute);
+    server::serve(listener, crate::api::router(app, pages), settings, end).await;
     store.close().await;
     tracing::info!("stopped");
     Ok(())

@@ -11,6 +11,7 @@ use crate::time::Timestamp;
 const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/postgres/0001_directory.sql"),
     include_str!("../../../migrations/postgres/0002_proofs.sql"),
+    include_str!("../../../migrations/postgres/0004_resets.sql"),
 ];
 
 /// The lock under which steps are taken, so that of several servers that start at once one takes

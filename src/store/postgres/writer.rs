@@ -13,7 +13,7 @@ use super::connection::{Link, Purpose, Server, Session};
 use super::{batch, keep, told};
 use crate::directory::api_key::ApiKey;
 use crate::directory::password::PasswordHash;
-use crate::directory::settings::Settings;
+use crate::directory::settings::Choices;
 use crate::error::Error;
 use crate::id::{MailId, TenantId, UserId};
 use crate::secret::{KeyId, TokenId};
@@ -39,7 +39,8 @@ pub(super) enum Operation {
     ClaimMail(TenantId, MailId, Timestamp, Timestamp),
     PostponeMail(TenantId, MailId, Timestamp),
     RemoveMail(TenantId, MailId),
-    KeepSettings(Box<(TenantId, Settings)>),
+    Choose(TenantId, Choices),
+    ForgetRequests(Timestamp),
     /// Shows that the server takes changes.
     Nothing,
 }

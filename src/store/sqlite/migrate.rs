@@ -29,6 +29,7 @@ const STEPS: &[Step] = &[
     Step { sql: include_str!("../../../migrations/sqlite/0004_search.sql"), fill: recompute::search },
     Step::of(include_str!("../../../migrations/sqlite/0005_logs.sql")),
     Step::of(include_str!("../../../migrations/sqlite/0006_proofs.sql")),
+    Step::of(include_str!("../../../migrations/sqlite/0008_resets.sql")),
 ];
 
 /// What `application_id` is in a file of ours: "bona". It tells our files from those of others.
