@@ -135,7 +135,6 @@ pub(super) struct EventAnswer {
     #[schema(example = "admin_api")]
     method: &'static str,
     /// By whom.
-    #[schema(inline)]
     actor: ActorAnswer,
     /// In which request.
     request_id: String,
@@ -222,7 +221,6 @@ pub(super) struct TrustChange {
     #[schema(example = "admin_api")]
     method: &'static str,
     /// By whom.
-    #[schema(inline)]
     actor: ActorAnswer,
     /// In which request.
     request_id: String,

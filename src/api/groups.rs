@@ -49,7 +49,7 @@ pub(super) struct CreateGroupRequest {
     #[schema(max_length = 1000, example = "Those who may change everything")]
     description: Option<String>,
     /// Whether every user who is created from now on becomes a member.
-    #[schema(nullable = false)]
+    #[schema(default = false)]
     is_auto_assigned: Option<bool>,
 }
 

@@ -77,7 +77,7 @@ fn complete(generated: utoipa::openapi::OpenApi) -> Value {
     let examples = Examples::make();
     let components = &mut document["components"];
     components["securitySchemes"] = json!({
-        KEY_SCHEME: {"type": "apiKey", "in": "header", "name": "X-API-KEY", "description": "An API key; `API-Key` is a second name of the header. The scope named is the smallest that will do: `users:write` includes `emails:verify`, and `admin` includes all."},
+        KEY_SCHEME: {"type": "apiKey", "in": "header", "name": "X-API-KEY", "description": "An API key; `API-Key` is a second name of the header. The scopes named are the smallest that will do, and all of them are needed: `users:write` includes `emails:verify`, and `admin` includes all."},
     });
     components["schemas"]["Problem"] = serde_json::to_value(Problem::schema()).expect("a schema is JSON");
     components["schemas"]["Problem"]["properties"]["errors"] = json!({
@@ -91,7 +91,7 @@ fn complete(generated: utoipa::openapi::OpenApi) -> Value {
             }},
         ],
     });
-    components["schemas"]["UserSummary"] = summary_schema(&components["schemas"]["User"]);
+    complete_schemas(&mut components["schemas"]);
     components["responses"] = examples.problem_responses();
     for (path, item) in document["paths"].as_object_mut().into_iter().flatten() {
         for operation in item.as_object_mut().into_iter().flat_map(Map::values_mut) {
@@ -101,19 +101,41 @@ fn complete(generated: utoipa::openapi::OpenApi) -> Value {
     document
 }
 
-/// A user without what lists leave out.
-fn summary_schema(user: &Value) -> Value {
-    let mut summary = user.clone();
-    summary["description"] = json!("A user as a row of a list: without data and provider claims.");
-    for left_out in ["private_data", "public_data"] {
-        if let Some(properties) = summary["properties"].as_object_mut() {
-            properties.remove(left_out);
-        }
-        if let Some(required) = summary["required"].as_array_mut() {
-            required.retain(|name| name != left_out);
+/// Says what the types cannot: what lists leave out, and which providers are not this server.
+fn complete_schemas(schemas: &mut Value) {
+    for schema in schemas.as_object_mut().into_iter().flat_map(Map::values_mut) {
+        let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
+        for property in properties.into_iter().flat_map(Map::values_mut).filter_map(Value::as_object_mut) {
+            // Of a field that is not given nothing is known: that is no default, and may not be null.
+            property.retain(|keyword, value| keyword != "default" || !value.is_null());
         }
     }
-    summary
+    let mut others = schemas["Provider"].clone();
+    others["description"] = json!("An identity provider.");
+    if let Some(names) = others["enum"].as_array_mut() {
+        names.retain(|name| name != "monocloud");
+    }
+    schemas["ExternalAuthenticators"] = others;
+    schemas["UserExternalProvider"]["properties"]["authenticator"]["$ref"] =
+        json!("#/components/schemas/ExternalAuthenticators");
+    schemas["UserExternalProviderSummary"] = without(&schemas["UserExternalProvider"], &["claims"]);
+    let mut summary = without(&schemas["User"], &["private_data", "public_data"]);
+    summary["description"] = json!("A user as a row of a list: without data and provider claims.");
+    summary["properties"]["external_providers"]["items"] =
+        json!({"$ref": "#/components/schemas/UserExternalProviderSummary"});
+    schemas["UserSummary"] = summary;
+}
+
+/// An object without some of its fields.
+fn without(object: &Value, left_out: &[&str]) -> Value {
+    let mut object = object.clone();
+    if let Some(properties) = object["properties"].as_object_mut() {
+        properties.retain(|name, _| !left_out.contains(&name.as_str()));
+    }
+    if let Some(required) = object["required"].as_array_mut() {
+        required.retain(|name| name.as_str().is_none_or(|name| !left_out.contains(&name)));
+    }
+    object
 }
 
 /// Adds the problems, headers and examples that follow from what an operation is.
@@ -141,6 +163,14 @@ fn complete_operation(path: &str, operation: &mut Value, examples: &Examples) {
     }
     if takes_body {
         problems.extend(["408", "413", "415", "422"]);
+    }
+    if id == "setPhoneVerified" {
+        // The only one without a body that a rule of the directory refuses.
+        problems.push("422");
+    }
+    if id == "startPhoneProof" {
+        operation["security"][0][KEY_SCHEME] =
+            json!([Scope::UsersWrite.as_str(), Scope::ProofsRead.as_str()]);
     }
     let request_id = json!({"description": "The id of the request, as in the server's log.", "schema": {"type": "string", "pattern": "^[0-9a-f]{32}$"}});
     if let Some(location) = operation.pointer_mut("/responses/201/headers/location") {

@@ -127,8 +127,9 @@ pub(super) async fn verify(
 
 /// Mark a phone number unverified
 ///
-/// The number is not known to be the user's. It stays primary if it is. No code that was made before can
-/// verify it any more. A call that changes nothing answers the same and leaves `last_updated`.
+/// The number is not known to be the user's. It stays primary if it is. A code that was made for it
+/// before counts no more. Otherwise a call that changes nothing answers the same and leaves
+/// `last_updated`.
 #[utoipa::path(
     post,
     path = "/api/users/{user_id}/phones/{identifier_id}/unverify",

@@ -85,7 +85,7 @@ impl Outbox {
         let failure = match self.message(mail, now).await? {
             Made::Message(message) => {
                 match tokio::time::timeout(SENT_WITHIN, self.mailer.send(mail.id, &message)).await {
-                    Ok(Ok(())) => return store.remove_mail(&mail.tenant, mail.id).await,
+                    Ok(Ok(())) => return self.end(mail, mail.kind.sent()).await,
                     Ok(Err(error)) => error,
                     Err(_) => SendError::Temporary(format!("it took longer than {SENT_WITHIN:?}")),
                 }
@@ -103,7 +103,7 @@ impl Outbox {
             return store.postpone_mail(&mail.tenant, mail.id, due_at).await;
         }
         tracing::error!(mail.id = %mail.id, attempts, error = %failure, "a mail was not sent, and is given up");
-        self.give_up(mail).await
+        self.end(mail, EventType::EmailMailGivenUp).await
     }
 
     /// What a mail says at this moment.
@@ -169,8 +169,9 @@ impl Outbox {
         Ok(Made::of(made))
     }
 
-    /// Gives a mail up, with an event if its user is still there.
-    async fn give_up(&self, mail: &Mail) -> Result<(), Error> {
+    /// Removes a mail that was sent or is given up, with the event that says so if its user is still
+    /// there.
+    async fn end(&self, mail: &Mail, kind: EventType) -> Result<(), Error> {
         let app = &*self.app;
         let origin = Origin {
             tenant: mail.tenant.clone(),
@@ -181,15 +182,15 @@ impl Outbox {
             user_agent: None,
             reason: None,
         };
-        let given_up = app.change(&origin, mail.user_id, |user, ctx| {
+        let ended = app.change(&origin, mail.user_id, |user, ctx| {
             let address = user.emails.iter().find(|email| email.id == mail.email);
             let address = address.map(|email| email.email.as_str());
-            let event = ctx.event(EventType::EmailMailGivenUp, mail.user_id, Some(mail.email), address);
-            Ok(Decision { mail: MailChange::GiveUp(mail.id), ..Decision::from(vec![event]) })
+            let event = ctx.event(kind, mail.user_id, Some(mail.email), address);
+            Ok(Decision { mail: MailChange::Remove(mail.id), ..Decision::from(vec![event]) })
         });
-        match given_up.await {
+        match ended.await {
             Err(Error::NotFound(_)) => app.store.remove_mail(&mail.tenant, mail.id).await,
-            given_up => given_up.map(drop),
+            ended => ended.map(drop),
         }
     }
 }

@@ -44,6 +44,9 @@ const CLAIMS: &[(&str, Kind)] = &[
 const ADDRESS_PARTS: [&str; 6] =
     ["formatted", "street_address", "locality", "region", "postal_code", "country"];
 
+/// What is said of a claim, or a part of the address, that should be a text.
+const NO_TEXT: &str = "This is not of the right type: expected a string.";
+
 /// Whether claims must be what their names say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Checks {
@@ -58,7 +61,7 @@ pub enum Checks {
 /// is different then.
 ///
 /// # Errors
-/// [`InvalidFields`] with every claim that is not what it must be, or on `claims` when they would be
+/// [`InvalidFields`] with every claim, or part of the address, that is not what it must be, or on `claims` when they would be
 /// larger than [`data::MAX_BYTES`].
 pub fn patch(
     claims: &mut Map<String, Value>,
@@ -69,7 +72,11 @@ pub fn patch(
     let mut known = Map::new();
     for (name, kind) in CLAIMS {
         let Some(mut value) = wanted.remove(*name) else { continue };
-        if let Err(message) = check(&mut value, *kind, checks) {
+        if let (Value::Object(parts), Kind::Address) = (&mut value, kind) {
+            parts.retain(|part, value| ADDRESS_PARTS.contains(&part.as_str()) && !value.is_null());
+            let wrong = parts.iter().filter(|(_, value)| !value.is_string());
+            invalid.extend(wrong.map(|(part, _)| (format!("{name}.{part}"), NO_TEXT.to_owned())));
+        } else if let Err(message) = check(&value, *kind, checks) {
             invalid.push(((*name).to_owned(), message.to_owned()));
         }
         known.insert((*name).to_owned(), value);
@@ -77,16 +84,15 @@ pub fn patch(
     if invalid.is_empty() { data::patch(claims, &known, "claims") } else { Err(InvalidFields(invalid)) }
 }
 
-/// Checks a claim's value; of an address, leaves the parts there are.
-fn check(value: &mut Value, kind: Kind, checks: Checks) -> Result<(), &'static str> {
+/// Checks a claim's value that is no object of the parts of an address.
+fn check(value: &Value, kind: Kind, checks: Checks) -> Result<(), &'static str> {
     let text = match value {
         Value::Null => return Ok(()),
-        Value::Object(parts) if matches!(kind, Kind::Address) => return check_address(parts),
-        Value::String(text) if !matches!(kind, Kind::Address) => text.as_str(),
         _ if matches!(kind, Kind::Address) => {
             return Err("This is not of the right type: expected an object.");
         }
-        _ => return Err("This is not of the right type: expected a string."),
+        Value::String(text) => text.as_str(),
+        _ => return Err(NO_TEXT),
     };
     if checks == Checks::Skipped {
         return Ok(());
@@ -99,11 +105,6 @@ fn check(value: &mut Value, kind: Kind, checks: Checks) -> Result<(), &'static s
         Kind::Locale => (Locale::try_from_str(text).is_ok(), "This is not a language tag, like en-GB."),
     };
     if is_right { Ok(()) } else { Err(message) }
-}
-
-fn check_address(parts: &mut Map<String, Value>) -> Result<(), &'static str> {
-    parts.retain(|name, value| ADDRESS_PARTS.contains(&name.as_str()) && !value.is_null());
-    if parts.values().all(Value::is_string) { Ok(()) } else { Err("The parts of an address are texts.") }
 }
 
 fn is_web_url(text: &str) -> bool {
@@ -184,11 +185,16 @@ mod tests {
             json!({"name": 5}),
             json!({"name": ["a"]}),
             json!({"address": "London"}),
-            json!({"address": {"country": 44}}),
         ] {
             let field = wrong.as_object().unwrap().keys().next().unwrap().clone();
             assert_eq!(patched(wrong.clone()), Err(vec![field]), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_part_of_an_address_that_is_no_text_is_named() {
+        let wrong = json!({"address": {"country": 44, "planet": 3, "region": ["x"], "locality": "London"}});
+        assert_eq!(patched(wrong), Err(vec!["address.country".to_owned(), "address.region".to_owned()]));
     }
 
     #[test]

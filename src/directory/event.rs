@@ -84,6 +84,8 @@ names! {
         EmailProofStarted = "user.email.proof_started",
         /// What was sent to an email counts no more, although the email stays as it is.
         EmailProofEnded = "user.email.proof_ended",
+        /// A mail with a link or a code, by which an email can be proved, was sent to it.
+        EmailProofMailSent = "user.email.proof_mail_sent",
         /// A mail could not be sent, and will not be tried again.
         EmailMailGivenUp = "user.email.mail_given_up",
         /// A phone number became known to be the user's.
@@ -107,6 +109,8 @@ names! {
         PasswordResetNotRequired = "user.password.reset_not_required",
         /// A link to reset a password was made.
         PasswordResetStarted = "user.password.reset_started",
+        /// A mail with a link to reset a password was sent.
+        PasswordResetMailSent = "user.password.reset_mail_sent",
         /// A user who has followed a link to reset it was given another password.
         PasswordReset = "user.password.reset",
         /// A user became a member of a group.

@@ -10,7 +10,6 @@ use utoipa::ToSchema;
 
 use super::event::{Actor, Event, EventType, Method, names};
 use crate::id::{EventId, Malformed, RequestId};
-use crate::secret::KeyId;
 use crate::time::Timestamp;
 
 names! {
@@ -19,12 +18,16 @@ names! {
     #[serde(rename_all = "snake_case")]
     #[schema(as = EventCodes)]
     LogCode {
+        /// A mail could not be sent, and will not be tried again.
+        EmailSendingFailed = "email_sending_failed",
         /// A group came to be.
         GroupCreated = "group_created",
         /// A group was removed.
         GroupDeleted = "group_deleted",
         /// A group was given other settings.
         GroupUpdated = "group_updated",
+        /// A mail with a link to reset a password was sent.
+        PasswordResetEmailSendingSucceeded = "password_reset_email_sending_succeeded",
         /// A block of a user was ended.
         UserAccountUnblocked = "user_account_unblocked",
         /// A user became a member of a group.
@@ -33,8 +36,12 @@ names! {
         UserCreated = "user_created",
         /// A user was removed.
         UserDeleted = "user_deleted",
+        /// The owner of an account has followed a link and given it another password.
+        UserPasswordResetSucceeded = "user_password_reset_succeeded",
         /// A user is no longer a member of a group.
         UserRemovedFromGroup = "user_removed_from_group",
+        /// A mail by which an email can be proved was sent to it.
+        VerificationEmailSendingSucceeded = "verification_email_sending_succeeded",
     }
 }
 
@@ -48,7 +55,9 @@ names! {
         Blocks = "blocks",
         /// Groups.
         Groups = "groups",
-        /// Users, and which groups they are in.
+        /// Mail.
+        Notifications = "notifications",
+        /// Users, their passwords, and which groups they are in.
         Users = "users",
     }
 }
@@ -59,7 +68,9 @@ names! {
     #[serde(rename_all = "snake_case")]
     #[schema(as = EventTypes)]
     LogType {
-        /// It was done. What was refused leaves no event, so there is nothing else.
+        /// It was not done: a mail was not sent. What was refused leaves no event.
+        Failure = "failure",
+        /// It was done.
         Success = "success",
     }
 }
@@ -72,6 +83,21 @@ names! {
     ActorType {
         /// A service with a key of this API.
         ApiKey = "api_key",
+        /// This server.
+        System = "system",
+        /// The owner of an address: who has what was sent to it.
+        User = "user",
+    }
+}
+
+impl ActorType {
+    /// What whoever has done something is.
+    fn of(actor: &Actor) -> Self {
+        match actor {
+            Actor::Key { .. } => Self::ApiKey,
+            Actor::Owner => Self::User,
+            Actor::Server => Self::System,
+        }
     }
 }
 
@@ -97,6 +123,10 @@ pub struct Wording {
     pub code: LogCode,
     /// What they are about.
     pub category: LogCategory,
+    /// How they ended.
+    pub r#type: LogType,
+    /// By whom they are always done: so filters ask no event for its actor.
+    pub actor: ActorType,
     /// The code in plain words. Names sort as their codes do.
     pub name: &'static str,
     /// A sentence that says what happened.
@@ -110,20 +140,27 @@ impl Wording {
     pub fn of(kind: EventType) -> Option<&'static Self> {
         WORDINGS.iter().find(|wording| wording.event == kind)
     }
-
-    /// How it ended.
-    pub fn r#type(&self) -> LogType {
-        LogType::Success
-    }
 }
 
 /// The types of events that there are logs of, by code. An administrator who sets a password does
 /// not reset it, and the vocabulary has no other code for that; so it is with all that is not here.
 pub const WORDINGS: &[Wording] = &[
     Wording {
+        event: EventType::EmailMailGivenUp,
+        code: LogCode::EmailSendingFailed,
+        category: LogCategory::Notifications,
+        r#type: LogType::Failure,
+        actor: ActorType::System,
+        name: "Email sending failed",
+        description: "A mail could not be sent, and will not be tried again.",
+        targets: &[TargetType::User],
+    },
+    Wording {
         event: EventType::GroupCreated,
         code: LogCode::GroupCreated,
         category: LogCategory::Groups,
+        r#type: LogType::Success,
+        actor: ActorType::ApiKey,
         name: "Group created",
         description: "A group was created.",
         targets: &[TargetType::Group],
@@ -132,6 +169,8 @@ pub const WORDINGS: &[Wording] = &[
         event: EventType::GroupDeleted,
         code: LogCode::GroupDeleted,
         category: LogCategory::Groups,
+        r#type: LogType::Success,
+        actor: ActorType::ApiKey,
         name: "Group deleted",
         description: "A group was deleted, with its memberships.",
         targets: &[TargetType::Group],
@@ -140,14 +179,28 @@ pub const WORDINGS: &[Wording] = &[
         event: EventType::GroupUpdated,
         code: LogCode::GroupUpdated,
         category: LogCategory::Groups,
+        r#type: LogType::Success,
+        actor: ActorType::ApiKey,
         name: "Group updated",
         description: "The settings of a group were changed.",
         targets: &[TargetType::Group],
     },
     Wording {
+        event: EventType::PasswordResetMailSent,
+        code: LogCode::PasswordResetEmailSendingSucceeded,
+        category: LogCategory::Notifications,
+        r#type: LogType::Success,
+        actor: ActorType::System,
+        name: "Password reset email sending succeeded",
+        description: "A mail with a link to reset a password was sent.",
+        targets: &[TargetType::User],
+    },
+    Wording {
         event: EventType::UserUnblocked,
         code: LogCode::UserAccountUnblocked,
         category: LogCategory::Blocks,
+        r#type: LogType::Success,
+        actor: ActorType::ApiKey,
         name: "User account unblocked",
         description: "A user who was blocked may sign in again.",
         targets: &[TargetType::User],
@@ -156,6 +209,8 @@ pub const WORDINGS: &[Wording] = &[
         event: EventType::GroupUserAdded,
         code: LogCode::UserAddedToGroup,
         category: LogCategory::Users,
+        r#type: LogType::Success,
+        actor: ActorType::ApiKey,
         name: "User added to group",
         description: "A user became a member of a group.",
         targets: &[TargetType::User, TargetType::Group],
@@ -164,6 +219,8 @@ pub const WORDINGS: &[Wording] = &[
         event: EventType::UserCreated,
         code: LogCode::UserCreated,
         category: LogCategory::Users,
+        r#type: LogType::Success,
+        actor: ActorType::ApiKey,
         name: "User created",
         description: "A user was created.",
         targets: &[TargetType::User],
@@ -172,17 +229,41 @@ pub const WORDINGS: &[Wording] = &[
         event: EventType::UserDeleted,
         code: LogCode::UserDeleted,
         category: LogCategory::Users,
+        r#type: LogType::Success,
+        actor: ActorType::ApiKey,
         name: "User deleted",
         description: "A user was deleted, with everything that was theirs.",
+        targets: &[TargetType::User],
+    },
+    Wording {
+        event: EventType::PasswordReset,
+        code: LogCode::UserPasswordResetSucceeded,
+        category: LogCategory::Users,
+        r#type: LogType::Success,
+        actor: ActorType::User,
+        name: "User password reset succeeded",
+        description: "A user who has followed a link to reset it was given another password.",
         targets: &[TargetType::User],
     },
     Wording {
         event: EventType::GroupUserRemoved,
         code: LogCode::UserRemovedFromGroup,
         category: LogCategory::Users,
+        r#type: LogType::Success,
+        actor: ActorType::ApiKey,
         name: "User removed from group",
         description: "A user is no longer a member of a group.",
         targets: &[TargetType::User, TargetType::Group],
+    },
+    Wording {
+        event: EventType::EmailProofMailSent,
+        code: LogCode::VerificationEmailSendingSucceeded,
+        category: LogCategory::Notifications,
+        r#type: LogType::Success,
+        actor: ActorType::System,
+        name: "Verification email sending succeeded",
+        description: "A mail by which an email can be proved was sent to it.",
+        targets: &[TargetType::User],
     },
 ];
 
@@ -244,7 +325,6 @@ pub struct Log {
     #[schema(value_type = i64)]
     time_stamp: Timestamp,
     /// What it is about.
-    #[schema(inline)]
     category: LogCategory,
     /// What happened, in a few words; the same for every log of the code.
     #[schema(example = "User created")]
@@ -252,10 +332,8 @@ pub struct Log {
     /// What happened, as a sentence; the same for every log of the code.
     description: &'static str,
     /// How it ended.
-    #[schema(inline)]
     r#type: LogType,
     /// What happened.
-    #[schema(inline)]
     code: LogCode,
     /// Always `null`: the description says it all.
     #[schema(value_type = Option<String>)]
@@ -366,28 +444,35 @@ pub struct LogLocation {
 #[derive(Clone, Serialize, ToSchema)]
 pub struct LogActor {
     /// What they are.
-    #[schema(inline)]
     r#type: ActorType,
-    /// The public part of the key.
-    #[serde(serialize_with = "as_text")]
-    #[schema(value_type = Option<String>)]
-    id: KeyId,
-    /// The name the key was given.
-    #[schema(value_type = Option<String>)]
-    name: String,
+    /// The public part of the key, if it is one. Who owns an address is not known by an id: the targets
+    /// say whose account it is.
+    id: Option<String>,
+    /// The name the key was given, if it is one.
+    name: Option<String>,
     /// Always `null`: a key has no email, phone number or username.
     #[schema(value_type = Option<String>)]
     identifier: (),
-    /// Always `null`: a key has no session.
+    /// Always `null`: nobody has a session.
     #[schema(value_type = Option<String>)]
     session_id: (),
+}
+
+impl From<Actor> for LogActor {
+    fn from(actor: Actor) -> Self {
+        let r#type = ActorType::of(&actor);
+        let (id, name) = match actor {
+            Actor::Key { key_id, key_name } => (Some(key_id.to_string()), Some(key_name)),
+            Actor::Owner | Actor::Server => (None, None),
+        };
+        Self { r#type, id, name, identifier: (), session_id: () }
+    }
 }
 
 /// What something was done to. It need not be there any more.
 #[derive(Clone, Serialize, ToSchema)]
 pub struct LogTarget {
     /// What it is.
-    #[schema(inline)]
     r#type: TargetType,
     /// Its id.
     id: Option<String>,
@@ -429,11 +514,9 @@ pub struct LogDetails {
 }
 
 impl Log {
-    /// The log of an event, as this process tells it; nothing if there is no code for its type. All
-    /// that has a code is done with keys.
+    /// The log of an event, as this process tells it; nothing if there is no code for its type.
     pub fn of(id: LogId, event: Event, system: &LogSystem) -> Option<Self> {
         let wording = Wording::of(event.kind)?;
-        let Actor::Key { key_id, key_name } = event.actor.clone() else { return None };
         let targets = wording.targets.iter().map(|target| LogTarget::of(&event, *target)).collect();
         Some(Self {
             id,
@@ -441,7 +524,7 @@ impl Log {
             category: wording.category,
             name: wording.name,
             description: wording.description,
-            r#type: wording.r#type(),
+            r#type: wording.r#type,
             code: wording.code,
             message: (),
             system: system.clone(),
@@ -452,13 +535,7 @@ impl Log {
                 location: LogLocation::default(),
             },
             source: (),
-            actor: LogActor {
-                r#type: ActorType::ApiKey,
-                id: key_id,
-                name: key_name,
-                identifier: (),
-                session_id: (),
-            },
+            actor: event.actor.into(),
             targets,
             client: (),
             details: LogDetails {
@@ -573,6 +650,22 @@ mod tests {
     }
 
     #[test]
+    fn the_owner_of_an_address_and_the_server_have_no_id_and_no_name() {
+        with_context(|ctx| {
+            for (actor, kind, r#type) in [
+                (Actor::Owner, EventType::PasswordReset, "user"),
+                (Actor::Server, EventType::EmailMailGivenUp, "system"),
+            ] {
+                let event = ctx.event(kind, UserId::new(ctx.random), None, None);
+                let log = log(Event { actor, ..event });
+                let expected =
+                    json!({"type": r#type, "id": null, "name": null, "identifier": null, "session_id": null});
+                assert_eq!(log["actor"], expected);
+            }
+        });
+    }
+
+    #[test]
     fn there_is_no_log_of_what_has_no_code() {
         with_context(|ctx| {
             for kind in EventType::ALL {
@@ -594,6 +687,9 @@ mod tests {
         assert_eq!(codes, LogCode::ALL);
         assert!(WORDINGS.is_sorted_by(|one, next| one.code.as_str() < next.code.as_str()));
         assert!(WORDINGS.is_sorted_by(|one, next| one.name < next.name));
+        for wording in WORDINGS {
+            assert_eq!(wording.name.to_lowercase().replace(' ', "_"), wording.code.as_str());
+        }
     }
 
     #[test]
@@ -602,12 +698,12 @@ mod tests {
         for wording in WORDINGS {
             assert_eq!(wire(json!(wording.code)), wording.code.as_str());
             assert_eq!(wire(json!(wording.category)), wording.category.as_str());
-            assert_eq!(wire(json!(wording.r#type())), wording.r#type().as_str());
+            assert_eq!(wire(json!(wording.r#type)), wording.r#type.as_str());
+            assert_eq!(wire(json!(wording.actor)), wording.actor.as_str());
             for target in wording.targets {
                 assert_eq!(wire(json!(target)), target.as_str());
             }
         }
-        assert_eq!(wire(json!(ActorType::ApiKey)), ActorType::ApiKey.as_str());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::event::{Context, names};
+use super::event::{Context, EventType, names};
 use crate::id::{IdentifierId, MailId, TenantId, UserId};
 use crate::secret::TokenId;
 use crate::time::Timestamp;
@@ -20,6 +20,16 @@ names! {
         Verify = "verify",
         /// It brings a link by which a password is reset.
         Reset = "reset",
+    }
+}
+
+impl MailKind {
+    /// What happens when one is sent.
+    pub fn sent(self) -> EventType {
+        match self {
+            Self::Verify => EventType::EmailProofMailSent,
+            Self::Reset => EventType::PasswordResetMailSent,
+        }
     }
 }
 
@@ -78,8 +88,8 @@ pub enum MailChange {
     Keep,
     /// This one is to be sent.
     Send(Mail),
-    /// This one will not be sent.
-    GiveUp(MailId),
+    /// This one was sent, or will not be.
+    Remove(MailId),
 }
 
 #[cfg(test)]

@@ -136,6 +136,7 @@ pub struct ExternalProvider {
     /// The provider's id of the user.
     pub provider_user_id: String,
     /// What the provider says of the user; left out of lists.
+    #[schema(required, nullable = false)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claims: Option<Map<String, Value>>,
 }

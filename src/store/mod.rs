@@ -570,7 +570,7 @@ impl LogSortKey {
             Self::TimeStamp => None,
             Self::Category => Some(wording.category.as_str()),
             Self::Code => Some(wording.code.as_str()),
-            Self::Type => Some(wording.r#type().as_str()),
+            Self::Type => Some(wording.r#type.as_str()),
             Self::Name => Some(wording.name),
         }
     }

@@ -76,6 +76,51 @@ async fn the_table_of_scopes_in_the_api_design_is_that_of_the_document() {
 }
 
 #[tokio::test]
+async fn the_table_of_operations_in_the_readme_is_that_of_the_document() {
+    let api = Api::new().await;
+    let document = without_key(&api, "/openapi.json").await.json();
+    let mut documented = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let [id, summary] = ["operationId", "summary"].map(|name| operation[name].as_str().unwrap());
+            if operation["security"].is_array() {
+                documented.push(format!("| `{id}` | `{} {path}` | {summary} |", method.to_uppercase()));
+            }
+        }
+    }
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let lines = readme.lines().skip_while(|line| !line.starts_with("| Operation")).skip(2);
+    let mut table: Vec<_> = lines.take_while(|line| line.starts_with('|')).map(str::to_owned).collect();
+    documented.sort_unstable();
+    table.sort_unstable();
+    assert_eq!(table, documented);
+}
+
+#[test]
+fn the_table_of_logs_in_the_api_design_is_that_of_the_code() {
+    use bonafide::directory::log::WORDINGS;
+    let design = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/API-DESIGN.md")).unwrap();
+    let lines = design.lines().skip_while(|line| !line.starts_with("| Event | `code`")).skip(2);
+    let table: Vec<_> = lines.take_while(|line| line.starts_with('|')).map(str::to_owned).collect();
+    let told = WORDINGS.iter().map(|wording| {
+        let targets: Vec<_> = wording.targets.iter().map(|target| format!("`{target}`")).collect();
+        let (event, code, category, actor) = (wording.event, wording.code, wording.category, wording.actor);
+        format!("| `{event}` | `{code}` | `{category}` | `{actor}` | {} |", targets.join(", "))
+    });
+    assert_eq!(table, told.collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn what_a_phone_number_needs_and_what_refuses_it_is_in_the_document() {
+    let api = Api::new().await;
+    let document = without_key(&api, "/openapi.json").await.json();
+    let start = &document["paths"]["/v1/users/{user_id}/phones/{identifier_id}/verify/start"]["post"];
+    assert_eq!(start["security"], serde_json::json!([{"ApiKey": ["users:write", "proofs:read"]}]));
+    let verify = &document["paths"]["/api/users/{user_id}/phones/{identifier_id}/verify"]["post"];
+    assert!(verify["responses"]["422"].is_object());
+}
+
+#[tokio::test]
 async fn every_operation_documents_its_answers_problems_and_examples() {
     let api = Api::new().await;
     let document = without_key(&api, "/openapi.json").await.json();

@@ -69,6 +69,8 @@ async fn a_created_group_is_found_by_its_location() {
     assert_eq!(api.get(answer.header("location")).await.bytes, answer.bytes);
     let plain = api.named("plain").await;
     assert_eq!((&plain["description"], &plain["is_auto_assigned"]), (&Value::Null, &json!(false)));
+    let nothing = api.group(json!({"name": "null", "description": null, "is_auto_assigned": null})).await;
+    assert_eq!((&nothing["description"], &nothing["is_auto_assigned"]), (&Value::Null, &json!(false)));
     let event = &api.events().await[0];
     assert_eq!((event.kind.as_str(), event.user_id), ("group.created", None));
     assert_eq!(event.group_id.unwrap().to_string(), text(&group, "group_id"));

@@ -13,13 +13,8 @@ use bonafide::secret::PlainKey;
 use serde_json::{Value, json};
 use url::form_urlencoded::byte_serialize;
 
+use super::compatibility::facts;
 use super::harness::{Answer, Api, START};
-
-/// The part of the published client's types that logs are made of: the fields of each model with
-/// their types, and the values of each enum.
-fn vocabulary() -> Value {
-    serde_json::from_str(include_str!("logs.json")).unwrap()
-}
 
 /// What is wrong with `value` by a type of the vocabulary. Every field must be there, also one that
 /// clients could do without.
@@ -53,7 +48,7 @@ fn faults(vocabulary: &Value, kind: &str, value: &Value, path: &str) -> Vec<Stri
 
 #[track_caller]
 fn assert_speaks_the_vocabulary(log: &Value) {
-    let faults = faults(&vocabulary(), "Log", log, "log");
+    let faults = faults(&facts(), "Log", log, "log");
     assert!(faults.is_empty(), "{faults:#?}");
 }
 
@@ -76,7 +71,7 @@ fn a_log_beside_the_vocabulary_is_told() {
                 .clone();
         assert_speaks_the_vocabulary(&log);
         *log.pointer_mut(pointer).unwrap() = wrong;
-        assert!(!faults(&vocabulary(), "Log", &log, "log").is_empty(), "{pointer}");
+        assert!(!faults(&facts(), "Log", &log, "log").is_empty(), "{pointer}");
     }
 }
 
@@ -175,7 +170,10 @@ async fn everything(api: &Api) -> BTreeSet<(String, String)> {
     caller.call(delete.clone(), &force, &none, none.clone()).await;
     let change = json!({"old_password": "correct horse", "new_password": "battery staple"});
     caller.call(put, &format!("{password}/change"), &none, change).await;
-    let reset = caller.call(post.clone(), &format!("{password}/reset"), &none, json!({})).await;
+    let by_mail = json!({"send_email": true});
+    let reset = caller.call(post.clone(), &format!("{password}/reset"), &none, by_mail).await;
+    assert_eq!(reset["email_sent"], json!(true));
+    api.sent().await;
     let token = reset["link"].as_str().unwrap().rsplit_once('/').unwrap().1;
     let visitor =
         Visitor { request_id: RequestId::new(&*api.app.random), remote_address: None, user_agent: None };
@@ -193,7 +191,7 @@ async fn everything(api: &Api) -> BTreeSet<(String, String)> {
 }
 
 /// Starts proofs of an address of the caller's user in every way, of which one ends, the mail of one
-/// is given up, and one is used.
+/// is given up, and one is sent and used.
 async fn prove(caller: &mut Caller<'_>, list: &str, address: &Value) {
     let api = caller.api;
     let path = |surface: &str, action: &str| {
@@ -210,6 +208,7 @@ async fn prove(caller: &mut Caller<'_>, list: &str, address: &Value) {
     caller.call(Method::POST, &path("api", "unverify"), address, json!({})).await;
     api.clock.advance(60);
     let started = caller.call(Method::POST, &path("v1", "verify/start"), address, json!({})).await;
+    api.sent().await;
     let code = json!({"code": started["code"]});
     caller.call(Method::POST, &path("v1", "verify/check"), address, code).await;
 }
@@ -390,9 +389,43 @@ async fn the_fields_of_a_log_find_it() {
     }
     let all = api.get(&format!("/api/logs?filter={}", query(&filters.join(" AND ")))).await;
     assert_eq!(all.json(), json!([removed]));
-    for nothing in ["removed", "\"\"", "actor.id:x", "code:user_password_reset_succeeded", "type:failure"] {
+    for nothing in ["removed", "\"\"", "actor.id:x", "actor.name:nobody", "code:user_sign_in_succeeded"] {
         let answer = api.get(&format!("/api/logs?filter={}", query(nothing))).await;
         assert_eq!((answer.json(), total(&answer)), (json!([]), 0), "{nothing}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_owner_and_the_server_do_is_told_as_theirs() {
+    let api = proving_api().await;
+    everything(&api).await;
+    let mut others = 0;
+    for (code, category, kind, actor) in [
+        ("email_sending_failed", "notifications", "failure", "system"),
+        ("password_reset_email_sending_succeeded", "notifications", "success", "system"),
+        ("user_password_reset_succeeded", "users", "success", "user"),
+        ("verification_email_sending_succeeded", "notifications", "success", "system"),
+    ] {
+        let filter = format!("code:{code} category:{category} type:{kind} actor.type:{actor}");
+        let found = api.get(&format!("/api/logs?filter={}", query(&filter))).await;
+        let (logs, count) = (found.json(), total(&found));
+        let expected = json!({
+            "type": actor, "id": null, "name": null, "identifier": null, "session_id": null
+        });
+        for log in logs.as_array().unwrap() {
+            assert_eq!((&log["code"], &log["actor"]), (&json!(code), &expected));
+        }
+        assert_eq!(logs.as_array().unwrap().len() as u64, count, "{code}");
+        assert!(count > 0, "{code}");
+        others += count;
+    }
+    for filter in ["NOT actor.type:api_key", "NOT actor.id:*", "NOT actor.name:*", "NOT actor.name:test"] {
+        let found = api.get(&format!("/api/logs?filter={}", query(filter))).await;
+        assert_eq!(
+            (found.json().as_array().unwrap().len() as u64, total(&found)),
+            (others, others),
+            "{filter}"
+        );
     }
 }
 

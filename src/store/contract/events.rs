@@ -20,6 +20,20 @@ pub(crate) async fn events_come_back_whole_in_the_order_they_were_kept(store: &d
     let rest =
         store.events(&default(), EventList { after: events[1].0, limit: 2, ..EVERYTHING }).await.unwrap();
     assert_eq!((rest.events.as_slice(), rest.next), (&events[2..4], Some(events[3].0)));
+    let verified = [&events[2], &events[4]].map(Clone::clone);
+    for (after, kind, expected) in [
+        (events[2].0, None, &events[3..]),
+        (0, Some(EventType::EmailVerified), &verified),
+        (events[3].0, Some(EventType::EmailVerified), &verified[1..]),
+    ] {
+        // Exactly as many as are wanted, and one fewer.
+        for limit in [expected.len(), expected.len() - 1].into_iter().filter(|limit| *limit > 0) {
+            let wanted = EventList { after, kind, limit: limit.try_into().unwrap(), ..EVERYTHING };
+            let page = store.events(&default(), wanted).await.unwrap();
+            assert_eq!(page.events, expected[..limit]);
+            assert_eq!(page.next.is_some(), limit < expected.len(), "{after} {kind:?} {limit}");
+        }
+    }
     let events: Vec<_> = events.into_iter().map(|(_, event)| event).collect();
     assert_eq!(events, expected);
     assert_eq!(events[2].personal.reason.as_deref(), Some("to see"));

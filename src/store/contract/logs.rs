@@ -4,7 +4,8 @@ use super::*;
 use crate::directory::api_key::{ApiKey, Scope};
 use crate::directory::event::Actor;
 use crate::directory::group::Group;
-use crate::directory::log::{LogCategory, TargetType, WORDINGS};
+use crate::directory::log::{LogCategory, LogType, TargetType, WORDINGS};
+use crate::directory::password::Decision;
 use crate::id::RequestId;
 use crate::store::search::logs::parse;
 
@@ -27,7 +28,7 @@ fn key_of(actor: &Actor) -> (KeyId, &str) {
 }
 
 /// Makes every type of event that there are logs of, and others between them, with two keys in two
-/// requests, while the clock is turned back once.
+/// requests and by who has no key, while the clock is turned back once.
 async fn tell(store: &dyn Store) -> Story {
     let mut maker = Maker::new(&default());
     let actors = [("Sign-up Service", 11), ("Straße", 12)].map(|(name, seed)| {
@@ -75,6 +76,17 @@ async fn tell(store: &dyn Store) -> Story {
         |user: &mut User, ctx: &Context| vec![ctx.event(EventType::UserUnblocked, user.user_id, None, None)];
     store.keep(maker.change(&mut user, 3, unblocked)).await.unwrap();
     assert!(store.keep_membership(maker.membership(user.user_id, group.group_id, false)).await.unwrap());
+    let by_others = [
+        (EventType::PasswordReset, Actor::Owner),
+        (EventType::EmailProofMailSent, Actor::Server),
+        (EventType::PasswordResetMailSent, Actor::Server),
+        (EventType::EmailMailGivenUp, Actor::Server),
+    ];
+    for (version, (kind, actor)) in (4..).zip(by_others) {
+        maker.origin.actor = actor;
+        let event = maker.context().event(kind, user.user_id, None, None);
+        store.keep(maker.beside(&user, version, Decision::from(vec![event]))).await.unwrap();
+    }
     turn(&mut maker, 1, 1_020);
     store.keep(maker.delete(&deleted, 1)).await.unwrap();
     let events = vec![maker.context().group_event(EventType::GroupDeleted, group.group_id, None)];
@@ -100,7 +112,7 @@ pub(crate) async fn logs_follow_each_sort_and_pages_never_overlap(store: &dyn St
     let kinds: std::collections::BTreeSet<_> = all.iter().map(|(_, event)| event.kind).collect();
     assert_eq!(kinds.len(), WORDINGS.len());
     // Both fetched and sorted, and walked.
-    for filter in ["", "type:success", "NOT type:failure AND NOT id:0000000000000000"] {
+    for filter in ["", "type:(success OR failure)", "NOT type:error AND NOT id:0000000000000000"] {
         for sort in LogSortKey::ALL {
             for descending in [false, true] {
                 let mut listed = Vec::new();
@@ -138,6 +150,7 @@ pub(crate) async fn a_filter_finds_the_logs_that_it_describes(store: &dyn Store)
     let of_user = |id: UserId| -> Matches<'_> { Box::new(move |_, event, _| event.user_id == Some(id)) };
     let of_group = || -> Matches<'_> { Box::new(|_, event, _| event.group_id == Some(group.group_id)) };
     let by_first = || -> Matches<'_> { Box::new(|_, event, _| event.actor == actors[0]) };
+    let by_key = || -> Matches<'_> { Box::new(|_, event, _| matches!(event.actor, Actor::Key { .. })) };
     let in_second = || -> Matches<'_> { Box::new(|_, event, _| event.request_id == requests[1]) };
     let cases: Vec<(String, Matches)> = vec![
         (format!("id:{third}"), Box::new(|id, _, _| *id == third)),
@@ -150,8 +163,9 @@ pub(crate) async fn a_filter_finds_the_logs_that_it_describes(store: &dyn Store)
         ("category:groups".to_owned(), Box::new(|_, _, wording| wording.category == LogCategory::Groups)),
         ("code:user_created".to_owned(), Box::new(|_, event, _| event.kind == EventType::UserCreated)),
         ("name:\"group deleted\"".to_owned(), Box::new(|_, event, _| event.kind == EventType::GroupDeleted)),
-        ("type:success".to_owned(), Box::new(|_, _, _| true)),
-        ("type:failure".to_owned(), Box::new(|_, _, _| false)),
+        ("type:success".to_owned(), Box::new(|_, _, wording| wording.r#type == LogType::Success)),
+        ("type:failure".to_owned(), Box::new(|_, event, _| event.kind == EventType::EmailMailGivenUp)),
+        ("type:error".to_owned(), Box::new(|_, _, _| false)),
         (
             "targets.type:group".to_owned(),
             Box::new(|_, _, wording| wording.targets.contains(&TargetType::Group)),
@@ -166,7 +180,14 @@ pub(crate) async fn a_filter_finds_the_logs_that_it_describes(store: &dyn Store)
         ("actor.name:sign*".to_owned(), by_first()),
         ("actor.name:strasse".to_owned(), Box::new(|_, event, _| event.actor == actors[1])),
         ("actor.name:nobody".to_owned(), Box::new(|_, _, _| false)),
-        ("actor.type:api_key".to_owned(), Box::new(|_, _, _| true)),
+        ("actor.name:\"\"".to_owned(), Box::new(|_, _, _| false)),
+        ("actor.name:<z".to_owned(), by_key()),
+        ("actor.name:*".to_owned(), by_key()),
+        ("actor.id:*".to_owned(), by_key()),
+        ("actor.type:*".to_owned(), Box::new(|_, _, _| true)),
+        ("actor.type:api_key".to_owned(), by_key()),
+        ("actor.type:user".to_owned(), Box::new(|_, event, _| event.actor == Actor::Owner)),
+        ("actor.type:system".to_owned(), Box::new(|_, event, _| event.actor == Actor::Server)),
         (format!("request.trace_id:{}", requests[1]), in_second()),
         // Bare words.
         ("group_created".to_owned(), Box::new(|_, event, _| event.kind == EventType::GroupCreated)),

@@ -74,12 +74,18 @@ pub(crate) async fn a_mail_is_claimed_by_one_and_comes_back_when_its_time_is_ove
     assert_eq!(due(store, 9_999).await, []);
 }
 
-pub(crate) async fn a_mail_is_given_up_with_an_event(store: &dyn Store) {
+pub(crate) async fn a_mail_that_was_sent_or_is_given_up_goes_with_an_event(store: &dyn Store) {
     let maker = Maker::new(&default());
-    let (user, mail) = waiting(store, &maker).await;
-    let event = maker.context().event(EventType::EmailMailGivenUp, user.user_id, Some(mail.email), None);
-    let given_up = Decision { mail: MailChange::GiveUp(mail.id), ..Decision::from(vec![event.clone()]) };
-    store.keep(maker.beside(&user, 2, given_up)).await.unwrap();
-    assert_eq!(due(store, 9_999).await, []);
-    assert_eq!(events(store, EVERYTHING).await.pop().unwrap().1, event);
+    for kind in [EventType::EmailProofMailSent, EventType::EmailMailGivenUp] {
+        let (user, mail) = waiting(store, &maker).await;
+        let event = maker.context().event(kind, user.user_id, Some(mail.email), None);
+        let ended = || Decision { mail: MailChange::Remove(mail.id), ..Decision::from(vec![event.clone()]) };
+        // One that is not kept leaves the mail.
+        let late = store.keep(maker.beside(&user, 1, ended())).await;
+        assert!(matches!(late, Err(KeepError::Conflict)));
+        assert_eq!(due(store, 9_999).await, std::slice::from_ref(&mail));
+        store.keep(maker.beside(&user, 2, ended())).await.unwrap();
+        assert_eq!(due(store, 9_999).await, []);
+        assert_eq!(events(store, EVERYTHING).await.pop().unwrap().1, event);
+    }
 }

@@ -121,7 +121,7 @@ macro_rules! contract {
             mails {
                 a_mail_waits_with_the_change_that_sends_it
                 a_mail_is_claimed_by_one_and_comes_back_when_its_time_is_over
-                a_mail_is_given_up_with_an_event
+                a_mail_that_was_sent_or_is_given_up_goes_with_an_event
             }
         }
     };

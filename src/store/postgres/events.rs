@@ -33,13 +33,17 @@ pub(super) async fn list(client: &Client, tenant: &TenantId, wanted: EventList) 
 async fn of_all(client: &Client, tenant: &TenantId, wanted: EventList) -> Answer<EventPage> {
     let (tenant, limit) = (tenant.as_str(), i64::from(wanted.limit));
     let kind = wanted.kind.map_or("", EventType::as_str);
-    let end = client
-        .query_typed_opt(
-            "select position from events where tenant_id = $1 and position > $2 order by position limit 1 offset $3",
+    // Where to stop, and one more if there is one.
+    let ends = client
+        .query_typed(
+            "select position from events where tenant_id = $1 and position > $2 order by position limit 2 offset $3",
             &[(&tenant, Type::TEXT), (&wanted.after, Type::INT8), (&(LOOKED_AT - 1), Type::INT8)],
         )
         .await?;
-    let end: Option<i64> = end.map(|row| row.try_get(0)).transpose()?;
+    let end: Option<i64> = match ends.as_slice() {
+        [end, _] => Some(end.try_get(0)?),
+        _ => None,
+    };
     let rows = client
         .query_typed(
             &format!(
@@ -51,15 +55,14 @@ async fn of_all(client: &Client, tenant: &TenantId, wanted: EventList) -> Answer
                 (&wanted.after, Type::INT8),
                 (&end.unwrap_or(i64::MAX), Type::INT8),
                 (&kind, Type::TEXT),
-                (&limit, Type::INT8),
+                (&(limit + 1), Type::INT8),
             ],
         )
         .await?;
-    let events = each(&rows, event)?;
-    let next = match events.last() {
-        Some((position, _)) if events.len() == wanted.limit as usize => Some(*position),
-        _ => end,
-    };
+    let mut events = each(&rows, event)?;
+    let more = events.len() > wanted.limit as usize;
+    events.truncate(wanted.limit as usize);
+    let next = if more { events.last().map(|(position, _)| *position) } else { end };
     Ok(EventPage { events, next })
 }
 

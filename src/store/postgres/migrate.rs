@@ -11,6 +11,7 @@ use crate::time::Timestamp;
 const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/postgres/0001_directory.sql"),
     include_str!("../../../migrations/postgres/0002_proofs.sql"),
+    include_str!("../../../migrations/postgres/0003_mail_logs.sql"),
     include_str!("../../../migrations/postgres/0004_resets.sql"),
 ];
 
@@ -164,6 +165,33 @@ mod tests {
         assert_eq!(migrate(&options, Timestamp(0)).await.unwrap(), MIGRATIONS.len());
         assert_eq!(migrate(&options, Timestamp(0)).await.unwrap(), 0);
         assert!(PostgresStore::open_existing(&options).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn the_logs_of_a_store_from_before_there_were_those_of_mail_are_counted() {
+        use crate::store::search::logs::parse;
+        use crate::store::{LogSortKey, Sorted, Store as _};
+        let database = Database::empty().await;
+        let client = connect(&database.url).await;
+        let table =
+            "create table schema_version (version bigint not null primary key, taken_at bigint not null)";
+        let events = "insert into schema_version values (1, 0), (2, 0); \
+                      insert into tenants (tenant_id, created_at, logs) values ('acme', 5, 1); \
+                      insert into events (tenant_id, position, event_id, type, time, user_id, method, key_id, key_name, request_id, actor) \
+                      select 'acme', position, decode(repeat('00', 16), 'hex'), type, 5, '', 'policy', '', '', repeat('0', 32), 'server' \
+                      from (values (1, 'user.created'), (2, 'user.email.mail_given_up'), (3, 'user.email.verified')) as event (position, type)";
+        for sql in [table, MIGRATIONS[0], MIGRATIONS[1], events] {
+            client.batch_execute(sql).await.unwrap();
+        }
+        let options = Options::new(&database.url);
+        assert_eq!(migrate(&options, Timestamp(0)).await.unwrap(), MIGRATIONS.len() - 2);
+        let store = PostgresStore::open_existing(&options).await.unwrap();
+        for (filter, expected) in [("", 2), ("actor.type:system", 1)] {
+            let page = Sorted { sort: LogSortKey::Code, descending: false, offset: 0, limit: 10 };
+            let found = store.logs(&"acme".parse().unwrap(), parse(filter).unwrap(), page).await.unwrap();
+            assert_eq!((found.total, found.documents.len()), (expected, expected as usize), "{filter}");
+        }
+        store.close().await;
     }
 
     #[tokio::test]

@@ -94,6 +94,6 @@ pub(super) async fn keep(session: &Session, tenant: &TenantId, change: &MailChan
                 .await
                 .map(drop)
         }
-        MailChange::GiveUp(id) => remove(session, tenant, *id).await.map(drop),
+        MailChange::Remove(id) => remove(session, tenant, *id).await.map(drop),
     }
 }

@@ -67,19 +67,20 @@ fn clause(clause: &Clause) -> Result<LogSearch, FilterError> {
         "time_stamp" => Search::Is(LogLeaf::Time(field::times(clause)?)),
         "category" => events(condition, |wording| vec![wording.category.as_str()]),
         "code" => events(condition, |wording| vec![wording.code.as_str()]),
-        "type" => events(condition, |wording| vec![wording.r#type().as_str()]),
+        "type" => events(condition, |wording| vec![wording.r#type.as_str()]),
         "name" => events(condition, |wording| vec![wording.name]),
         "targets.type" => {
             events(condition, |wording| wording.targets.iter().copied().map(TargetType::as_str).collect())
         }
-        "actor.type" => events(condition, |_| vec![ActorType::ApiKey.as_str()]),
+        "actor.type" => events(condition, |wording| vec![wording.actor.as_str()]),
+        "actor.id" | "actor.name" if *condition == Condition::Present => return Ok(by_keys()),
         "actor.name" => Search::Is(LogLeaf::ActorName(field::texts(condition, fold))),
         "actor.id" => whole(clause, actor)?,
         "targets.id" => whole(clause, target)?,
         "request.trace_id" => whole(clause, request)?,
         _ => return Err(field::unknown(field, FIELDS, "")),
     };
-    // Every log has every field.
+    // Every log has every other field.
     Ok(if *condition == Condition::Present { Search::All } else { search })
 }
 
@@ -94,6 +95,12 @@ fn bare(condition: &Condition) -> LogSearch {
         found.extend(ids.into_iter().flatten().map(Search::Is));
     }
     Search::Or(found)
+}
+
+/// Events of the types that are done with keys: nobody else has an id and a name.
+fn by_keys() -> LogSearch {
+    let by_key = WORDINGS.iter().filter(|wording| wording.actor == ActorType::ApiKey);
+    Search::Is(LogLeaf::Event(by_key.map(|wording| wording.event).collect()))
 }
 
 /// Events of the types of which one of the texts is within the condition.
@@ -203,6 +210,14 @@ mod tests {
     fn what_depends_on_the_code_alone_is_settled_by_it() {
         let all: Vec<_> = WORDINGS.iter().map(|wording| wording.code.as_str()).collect();
         let groups = ["group_created", "group_deleted", "group_updated"];
+        let mails = [
+            "email_sending_failed",
+            "password_reset_email_sending_succeeded",
+            "verification_email_sending_succeeded",
+        ];
+        let reset = ["user_password_reset_succeeded"];
+        let is_by_key = |code: &&str| !mails.contains(code) && !reset.contains(code);
+        let by_keys: Vec<_> = all.iter().copied().filter(is_by_key).collect();
         for (filter, expected) in [
             ("category:groups", &groups[..]),
             ("category:GROUPS", &groups),
@@ -212,15 +227,30 @@ mod tests {
             ("category:groups AND NOT code:group_created", &groups[1..]),
             ("targets.type:group AND NOT targets.type:user", &groups),
             ("group_created", &groups[..1]),
-            ("type:success", &all),
-            ("actor.type:api_key", &all),
-            ("actor.type:user", &[]),
+            ("category:notifications", &mails),
+            ("type:success", &all[1..]),
+            ("type:failure", &mails[..1]),
+            ("actor.type:api_key", &by_keys),
+            ("actor.type:user", &reset),
+            ("actor.type:system", &mails),
+            ("actor.type:client", &[]),
+            ("code:user_password_reset_succeeded", &reset),
             // Codes of the vocabulary that nothing here has are none the less codes.
-            ("code:user_password_reset_succeeded", &[]),
+            ("code:user_sign_in_succeeded", &[]),
             ("category:tokens", &[]),
-            ("type:failure", &[]),
             ("*", &all),
-            ("time_stamp:* id:* actor.name:* targets.id:*", &all),
+            ("time_stamp:* id:* actor.type:* targets.id:*", &all),
+            ("actor.name:*", &by_keys),
+            ("actor.id:*", &by_keys),
+            (
+                "NOT actor.id:*",
+                &[
+                    "email_sending_failed",
+                    "password_reset_email_sending_succeeded",
+                    "user_password_reset_succeeded",
+                    "verification_email_sending_succeeded",
+                ],
+            ),
             ("NOT request.trace_id:*", &[]),
         ] {
             assert_eq!(codes(filter).0, expected, "{filter}");

@@ -144,15 +144,34 @@ fn column(column: Column, values: Range) -> UserSearch {
     Search::Is(UserLeaf::Column(column, values))
 }
 
-/// A bare word or phrase: whole names and addresses, their words, and the id.
+/// A bare word or phrase: whole names and addresses, their words, and the id. An address is meant in
+/// any spelling, and the digits of a phone number are its one word.
 fn bare(condition: &Condition) -> UserSearch {
     let words = term(WORDS, field::texts(condition, fold));
+    let mut others = Vec::new();
     match condition {
-        Condition::Equals(value) if value.text.parse::<UserId>().is_ok() => {
-            Search::Or(vec![words, column(Column::UserId, Range::text(value.text.clone()))])
+        Condition::Equals(value) => {
+            if let Ok(address) = EmailAddress::parse(&value.text) {
+                others.push(term("emails.email", Range::text(address.canonical())));
+            }
+            others.extend(number(&value.text).map(|number| term(WORDS, Range::text(number))));
+            if value.text.parse::<UserId>().is_ok() {
+                others.push(column(Column::UserId, Range::text(value.text.clone())));
+            }
         }
-        _ => words,
+        Condition::Prefix(prefix) => {
+            others.extend(number(prefix).map(|number| term(WORDS, Range::prefix(number))));
+        }
+        Condition::Present | Condition::Range { .. } => {}
     }
+    if others.is_empty() { words } else { Search::Or([vec![words], others].concat()) }
+}
+
+/// A phone number, or the beginning of one, of which these are the digits.
+fn number(digits: &str) -> Option<String> {
+    let digits = fold(digits);
+    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| format!("+{digits}"))
 }
 
 /// Addresses, or parts of them, in any spelling. The beginning of an address is no address yet.

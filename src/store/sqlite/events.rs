@@ -37,23 +37,24 @@ pub(super) fn list(
     }
 }
 
-/// Walks the record from the wanted position on.
+/// Walks the record from the wanted position on, until one more is found than is wanted.
 fn of_all(connection: &Connection, tenant: &TenantId, wanted: EventList) -> rusqlite::Result<EventPage> {
     let mut statement = connection.prepare_cached(&format!(
         "select {COLUMNS} from events where tenant_id = ?1 and position > ?2 order by position"
     ))?;
     let mut rows = statement.query(params![tenant.as_str(), wanted.after])?;
     let mut page = EventPage { events: Vec::new(), next: None };
-    let mut looked_at = 0;
+    let (mut looked_at, mut last) = (0, wanted.after);
     while let Some(row) = rows.next()? {
         let (position, event) = rows::event(row)?;
-        looked_at += 1;
-        if wanted.kind.is_none_or(|kind| kind == event.kind) {
-            page.events.push((position, event));
-        }
-        if page.events.len() == wanted.limit as usize || looked_at == LOOKED_AT {
-            page.next = Some(position);
+        let is_wanted = wanted.kind.is_none_or(|kind| kind == event.kind);
+        if looked_at == LOOKED_AT || (is_wanted && page.events.len() == wanted.limit as usize) {
+            page.next = Some(last);
             break;
+        }
+        (looked_at, last) = (looked_at + 1, position);
+        if is_wanted {
+            page.events.push((position, event));
         }
     }
     Ok(page)

@@ -290,9 +290,9 @@ impl<'a> Plan<'a> {
 fn push_one_of<'a>(sql: &mut Sql, column: &str, values: impl IntoIterator<Item = &'a str>) {
     let values: Vec<_> = values.into_iter().collect();
     if values.is_empty() {
-        // None is empty. What is false by itself would make the planner drop all that stands beside
+        // No text is a blob. What is false by itself would make the planner drop all that stands beside
         // it, and not find the index it was told to take.
-        return sql.push(&format!("{column} = ''"));
+        return sql.push(&format!("{column} = x''"));
     }
     sql.push(&format!("{column} in "));
     sql.push_joined(&values, ", ", "", |sql, value| sql.bind((*value).to_owned()));
@@ -479,7 +479,7 @@ mod tests {
             (page.total, page.total_is_estimate)
         };
         assert_eq!(look(""), (18_000, false));
-        assert_eq!(look("type:success"), (18_000, false));
+        assert_eq!(look("type:(success OR failure)"), (18_000, false));
         assert_eq!(look("category:groups"), (6_000, false));
         assert_eq!(look("NOT category:users"), (6_000, false));
         let (total, is_estimate) = look("category:users");

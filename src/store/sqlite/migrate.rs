@@ -29,6 +29,7 @@ const STEPS: &[Step] = &[
     Step { sql: include_str!("../../../migrations/sqlite/0004_search.sql"), fill: recompute::search },
     Step::of(include_str!("../../../migrations/sqlite/0005_logs.sql")),
     Step::of(include_str!("../../../migrations/sqlite/0006_proofs.sql")),
+    Step::of(include_str!("../../../migrations/sqlite/0007_mail_logs.sql")),
     Step::of(include_str!("../../../migrations/sqlite/0008_resets.sql")),
 ];
 
@@ -193,6 +194,35 @@ mod tests {
         {
             let page = Sorted { sort: LogSortKey::Code, descending: false, offset: 0, limit: 10 };
             let found = store.logs(&tenant.parse().unwrap(), parse(filter).unwrap(), page).await.unwrap();
+            assert_eq!((found.total, found.documents.len()), (expected, expected as usize), "{filter}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_logs_of_a_store_from_before_there_were_those_of_mail_are_counted() {
+        use crate::store::search::logs::parse;
+        use crate::store::{LogSortKey, Sorted, Store as _};
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("older.db");
+        let connection = store_of_the_first_schema(&path);
+        for step in &STEPS[1..6] {
+            connection.execute_batch(step.sql).unwrap();
+        }
+        connection.pragma_update(None, "user_version", 6).unwrap();
+        connection
+            .execute_batch(
+                "insert into tenants (tenant_id, created_at, logs) values ('acme', 5, 1); \
+                 insert into events (tenant_id, position, event_id, type, time, user_id, method, key_id, key_name, request_id, actor) \
+                 select 'acme', column1, zeroblob(16), column2, 5, '', 'policy', '', '', \
+                 '0123456789abcdef0123456789abcdef', 'server' from \
+                 (values (1, 'user.created'), (2, 'user.email.mail_given_up'), (3, 'user.email.verified'))",
+            )
+            .unwrap();
+        drop(connection);
+        let store = SqliteStore::open(&path, Timestamp(0)).unwrap();
+        for (filter, expected) in [("", 2), ("actor.type:system", 1)] {
+            let page = Sorted { sort: LogSortKey::Code, descending: false, offset: 0, limit: 10 };
+            let found = store.logs(&"acme".parse().unwrap(), parse(filter).unwrap(), page).await.unwrap();
             assert_eq!((found.total, found.documents.len()), (expected, expected as usize), "{filter}");
         }
     }

@@ -94,6 +94,6 @@ pub(super) fn keep(connection: &Connection, tenant: &TenantId, change: &MailChan
                 mail.due_at.0,
             ])
             .map(drop),
-        MailChange::GiveUp(id) => remove(connection, tenant, *id).map(drop),
+        MailChange::Remove(id) => remove(connection, tenant, *id).map(drop),
     }
 }
