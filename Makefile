@@ -6,8 +6,11 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 # What tests take from PyPI: a mail server.
 VENV := $(TARGET)/venv
 
+# What the server is measured beside, from npm and PyPI.
+PEERS := $(abspath $(TARGET))/peers
+
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench fuzz openapi need-build
+.PHONY: help run test torture lint bench fuzz openapi need-build
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -28,6 +31,13 @@ test: need-build $(VENV)/made ## Run all tests
 	@scripts/need '/usr/lib/postgresql/*/bin/postgres' postgresql
 	cargo test
 
+# What `make test` has a short form of: ten seconds a fault, five times each.
+torture: need-build ## Break the store, the network and servers under load, and look for what was answered
+	@scripts/need strace strace
+	@scripts/need '/usr/lib/postgresql/*/bin/postgres' postgresql
+	TORTURE=long cargo test --test integration -- process::torture process::kill process::postgres \
+		process::disk process::power_loss
+
 lint: need-build ## Check format, clippy, rustdoc and docs/openapi.json
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
@@ -37,9 +47,10 @@ lint: need-build ## Check format, clippy, rustdoc and docs/openapi.json
 	@"$(TARGET)/debug/bonafide" openapi | diff -u docs/openapi.json - \
 		|| { echo "docs/openapi.json is not what the code says: run 'make openapi' and commit it." >&2; exit 1; }
 
-bench: need-build ## Measure a release build beside this machine's limits (BENCH=--quick for a short look)
+bench: need-build $(PEERS)/made ## Measure a release build beside this machine's limits (BENCH=--quick for a short look)
 	@scripts/need wrk wrk
-	cargo bench --bench load -- $(BENCH)
+	@scripts/postgres-folder >/dev/null
+	cargo bench --bench load -- --peers "$(PEERS)" $(BENCH)
 
 # Without a sanitizer: there is no unsafe code, and the compiler of the project will do.
 fuzz: need-build ## Look for inputs that break what holds of all (SECONDS=60 for each target)
@@ -61,6 +72,18 @@ $(VENV)/made: tests/smtp/requirements.txt
 	@scripts/need python3 python3-venv
 	python3 -m venv --clear "$(VENV)"
 	"$(VENV)/bin/pip" install --quiet --disable-pip-version-check -r tests/smtp/requirements.txt
+	@touch "$@"
+
+$(PEERS)/made: $(wildcard benches/peers/*/*.*)
+	@scripts/need npm npm
+	@scripts/need python3 python3-venv
+	rm -rf "$(PEERS)" && mkdir -p "$(PEERS)"
+	cp -r benches/peers/better-auth "$(PEERS)/better-auth"
+	cp -r benches/peers/allauth "$(PEERS)/django-allauth"
+	cd "$(PEERS)/better-auth" && npm install --no-audit --no-fund --no-update-notifier --silent
+	python3 -m venv "$(PEERS)/django-allauth/venv"
+	"$(PEERS)/django-allauth/venv/bin/pip" install --quiet --disable-pip-version-check \
+		-r benches/peers/allauth/requirements.txt
 	@touch "$@"
 
 # SQLite and the TLS code are C: they need a compiler.

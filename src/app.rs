@@ -143,21 +143,24 @@ impl App {
             new.password.as_ref().map(|password| SecretChange::Set(password.hash.clone(), SetBy::Admin));
         let ctx = self.context(origin, self.clock.now());
         let (mut user, created) = User::create(new, &ctx)?;
-        for _ in 0..MAX_ATTEMPTS {
-            let groups = self.store.auto_assigned(&origin.tenant).await?;
-            let joined = group::joined(user.user_id, &groups, &ctx);
-            let decision = Decision {
-                events: created.iter().cloned().chain(joined).collect(),
-                secret: secret.clone().unwrap_or_default(),
-                ..Decision::default()
-            };
-            let change = UserChange::create(&origin.tenant, &mut user, groups, decision);
-            let document = change.document();
-            if self.keep(change).await? {
-                return Ok((user.user_id, document));
+        self.in_time(async {
+            for _ in 0..MAX_ATTEMPTS {
+                let groups = self.store.auto_assigned(&origin.tenant).await?;
+                let joined = group::joined(user.user_id, &groups, &ctx);
+                let decision = Decision {
+                    events: created.iter().cloned().chain(joined).collect(),
+                    secret: secret.clone().unwrap_or_default(),
+                    ..Decision::default()
+                };
+                let change = UserChange::create(&origin.tenant, &mut user, groups, decision);
+                let document = change.document();
+                if self.keep(change).await? {
+                    return Ok((user.user_id, document));
+                }
             }
-        }
-        Err(Error::Unavailable("the groups that take every new user keep changing".to_owned()))
+            Err(Error::Unavailable("the groups that take every new user keep changing".to_owned()))
+        })
+        .await
     }
 
     /// Changes a user by a rule, and gives the document as it is afterwards. Where the rule leaves the
@@ -237,24 +240,39 @@ impl App {
         user_id: UserId,
         decision: impl Fn(&Kept, &User, &C::Met, &Context) -> Result<(Option<UserChange>, T), Error>,
     ) -> Result<Result<T, C::Unmet>, Error> {
-        let _turn = self.turns.wait(&origin.tenant, user_id).await;
-        for _ in 0..MAX_ATTEMPTS {
-            let kept = self.kept(&origin.tenant, user_id).await?;
-            let met = match condition.check(self, &origin.tenant, user_id, &kept).await? {
-                Ok(met) => met,
-                Err(unmet) => return Ok(Err(unmet)),
-            };
-            let user = User::from_document(&kept.document)?;
-            let (change, given) = decision(&kept, &user, &met, &self.context(origin, self.clock.now()))?;
-            let is_kept = match change {
-                Some(change) => self.keep(change).await?,
-                None => true,
-            };
-            if is_kept {
-                return Ok(Ok(given));
+        self.in_time(async {
+            let _turn = self.turns.wait(&origin.tenant, user_id).await;
+            for _ in 0..MAX_ATTEMPTS {
+                let kept = self.kept(&origin.tenant, user_id).await?;
+                let met = match condition.check(self, &origin.tenant, user_id, &kept).await? {
+                    Ok(met) => met,
+                    Err(unmet) => return Ok(Err(unmet)),
+                };
+                let user = User::from_document(&kept.document)?;
+                let (change, given) = decision(&kept, &user, &met, &self.context(origin, self.clock.now()))?;
+                let is_kept = match change {
+                    Some(change) => self.keep(change).await?,
+                    None => true,
+                };
+                if is_kept {
+                    return Ok(Ok(given));
+                }
             }
-        }
-        Err(Error::Unavailable("other processes keep changing this user".to_owned()))
+            Err(Error::Unavailable("other processes keep changing this user".to_owned()))
+        })
+        .await
+    }
+
+    /// Waits for a change as long as the store has patience, all waiting counted: for its turn, for what
+    /// it is decided on, and until it is kept.
+    ///
+    /// # Errors
+    /// Those of the change, and [`Error::Unavailable`] when it takes longer. Then it may have been kept
+    /// or not.
+    async fn in_time<T>(&self, change: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        tokio::time::timeout(self.store.patience(), change)
+            .await
+            .unwrap_or_else(|_| Err(Error::Unavailable("the change was not kept in time".to_owned())))
     }
 
     /// Keeps a change; false if what it was decided on is another by now.

@@ -22,17 +22,14 @@ pub(crate) struct Bench {
     pub(crate) options: Options,
     /// Where its files are.
     pub(crate) folder: PathBuf,
-    /// The limit of reading.
-    pub(crate) limit: Server,
     /// What was found so far.
     pub(crate) report: Report,
 }
 
 impl Bench {
-    /// Starts a run with its files in this folder.
-    pub(crate) fn start(options: Options, folder: &Path) -> Result<Self> {
-        let limit = Server::start(limit_server(folder)?, &folder.join("limit.log"))?;
-        Ok(Self { options, folder: folder.to_owned(), limit, report: Report::default() })
+    /// A run with its files in this folder.
+    pub(crate) fn new(options: Options, folder: &Path) -> Self {
+        Self { options, folder: folder.to_owned(), report: Report::default() }
     }
 
     /// The name of a file of the run.
@@ -48,16 +45,17 @@ impl Bench {
         Ok(figures)
     }
 
-    /// Asks the limit of reading when the machine is quiet.
+    /// Asks a limit of reading when the machine is quiet.
     pub(crate) fn drive_limit(
         &mut self,
+        limit: &Server,
         name: &str,
         operations: &str,
         connections: u32,
         answer_bytes: u64,
     ) -> Result<Figures> {
         let load = Load {
-            url: self.limit.url().to_owned(),
+            url: limit.url().to_owned(),
             key: String::new(),
             operations: self.file(operations),
             connections,
@@ -100,7 +98,8 @@ impl Bench {
         }
     }
 
-    fn quiet(&mut self) -> Result<()> {
+    /// Waits until the machine is quiet, and notes it if that does not come.
+    pub(crate) fn quiet(&mut self) -> Result<()> {
         if let Some(busy) = machine::wait_until_quiet()? {
             self.report.noisy += 1;
             eprintln!("  (others keep {busy:.1} cores busy)");
@@ -112,7 +111,7 @@ impl Bench {
 /// The command that starts the limit of reading, which answers what is in files of this folder.
 pub(crate) fn limit_server(folder: &Path) -> Result<Command> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.args(["limit-http", "--folder"]).arg(folder);
+    command.env_clear().args(["limit-http", "--folder"]).arg(folder);
     Ok(command)
 }
 

@@ -34,7 +34,7 @@ pub(crate) fn measure(bench: &mut Bench, service: &Service) -> Result<()> {
             connections: SETTERS,
             // It begins before the reads and ends after them.
             seconds: bench.options.seconds + 2,
-            answer_bytes: service.directory.shortest_document()?,
+            answer_bytes: service.directory.kept.shortest_document()?,
             ..service.load(bench.file(PASSWORDS))
         };
         let reads = gets::load(bench, service, READERS)?;

@@ -1,5 +1,7 @@
 //! Making users without a password, beside raw writes.
 
+use std::path::Path;
+
 use anyhow::{Result, ensure};
 use bonafide::directory::event::EventType;
 use serde_json::{Value, json};
@@ -21,9 +23,9 @@ const LIMIT: &str = "limit-creates.db";
 /// The file of the request.
 const CREATES: &str = "creates";
 
-/// Makes the file of the limit, with the users of the smallest directory, and writes the request.
-pub(crate) fn prepare(bench: &Bench, smallest: &Sized) -> Result<()> {
-    limit_creates::prepare(&smallest.service.directory.store, &bench.file(LIMIT))?;
+/// Makes the file of the limit, with the users of the smallest store, and writes the request.
+pub(crate) fn prepare(bench: &Bench, smallest: &Path) -> Result<()> {
+    limit_creates::prepare(smallest, &bench.file(LIMIT))?;
     let new = newcomer("NUMBER");
     let mut body = new.claims;
     body.insert("email".to_owned(), json!(new.email));

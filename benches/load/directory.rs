@@ -1,6 +1,5 @@
-//! A directory that is measured: a store in a file, and the program that serves it.
+//! A directory that is measured: a store, and the program that serves it.
 
-use std::collections::HashSet;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,8 +12,8 @@ use bonafide::id::IdentifierId;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
-use rusqlite::{Connection, OpenFlags, params};
 
+use crate::kept::{Email, Kept};
 use crate::process::Server;
 use crate::wrk::Load;
 
@@ -23,28 +22,39 @@ const SCOPES: &str = "users:read,users:write";
 /// What it may do beside that where passwords are set; an older program does not know it.
 pub(crate) const PASSWORD_SCOPE: &str = "passwords:write";
 
-/// A directory in a file.
+/// How often something is looked at that is about to come to rest, and how long is waited in between.
+const PATIENCE: u32 = 100;
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// A directory.
 pub(crate) struct Directory {
     /// The program that serves it.
-    pub(crate) program: PathBuf,
-    /// The file.
-    pub(crate) store: PathBuf,
+    program: PathBuf,
+    /// Where it is kept.
+    pub(crate) kept: Kept,
     /// The key that opens it.
     pub(crate) key: String,
+    /// Where the program's log and its secret go.
+    files: PathBuf,
 }
 
 impl Directory {
     /// The directory in this file, for this program, which makes the file if need be.
     pub(crate) fn new(program: &Path, store: PathBuf, more_scopes: &[&str]) -> Result<Self> {
+        Self::kept(program, Kept::File(store.clone()), store, more_scopes)
+    }
+
+    /// The directory that is kept so, for this program, with files beside it of this name.
+    pub(crate) fn kept(program: &Path, kept: Kept, files: PathBuf, more_scopes: &[&str]) -> Result<Self> {
         let scopes = [&[SCOPES], more_scopes].concat().join(",");
         let made = Command::new(program)
             .args(["keys", "create", "--name", "load", "--scopes", &scopes, "--store"])
-            .arg(format!("sqlite:{}", store.display()))
+            .arg(kept.url())
             .env_clear()
             .output()?;
         ensure!(made.status.success(), "no key was made: {}", String::from_utf8_lossy(&made.stderr));
         let key = String::from_utf8(made.stdout)?.trim().to_owned();
-        Ok(Self { program: program.to_owned(), store, key })
+        Ok(Self { program: program.to_owned(), kept, key, files })
     }
 
     /// Starts the program on it.
@@ -55,76 +65,57 @@ impl Directory {
 
     /// Where the program's log goes.
     pub(crate) fn log(&self) -> PathBuf {
-        self.store.with_extension("log")
+        self.files.with_extension("log")
     }
 
     /// The command that starts it.
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
-        command
-            .args(["serve", "--listen", "127.0.0.1:0", "--store"])
-            .arg(format!("sqlite:{}", self.store.display()));
+        command.env_clear().args(["serve", "--listen", "127.0.0.1:0", "--store", &self.kept.url()]);
+        if let Kept::Database(_) = self.kept {
+            command.arg("--secret-file").arg(self.files.with_extension("secret"));
+        }
         command
     }
 
     /// A request for each user, as a file for `wrk`: what makes a line of the user's id.
     pub(crate) fn write_operations(&self, file: &Path, line: impl Fn(&str) -> String) -> Result<()> {
-        let users = self.users()?;
-        Ok(std::fs::write(file, users.iter().map(|user| line(&user.user_id)).collect::<String>())?)
+        let users = self.shuffled()?;
+        Ok(std::fs::write(file, users.iter().map(|email| line(&email.user_id)).collect::<String>())?)
     }
 
     /// A request for each user that marks the first email as it is not marked now, and for every
-    /// second round the opposite: so every request is a change, whatever the last run left.
-    pub(crate) fn write_marks(&self, file: &Path) -> Result<()> {
-        let verified: HashSet<[u8; 16]> = self
-            .open()?
-            .prepare("select identifier_id from identifiers where kind = 'email' and claimant = ''")?
-            .query_map([], |row| row.get(0))?
-            .collect::<rusqlite::Result<_>>()?;
-        let mut text = String::new();
-        for User { user_id, email } in self.users()? {
-            let path = format!("/api/users/{user_id}/emails/{}", IdentifierId::from_bytes(email));
-            let (now, then) =
-                if verified.contains(&email) { ("unverify", "verify") } else { ("verify", "unverify") };
-            writeln!(text, "POST\t{path}/{now}\t{path}/{then}")?;
+    /// second round the opposite: so every request is a change, whatever the last run left. The users
+    /// are shared out among so many files.
+    pub(crate) fn write_marks(&self, files: &[PathBuf]) -> Result<()> {
+        let mut texts = vec![String::new(); files.len()];
+        for (number, Email { user_id, id, is_verified }) in self.shuffled()?.into_iter().enumerate() {
+            let path = format!("/api/users/{user_id}/emails/{}", IdentifierId::from_bytes(id));
+            let (now, then) = if is_verified { ("unverify", "verify") } else { ("verify", "unverify") };
+            writeln!(texts[number % files.len()], "POST\t{path}/{now}\t{path}/{then}")?;
         }
-        Ok(std::fs::write(file, text)?)
+        Ok(files.iter().zip(texts).try_for_each(|(file, text)| std::fs::write(file, text))?)
     }
 
-    /// The document of some user.
-    pub(crate) fn any_document(&self) -> Result<Vec<u8>> {
-        let sql = "select cast(document as blob) from users limit 1";
-        Ok(self.open()?.query_row(sql, [], |row| row.get(0))?)
-    }
-
-    /// How long the shortest document is, in bytes.
-    pub(crate) fn shortest_document(&self) -> Result<u64> {
-        let sql = "select min(octet_length(document)) from users";
-        Ok(self.open()?.query_row(sql, [], |row| row.get::<_, i64>(0))?.unsigned_abs())
-    }
-
-    /// The position of the newest event.
+    /// The position of the newest event, once all have one.
     pub(crate) fn newest_event(&self) -> Result<i64> {
-        let sql = "select coalesce(max(position), 0) from events where tenant_id = 'default'";
-        Ok(self.open()?.query_row(sql, [], |row| row.get(0))?)
+        for _ in 0..PATIENCE {
+            if self.kept.is_in_order()? {
+                return self.kept.newest_event();
+            }
+            sleep(PAUSE);
+        }
+        bail!("the server gives events no positions");
     }
 
     /// How many events of these types there are after a position, once no more come.
     pub(crate) fn events_since(&self, position: i64, types: [EventType; 2]) -> Result<u64> {
-        let connection = self.open()?;
-        let mut statement = connection.prepare(
-            "select count(*) from events where tenant_id = 'default' and position > ?1 and type in (?2, ?3)",
-        )?;
-        let mut count = || -> Result<i64> {
-            let [one, other] = types.map(EventType::as_str);
-            Ok(statement.query_row(params![position, one, other], |row| row.get(0))?)
-        };
-        let mut counted = count()?;
-        for _ in 0..50 {
-            sleep(Duration::from_millis(100));
-            let now = count()?;
+        let mut counted = self.kept.events_after(position, types)?;
+        for _ in 0..PATIENCE {
+            sleep(PAUSE);
+            let now = self.kept.events_after(position, types)?;
             if now == counted {
-                return Ok(counted.unsigned_abs());
+                return Ok(counted);
             }
             counted = now;
         }
@@ -132,21 +123,10 @@ impl Directory {
     }
 
     /// The users with their first emails, in a random order that stays.
-    fn users(&self) -> Result<Vec<User>> {
-        let mut users: Vec<User> = self
-            .open()?
-            .prepare(
-                "select user_id, identifier_id from identifiers \
-                 where kind = 'email' and canonical like '%@one.example.com' order by canonical",
-            )?
-            .query_map([], |row| Ok(User { user_id: row.get(0)?, email: row.get(1)? }))?
-            .collect::<rusqlite::Result<_>>()?;
-        users.shuffle(&mut StdRng::seed_from_u64(1));
-        Ok(users)
-    }
-
-    fn open(&self) -> Result<Connection> {
-        Ok(Connection::open_with_flags(&self.store, OpenFlags::SQLITE_OPEN_READ_ONLY)?)
+    fn shuffled(&self) -> Result<Vec<Email>> {
+        let mut emails = self.kept.emails()?;
+        emails.shuffle(&mut StdRng::seed_from_u64(1));
+        Ok(emails)
     }
 }
 
@@ -176,10 +156,4 @@ impl Service {
     pub(crate) fn get(&self, path: &str) -> Result<(String, Vec<u8>)> {
         self.server.ask("GET", path, &self.directory.key, "")
     }
-}
-
-/// A user, and the email that is marked.
-struct User {
-    user_id: String,
-    email: [u8; 16],
 }

@@ -6,6 +6,7 @@ use crate::bench::{Bench, CONNECTIONS};
 use crate::directory::Service;
 use crate::figures::{Figures, Pair, Series};
 use crate::limit_http::{ready_path, serialised_path};
+use crate::process::Server;
 use crate::wrk::Load;
 
 /// How much of the limit reading must reach, and is meant to.
@@ -20,7 +21,7 @@ const SERIALISED: &str = "serialised";
 pub(crate) fn load(bench: &Bench, service: &Service, connections: u32) -> Result<Load> {
     let operations = bench.file("reads");
     service.directory.write_operations(&operations, |id| format!("GET\t/api/users/{id}\n"))?;
-    let answer_bytes = service.directory.shortest_document()?;
+    let answer_bytes = service.directory.kept.shortest_document()?;
     Ok(Load { connections, seconds: bench.options.seconds, answer_bytes, ..service.load(operations) })
 }
 
@@ -31,7 +32,7 @@ pub(crate) fn read(bench: &mut Bench, service: &Service, connections: u32) -> Re
 }
 
 /// Measures it.
-pub(crate) fn measure(bench: &mut Bench, service: &Service) -> Result<()> {
+pub(crate) fn measure(bench: &mut Bench, limit: &Server, service: &Service) -> Result<()> {
     let Service { directory, .. } = service;
     directory.write_operations(&bench.file(READY), |id| format!("GET\t{}\n", ready_path("user", id)))?;
     directory.write_operations(&bench.file(SERIALISED), |id| format!("GET\t{}\n", serialised_path(id)))?;
@@ -39,7 +40,7 @@ pub(crate) fn measure(bench: &mut Bench, service: &Service) -> Result<()> {
     let mut beside_serialised = CONNECTIONS.map(|connections| Series::new("GET / serialised", connections));
     for repetition in 0..bench.options.reps {
         for (ready, serialised) in beside_ready.iter_mut().zip(&mut beside_serialised) {
-            let [bytes, server, json] = read_all(bench, service, ready.connections, repetition)?;
+            let [bytes, server, json] = read_all(bench, limit, service, ready.connections, repetition)?;
             ready.pairs.push(Pair { limit: Some(bytes), server });
             serialised.pairs.push(Pair { limit: Some(json), server });
         }
@@ -60,18 +61,24 @@ pub(crate) fn measure(bench: &mut Bench, service: &Service) -> Result<()> {
 
 /// Reads ready bytes, from the server, and what is serialised each time, right after each other; every
 /// second time the other way round, so that what drifts favours neither.
-fn read_all(bench: &mut Bench, service: &Service, connections: u32, repetition: u32) -> Result<[Figures; 3]> {
+fn read_all(
+    bench: &mut Bench,
+    limit: &Server,
+    service: &Service,
+    connections: u32,
+    repetition: u32,
+) -> Result<[Figures; 3]> {
     let mut order = [0, 1, 2];
     if repetition % 2 == 1 {
         order.reverse();
     }
-    let bytes = service.directory.shortest_document()?;
+    let bytes = service.directory.kept.shortest_document()?;
     let mut all = [Figures::default(); 3];
     for place in order {
         all[place] = match place {
-            0 => bench.drive_limit("ready bytes", READY, connections, bytes)?,
+            0 => bench.drive_limit(limit, "ready bytes", READY, connections, bytes)?,
             1 => read(bench, service, connections)?,
-            _ => bench.drive_limit("serialised", SERIALISED, connections, bytes)?,
+            _ => bench.drive_limit(limit, "serialised", SERIALISED, connections, bytes)?,
         };
     }
     Ok(all)

@@ -8,6 +8,7 @@ use crate::bench::{Bench, CONNECTIONS};
 use crate::directory::Service;
 use crate::figures::Series;
 use crate::limit_http::{self, ready_path};
+use crate::process::Server;
 use crate::searches::Search;
 use crate::wrk::Load;
 
@@ -25,7 +26,7 @@ pub(crate) fn prepare(folder: &Path, service: &Service, users: u64) -> Result<()
 }
 
 /// Measures it.
-pub(crate) fn measure(bench: &mut Bench, service: &Service, users: u64) -> Result<()> {
+pub(crate) fn measure(bench: &mut Bench, limit: &Server, service: &Service, users: u64) -> Result<()> {
     for (search, name, least) in MEASURED {
         let mut all = CONNECTIONS
             .map(|connections| Series::new(format!("{} / ready bytes", search.name()), connections));
@@ -37,7 +38,7 @@ pub(crate) fn measure(bench: &mut Bench, service: &Service, users: u64) -> Resul
                     Load { connections, seconds, answer_bytes: bytes, ..service.load(bench.file(name)) };
                 let pair = bench.pair(
                     repetition,
-                    |bench| bench.drive_limit("ready bytes", &ready_file(name), connections, bytes),
+                    |bench| bench.drive_limit(limit, "ready bytes", &ready_file(name), connections, bytes),
                     |bench| bench.drive(search.name(), &load),
                 )?;
                 series.pairs.push(pair);

@@ -8,12 +8,14 @@
 
 mod bench;
 mod bursts;
+mod cluster;
 mod creates;
 mod depth;
 mod directory;
 mod figures;
 mod gets;
 mod growth;
+mod kept;
 mod limit_creates;
 mod limit_http;
 mod limit_marks;
@@ -21,7 +23,10 @@ mod lists;
 mod machine;
 mod marks;
 mod older;
+mod on_postgres;
+mod peers;
 mod people;
+mod pgbench;
 mod process;
 mod raw_writes;
 mod report;
@@ -52,8 +57,14 @@ struct Arguments {
 }
 
 /// How much is measured, and for how long.
-#[derive(clap::Args)]
+#[derive(Clone, clap::Args)]
 struct Options {
+    /// The stores that are measured
+    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "sqlite,postgres")]
+    store: Vec<Engine>,
+    /// The folder where the peers are installed, to be measured beside the server on PostgreSQL
+    #[arg(long, value_name = "FOLDER")]
+    peers: Option<PathBuf>,
     /// How long each run takes
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     seconds: u32,
@@ -75,6 +86,13 @@ struct Options {
     /// Only see whether it works: small directories, one repetition of one second
     #[arg(long, conflicts_with_all = ["seconds", "reps", "sizes"])]
     quick: bool,
+}
+
+/// What keeps a directory.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Engine {
+    Sqlite,
+    Postgres,
 }
 
 /// Parts that can be run alone; the limits are started by the whole itself,
@@ -153,9 +171,17 @@ fn measure(mut options: Options) -> Result<()> {
     let mut folder = tempfile::Builder::new().prefix("load-").tempdir_in(scratch)?;
     println!("{}; {} x {} s", machine::facts(), options.reps, options.seconds);
 
-    let report = session::run(options, folder.path());
-    // The logs may tell why.
-    folder.disable_cleanup(report.is_err());
-    report.with_context(|| format!("the run is broken; see {}", folder.path().display()))?.print();
+    for engine in [Engine::Sqlite, Engine::Postgres] {
+        if !options.store.contains(&engine) {
+            continue;
+        }
+        let report = match engine {
+            Engine::Sqlite => session::run(options.clone(), folder.path()),
+            Engine::Postgres => on_postgres::run(options.clone(), folder.path()),
+        };
+        // The logs may tell why.
+        folder.disable_cleanup(report.is_err());
+        report.with_context(|| format!("the run is broken; see {}", folder.path().display()))?.print();
+    }
     Ok(())
 }

@@ -1,10 +1,12 @@
 //! Marking emails verified and unverified, beside raw writes.
 
+use std::path::Path;
+
 use anyhow::{Result, ensure};
 use bonafide::directory::event::EventType;
 
 use crate::bench::{Bench, CONNECTIONS, MANY};
-use crate::directory::{Directory, Service};
+use crate::directory::Service;
 use crate::figures::{Figures, Pair, Series};
 use crate::limit_marks;
 use crate::wrk::Load;
@@ -17,9 +19,9 @@ const TAIL: f64 = 4.0;
 /// The file of the limit.
 const LIMIT: &str = "limit-marks.db";
 
-/// Makes the file of the limit, with the users of this directory.
-pub(crate) fn prepare(bench: &Bench, directory: &Directory) -> Result<()> {
-    limit_marks::prepare(&directory.store, &bench.file(LIMIT))
+/// Makes the file of the limit, with the users of this store.
+pub(crate) fn prepare(bench: &Bench, store: &Path) -> Result<()> {
+    limit_marks::prepare(store, &bench.file(LIMIT))
 }
 
 /// Measures it.
@@ -56,8 +58,8 @@ pub(crate) fn measure(bench: &mut Bench, service: &Service) -> Result<()> {
 /// Marks emails, and makes sure that the store holds an event for each answer.
 pub(crate) fn mark(bench: &mut Bench, service: &Service, connections: u32) -> Result<Figures> {
     let operations = bench.file("marks");
-    service.directory.write_marks(&operations)?;
-    let (seconds, answer_bytes) = (bench.options.seconds, service.directory.shortest_document()?);
+    service.directory.write_marks(std::slice::from_ref(&operations))?;
+    let (seconds, answer_bytes) = (bench.options.seconds, service.directory.kept.shortest_document()?);
     let before = service.directory.newest_event()?;
     let load = Load { connections, seconds, answer_bytes, ..service.load(operations) };
     let figures = bench.drive("verify, unverify", &load)?;

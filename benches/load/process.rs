@@ -34,7 +34,6 @@ impl Server {
     pub(crate) fn start(mut command: Command, log: &Path) -> Result<Self> {
         let log = File::options().create(true).append(true).open(log)?;
         let mut child = command
-            .env_clear()
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log)
@@ -46,6 +45,25 @@ impl Server {
         let url = line.trim().strip_prefix("listening on ").unwrap_or_default().to_owned();
         let server = Self { child, url, _stdout: stdout };
         ensure!(!server.url.is_empty(), "a server printed {line:?} where its address was expected");
+        Ok(server)
+    }
+
+    /// Starts a server that says nothing, and waits until something listens where it is to be reached.
+    pub(crate) fn start_silent(mut command: Command, address: &str, log: &Path) -> Result<Self> {
+        let log = File::options().create(true).append(true).open(log)?;
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .with_context(|| format!("{} cannot be started", command.get_program().display()))?;
+        let stdout = BufReader::new(child.stdout.take().context("a server has no output")?);
+        let server = Self { child, url: format!("http://{address}"), _stdout: stdout };
+        let start = Instant::now();
+        while TcpStream::connect(address).is_err() {
+            ensure!(start.elapsed() < PATIENCE, "nothing listens on {address}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
         Ok(server)
     }
 

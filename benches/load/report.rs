@@ -58,6 +58,9 @@ impl Report {
     }
 
     fn print_growths(&self) {
+        if self.growths.is_empty() {
+            return;
+        }
         print!("{:<40}", "p50 in ms, 1 connection; users:");
         self.sizes.iter().for_each(|size| print!(" {size:>9}"));
         println!(" | {:>6}", "growth");

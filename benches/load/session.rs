@@ -17,10 +17,10 @@ use crate::wrk::{self, Load};
 use crate::{Options, bursts, creates, depth, gets, limit_http, lists, machine, marks, older};
 
 /// The program that is measured.
-const PROGRAM: &str = env!("CARGO_BIN_EXE_bonafide");
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_bonafide");
 
 /// How many users there are whose documents are read and changed.
-const USERS: u64 = 10_000;
+pub(crate) const USERS: u64 = 10_000;
 /// Within how many seconds so many users are to be loaded.
 const SEEDED: (u64, f64) = (1_000_000, 600.0);
 /// How many KB a user may take beyond the document.
@@ -30,33 +30,35 @@ const MEMORY_MB: f64 = 100.0;
 /// How many starts are timed.
 const STARTS: usize = 7;
 
-/// Measures everything, with its files in this folder.
+/// Measures everything on SQLite, with its files in this folder.
 pub(crate) fn run(options: Options, folder: &Path) -> Result<Report> {
     let program = Path::new(PROGRAM);
-    let (directory, long_users) = make(folder.join("long.db"), USERS, Length::Long)?;
+    let long = folder.join("long.db");
+    let (directory, long_users) = make(long.clone(), USERS, Length::Long)?;
     let service = directory.serve()?;
     let mut sizes = Vec::new();
     let mut seeded = Vec::new();
     for users in options.sizes.clone() {
-        let (directory, made) = make(folder.join(format!("{users}.db")), users, Length::Usual)?;
+        let (directory, made) = make(file_of(folder, users), users, Length::Usual)?;
         sizes.push(Sized { users, service: directory.serve()? });
         seeded.push(made);
     }
     let smallest = sizes.first().context("no size was given")?;
-    limit_http::prepare(folder, "user", &service.directory.any_document()?)?;
+    limit_http::prepare(folder, "user", &service.directory.kept.any_document()?)?;
     lists::prepare(folder, &smallest.service, smallest.users)?;
 
-    let mut bench = Bench::start(options, folder)?;
+    let limit = Server::start(limit_server(folder)?, &folder.join("limit.log"))?;
+    let mut bench = Bench::new(options, folder);
     tell_sizes(&mut bench.report, &seeded, &long_users);
-    marks::prepare(&bench, &service.directory)?;
-    creates::prepare(&bench, smallest)?;
+    marks::prepare(&bench, &long)?;
+    creates::prepare(&bench, &file_of(folder, smallest.users))?;
     let warming = gets::load(&bench, &service, CONNECTIONS[1])?;
     wrk::drive(&Load { seconds: 1, ..warming })?;
 
-    gets::measure(&mut bench, &service)?;
+    gets::measure(&mut bench, &limit, &service)?;
     marks::measure(&mut bench, &service)?;
     tell_memory(&mut bench.report, service.server.memory()?);
-    lists::measure(&mut bench, &smallest.service, smallest.users)?;
+    lists::measure(&mut bench, &limit, &smallest.service, smallest.users)?;
     growth::measure(&mut bench, &sizes)?;
     depth::measure(&mut bench, &sizes)?;
     creates::measure(&mut bench, &sizes)?;
@@ -65,7 +67,7 @@ pub(crate) fn run(options: Options, folder: &Path) -> Result<Report> {
         older::measure(&mut bench, &old, program)?;
     }
 
-    let Bench { limit, mut report, .. } = bench;
+    let Bench { mut report, .. } = bench;
     let Service { directory, server } = service;
     [limit, server]
         .into_iter()
@@ -75,6 +77,11 @@ pub(crate) fn run(options: Options, folder: &Path) -> Result<Report> {
     let limit_start_ms = starts(&folder.join("limit.log"), || limit_server(folder))?;
     report.facts.push(("start to first answer", format!("{start_ms:.1} ms, limit {limit_start_ms:.1} ms")));
     Ok(report)
+}
+
+/// The file of the directory with so many users.
+fn file_of(folder: &Path, users: u64) -> PathBuf {
+    folder.join(format!("{users}.db"))
 }
 
 /// Makes a directory with users in it.

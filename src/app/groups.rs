@@ -62,35 +62,38 @@ impl App {
         group_id: GroupId,
         rule: impl Fn(&mut Group, &Context) -> Result<Vec<Event>, Error>,
     ) -> Result<Group, Error> {
-        let _turn = self.turns.wait(&origin.tenant, group_id).await;
-        for _ in 0..MAX_ATTEMPTS {
-            let (version, mut group) = self.kept_group(&origin.tenant, group_id).await?;
-            let now = self.clock.now();
-            let events = rule(&mut group, &self.context(origin, now))?;
-            if events.is_empty() {
-                return Ok(group);
-            }
-            group.last_updated = now;
-            let change = GroupChange {
-                tenant: origin.tenant.clone(),
-                group_id,
-                kept: GroupKept::Replace(version, group.clone()),
-                events,
-            };
-            match self.store.keep_group(change).await {
-                // Members may have come and gone meanwhile: what is counted is read again.
-                Ok(()) => {
-                    return Ok(self
-                        .store
-                        .group(&origin.tenant, group_id)
-                        .await?
-                        .map_or(group, |kept| kept.1));
+        self.in_time(async {
+            let _turn = self.turns.wait(&origin.tenant, group_id).await;
+            for _ in 0..MAX_ATTEMPTS {
+                let (version, mut group) = self.kept_group(&origin.tenant, group_id).await?;
+                let now = self.clock.now();
+                let events = rule(&mut group, &self.context(origin, now))?;
+                if events.is_empty() {
+                    return Ok(group);
                 }
-                Err(KeepError::Conflict) => {}
-                Err(error) => return Err(refused(error)),
+                group.last_updated = now;
+                let change = GroupChange {
+                    tenant: origin.tenant.clone(),
+                    group_id,
+                    kept: GroupKept::Replace(version, group.clone()),
+                    events,
+                };
+                match self.store.keep_group(change).await {
+                    // Members may have come and gone meanwhile: what is counted is read again.
+                    Ok(()) => {
+                        return Ok(self
+                            .store
+                            .group(&origin.tenant, group_id)
+                            .await?
+                            .map_or(group, |kept| kept.1));
+                    }
+                    Err(KeepError::Conflict) => {}
+                    Err(error) => return Err(refused(error)),
+                }
             }
-        }
-        Err(Error::Unavailable("other processes keep changing this group".to_owned()))
+            Err(Error::Unavailable("other processes keep changing this group".to_owned()))
+        })
+        .await
     }
 
     /// Removes a group and its memberships.
@@ -98,18 +101,21 @@ impl App {
     /// # Errors
     /// [`Missing::Group`].
     pub async fn delete_group(&self, origin: &Origin, group_id: GroupId) -> Result<(), Error> {
-        let _turn = self.turns.wait(&origin.tenant, group_id).await;
-        let ctx = self.context(origin, self.clock.now());
-        let change = GroupChange {
-            tenant: origin.tenant.clone(),
-            group_id,
-            kept: GroupKept::Delete,
-            events: vec![ctx.group_event(EventType::GroupDeleted, group_id, None)],
-        };
-        match self.store.keep_group(change).await {
-            Err(KeepError::Conflict) => Err(Error::NotFound(Missing::Group)),
-            kept => kept.map_err(refused),
-        }
+        self.in_time(async {
+            let _turn = self.turns.wait(&origin.tenant, group_id).await;
+            let ctx = self.context(origin, self.clock.now());
+            let change = GroupChange {
+                tenant: origin.tenant.clone(),
+                group_id,
+                kept: GroupKept::Delete,
+                events: vec![ctx.group_event(EventType::GroupDeleted, group_id, None)],
+            };
+            match self.store.keep_group(change).await {
+                Err(KeepError::Conflict) => Err(Error::NotFound(Missing::Group)),
+                kept => kept.map_err(refused),
+            }
+        })
+        .await
     }
 
     /// A page of the users in a group, of all or of those that match the list's filter.
@@ -167,20 +173,23 @@ impl App {
         user_id: UserId,
         group_id: GroupId,
     ) -> Result<Membership, Error> {
-        for _ in 0..MAX_ATTEMPTS {
-            match self.membership(&origin.tenant, user_id, group_id).await {
-                Err(Error::NotFound(Missing::Membership)) => {}
-                found => return found,
+        self.in_time(async {
+            for _ in 0..MAX_ATTEMPTS {
+                match self.membership(&origin.tenant, user_id, group_id).await {
+                    Err(Error::NotFound(Missing::Membership)) => {}
+                    found => return found,
+                }
+                let kept = self.keep_membership(origin, user_id, group_id, true).await?;
+                if let (true, Some(membership)) =
+                    (kept, self.store.membership(&origin.tenant, user_id, group_id).await?)
+                {
+                    return Ok(membership);
+                }
+                // Somebody was quicker, to assign the user or to take something away: look again.
             }
-            let kept = self.keep_membership(origin, user_id, group_id, true).await?;
-            if let (true, Some(membership)) =
-                (kept, self.store.membership(&origin.tenant, user_id, group_id).await?)
-            {
-                return Ok(membership);
-            }
-            // Somebody was quicker, to assign the user or to take something away: look again.
-        }
-        Err(Error::Unavailable("others keep changing this membership".to_owned()))
+            Err(Error::Unavailable("others keep changing this membership".to_owned()))
+        })
+        .await
     }
 
     /// Takes a user out of a group.
@@ -188,10 +197,13 @@ impl App {
     /// # Errors
     /// [`Missing::User`], [`Missing::Group`], [`Missing::Membership`].
     pub async fn leave(&self, origin: &Origin, user_id: UserId, group_id: GroupId) -> Result<(), Error> {
-        if self.keep_membership(origin, user_id, group_id, false).await? {
-            return Ok(());
-        }
-        Err(self.missing(&origin.tenant, user_id, group_id).await?)
+        self.in_time(async {
+            if self.keep_membership(origin, user_id, group_id, false).await? {
+                return Ok(());
+            }
+            Err(self.missing(&origin.tenant, user_id, group_id).await?)
+        })
+        .await
     }
 
     async fn keep_membership(

@@ -15,6 +15,7 @@ pub mod sqlite;
 mod statement;
 
 use std::fmt;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -43,6 +44,10 @@ pub const DOCUMENT_SHAPE: i64 = 1;
 /// returns, and everything it returns was durable before.
 #[async_trait]
 pub trait Store: Send + Sync {
+    /// How long whoever changes something waits for all of it: until nobody else changes the same, for
+    /// what it is decided on, and until it is kept.
+    fn patience(&self) -> Duration;
+
     /// The user's document and its version.
     async fn user(&self, tenant: &TenantId, user_id: UserId) -> Result<Option<Kept>, Error>;
 

@@ -10,7 +10,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{OnceCell, mpsc, oneshot};
@@ -154,7 +154,7 @@ impl Server {
 }
 
 /// The folder of the server's programs, of the newest version there is.
-fn programs() -> PathBuf {
+pub(crate) fn programs() -> PathBuf {
     let folders = std::fs::read_dir(PROGRAMS).into_iter().flatten().flatten();
     let versions = folders.filter_map(|entry| {
         let version: u32 = entry.file_name().to_str()?.parse().ok()?;
@@ -171,7 +171,7 @@ fn programs() -> PathBuf {
 }
 
 /// A program to be started. The server refuses to run as root.
-fn as_somebody_else_than_root(program: &str) -> Command {
+pub(crate) fn as_somebody_else_than_root(program: &str) -> Command {
     let is_root = std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0);
     if !is_root {
         return Command::new(program);
@@ -183,10 +183,13 @@ fn as_somebody_else_than_root(program: &str) -> Command {
     command
 }
 
-/// A port that nobody listens on, below those that the system gives to outgoing connections.
-fn free_port() -> u16 {
+/// A port that nobody listens on, below those that the system gives to outgoing connections; each time
+/// another one, because nobody may listen on it yet.
+pub(crate) fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
     let first = u16::try_from(std::process::id() % 10_000).expect("it is below 10,000");
-    (0..10_000)
+    std::iter::repeat_with(|| NEXT.fetch_add(1, Ordering::Relaxed) % 10_000)
+        .take(10_000)
         .map(|step| 20_000 + (first + step) % 10_000)
         .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
         .expect("one of ten thousand ports is free")

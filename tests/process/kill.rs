@@ -9,9 +9,9 @@ use rusqlite::Connection;
 
 use super::client::{Client, User};
 use super::server::{Home, Server, assert_whole, until};
+use super::torture::Measure;
 
 const CLIENTS: u8 = 32;
-const ROUNDS: u8 = 20;
 
 /// What a client knows of its user: how many changes were answered.
 struct Known {
@@ -43,13 +43,18 @@ impl Moments {
     }
 }
 
-/// How many changes of the user are on record, and whether the table of addresses has it verified.
+/// How many changes of the user are on record, and whether the table of addresses has it verified. The
+/// version and the terms must agree with both.
 fn kept(database: &Connection, user: &User) -> (i64, bool) {
     let sql = "select (select count(*) from events where user_id = ?1 and type like 'user.email.%verified'), \
-               (select claimant = '' from identifiers where user_id = ?1)";
-    database
-        .query_row(sql, [&user.id], |row| Ok((row.get(0)?, row.get(1)?)))
-        .expect("the user is in the store")
+               (select claimant = '' from identifiers where user_id = ?1), \
+               (select version from users where user_id = ?1), \
+               (select group_concat(value) from index_terms where user_id = ?1 and field = 'emails.verified')";
+    let (changes, verified, version, terms): (i64, bool, i64, String) =
+        database.query_row(sql, [&user.id], |row| row.try_into()).expect("the user is in the store");
+    assert_eq!(version, 1 + changes);
+    assert_eq!(terms, verified.to_string());
+    (changes, verified)
 }
 
 /// Users, each with a client that changes it.
@@ -107,15 +112,16 @@ impl Crowd {
 }
 
 #[tokio::test]
-async fn every_answered_change_survives_twenty_crashes_under_load() {
+async fn every_answered_change_survives_crashes_under_load() {
+    let crashes = Measure::wanted().crashes;
     let mut crowd = Crowd::gather().await;
     let mut moments = Moments(2024);
-    for _ in 0..ROUNDS {
+    for _ in 0..crashes {
         crowd = crowd.crash_at(tokio::time::sleep(moments.next())).await;
     }
     let changes = crowd.changes();
     assert!(
-        changes > i64::from(CLIENTS) * i64::from(ROUNDS) / 4,
+        changes > i64::from(CLIENTS) * i64::from(crashes) / 4,
         "only {changes} changes: the load was none"
     );
 }

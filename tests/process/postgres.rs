@@ -5,19 +5,18 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use reqwest::StatusCode;
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio_postgres::NoTls;
 
 use super::client::{Client, User};
 use super::server::{Home, Server, until};
+use super::way::{Line, Way};
 use crate::postgres::{Database, certificate};
 
 /// Within which a request is answered, whatever happens to the database.
-const AT_ONCE: Duration = Duration::from_secs(2);
+pub(super) const AT_ONCE: Duration = Duration::from_secs(2);
 
 /// A key that may do what these tests do, in the store of this URL.
-fn key(home: &Home, url: &str) -> String {
+pub(super) fn key(home: &Home, url: &str) -> String {
     let scopes = "users:write,users:read,events:read";
     let made = home.prints(&["keys", "create", "--name", "test", "--scopes", scopes, "--store", url]);
     made.trim_end().to_owned()
@@ -81,66 +80,6 @@ async fn events_are_told_by_the_other_server_within_5_seconds_when_one_is_killed
     }
 }
 
-/// What becomes of the bytes on the way to the database.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Line {
-    Open,
-    /// They are taken and not handed on.
-    Held,
-    /// Connections are cut, and new ones too.
-    Cut,
-}
-
-/// A way to the database that can be disturbed.
-struct Way {
-    url: String,
-    line: watch::Sender<Line>,
-}
-
-impl Way {
-    async fn to(database: &Database) -> Self {
-        let address = database.url.split(['@', '/']).nth(3).expect("a URL has a host").to_owned();
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
-        let here = listener.local_addr().expect("it has an address").to_string();
-        let url = database.url.replace(&address, &here);
-        let (line, watched) = watch::channel(Line::Open);
-        tokio::spawn(async move {
-            while let Ok((incoming, _)) = listener.accept().await {
-                tokio::spawn(carry(incoming, address.clone(), watched.clone()));
-            }
-        });
-        Self { url, line }
-    }
-}
-
-async fn carry(incoming: TcpStream, address: String, mut line: watch::Receiver<Line>) {
-    let Ok(outgoing) = TcpStream::connect(address).await else { return };
-    let ((from_us, to_us), (from_it, to_it)) = (incoming.into_split(), outgoing.into_split());
-    let (there, back) = (line.clone(), line.clone());
-    tokio::select! {
-        () = pass(from_us, to_it, there) => {}
-        () = pass(from_it, to_us, back) => {}
-        _ = line.wait_for(|line| *line == Line::Cut) => {}
-    }
-}
-
-async fn pass(
-    mut from: impl AsyncReadExt + Unpin,
-    mut to: impl AsyncWriteExt + Unpin,
-    mut line: watch::Receiver<Line>,
-) {
-    let mut bytes = vec![0; 65_536];
-    loop {
-        let Ok(read @ 1..) = from.read(&mut bytes).await else { return };
-        if line.wait_for(|line| *line == Line::Open).await.is_err() {
-            return;
-        }
-        if to.write_all(&bytes[..read]).await.is_err() {
-            return;
-        }
-    }
-}
-
 /// A user, and whether a change may have been kept that was not answered with success.
 struct Known {
     user: User,
@@ -197,6 +136,26 @@ async fn a_network_that_stalls_is_answered_at_once_and_loses_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_is_gone_is_answered_at_once_and_loses_nothing() {
     a_disturbed_way_is_answered_at_once_and_loses_nothing(Line::Cut).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_waits_for_others_who_change_the_same_user_is_answered_at_once_too() {
+    let (home, database) = (Home::new(), Database::empty().await);
+    let server = serve(&home, &database.url);
+    let client = Client::new(&server, &key(&home, &database.url));
+    let ada = client.create("ada@example.com").await;
+    let (other, connection) = tokio_postgres::connect(&database.url, NoTls).await.expect("a connection");
+    tokio::spawn(connection);
+    // Each change waits for the row as long as a statement may take, one after the other.
+    other.batch_execute("begin; select from users for update").await.expect("the row is locked");
+    let asked = (0..6).map(async |_| {
+        let answer = tokio::time::timeout(AT_ONCE, client.mark(&ada, "verify")).await;
+        assert_eq!(answer.expect("an answer at once").expect("an answer"), StatusCode::SERVICE_UNAVAILABLE);
+    });
+    join_all(asked).await;
+    other.batch_execute("rollback").await.expect("the row is free");
+    until(StatusCode::OK, async || client.mark(&ada, "verify").await.expect("an answer")).await;
+    until(1, async || marks(&client, &ada).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

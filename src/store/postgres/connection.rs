@@ -18,7 +18,10 @@ use crate::error::Error;
 /// How long is waited before the server is tried again, at first and at most.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 /// How much longer than the server works is waited for its answer.
-const GRACE: Duration = Duration::from_millis(300);
+const GRACE: Duration = Duration::from_millis(200);
+/// How much longer than for one answer is waited for all that a change asks: so little that nobody
+/// waits for two answers that do not come, and enough for the first to be missed.
+const GRACE_OF_A_CHANGE: Duration = Duration::from_millis(100);
 
 /// The values that are bound in a statement.
 pub(super) type Values<'a> = &'a [&'a (dyn ToSql + Sync)];
@@ -65,6 +68,11 @@ impl Server {
     /// How long one answer is waited for.
     pub(super) fn patience(&self) -> Duration {
         self.statement_timeout + GRACE
+    }
+
+    /// How long all answers that a change needs are waited for, and those who change the same.
+    pub(super) fn patience_with_a_change(&self) -> Duration {
+        self.patience() + GRACE_OF_A_CHANGE
     }
 
     /// A new connection with the settings that every one of ours has.

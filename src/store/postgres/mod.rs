@@ -27,6 +27,7 @@ mod users;
 mod writer;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use async_trait::async_trait;
@@ -177,6 +178,10 @@ fn failure(error: &tokio_postgres::Error) -> Error {
 
 #[async_trait]
 impl Store for PostgresStore {
+    fn patience(&self) -> Duration {
+        self.server.patience_with_a_change()
+    }
+
     async fn user(&self, tenant: &TenantId, user_id: UserId) -> Result<Option<Kept>, Error> {
         let sql = "select version, document, has_proofs from users where tenant_id = $1 and user_id = $2";
         let row = self.readers.row(sql, &[&tenant.as_str(), &user_id.as_str()]).await?;

@@ -59,6 +59,8 @@ use writer::{Operation, Writer};
 
 /// How long a statement waits for another process that holds the file's lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a change is waited for in all: another process may hold the file twice on the way.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How much of the file a connection keeps in memory at most. Mapping the file instead would save
 /// copies while nothing is written, and cost a new mapping for each reader after every commit.
@@ -205,6 +207,10 @@ fn failure(error: &rusqlite::Error) -> Error {
 
 #[async_trait]
 impl Store for SqliteStore {
+    fn patience(&self) -> Duration {
+        PATIENCE
+    }
+
     async fn user(&self, tenant: &TenantId, user_id: UserId) -> Result<Option<Kept>, Error> {
         // On this thread: a lookup by key takes microseconds, handing it to another takes longer.
         self.readers.read(|connection| {
