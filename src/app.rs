@@ -11,6 +11,7 @@ mod logs;
 pub mod outbox;
 mod passwords;
 pub mod proofs;
+mod sweep;
 mod turns;
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -24,13 +25,14 @@ use crate::directory::group;
 use crate::directory::log::LogSystem;
 use crate::directory::mail::MailChange;
 use crate::directory::password::{Decision, SecretChange, SetBy};
+use crate::directory::proof::KeptProof;
 use crate::directory::user::{NewUser, User};
 use crate::error::{Error, Missing, Refusal};
 use crate::id::{Random, TenantId, UserId};
 use crate::secret::ServerSecret;
 use crate::store::{IdentifierKind, KeepError, Kept, List, Page, Store, UserChange};
 use crate::time::{Clock, Timestamp};
-use condition::{Always, Condition};
+use condition::{Always, Condition, Known};
 use keys::Keys;
 use passwords::Hashers;
 use turns::Turns;
@@ -91,6 +93,22 @@ impl App {
     #[must_use]
     pub fn reached_by(self, public_url: &str) -> Self {
         Self { public_url: public_url.trim_end_matches('/').to_owned(), ..self }
+    }
+
+    /// The host of the URL by which users reach the server.
+    pub(crate) fn host(&self) -> &str {
+        let (_, rest) = self.public_url.split_once("://").unwrap_or(("", &self.public_url));
+        let authority = rest.split('/').next().unwrap_or_default();
+        match authority.rsplit_once(':') {
+            // Not a colon within the brackets of an IPv6 address.
+            Some((host, port)) if !port.contains(']') => host,
+            _ => authority,
+        }
+    }
+
+    /// Whether somebody sends mail.
+    pub(crate) fn sends_mail(&self) -> bool {
+        self.mail.is_some()
     }
 
     /// The same, with somebody who sends its mail: see [`outbox::Outbox`].
@@ -176,7 +194,25 @@ impl App {
         Ok(document)
     }
 
-    /// The same, but only while something is so.
+    /// The same, by a rule that may say of an address that it is the user's. What ends with that is named
+    /// in the event.
+    ///
+    /// # Errors
+    /// As [`App::change`].
+    pub async fn vouch(
+        &self,
+        origin: &Origin,
+        user_id: UserId,
+        rule: impl Fn(&mut User, &Context) -> Result<Decision, Error>,
+    ) -> Result<Bytes, Error> {
+        let rule = |user: &mut User, proofs: &Vec<KeptProof>, ctx: &Context| {
+            Ok(rule(user, ctx)?.naming(proofs, ctx.now))
+        };
+        let Ok(document) = self.change_if(Known, origin, user_id, rule).await?;
+        Ok(document)
+    }
+
+    /// As [`App::change`], but only while something is so.
     async fn change_if<C: Condition, D: Into<Decision>>(
         &self,
         condition: C,
@@ -219,7 +255,7 @@ impl App {
             let _turn = self.turns.wait(&origin.tenant, user_id).await;
             for _ in 0..MAX_ATTEMPTS {
                 let kept = self.kept(&origin.tenant, user_id).await?;
-                let met = match condition.check(self, &origin.tenant, user_id).await? {
+                let met = match condition.check(self, &origin.tenant, user_id, &kept).await? {
                     Ok(met) => met,
                     Err(unmet) => return Ok(Err(unmet)),
                 };
@@ -310,4 +346,30 @@ fn refused(error: KeepError) -> Error {
         KeepError::Failed(error) => return error,
     };
     refusal.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::SeededRandom;
+    use crate::time::ManualClock;
+
+    #[tokio::test]
+    async fn the_host_is_that_of_the_url_without_its_port() {
+        let (store, _kept) = crate::store::contract::sqlite().await;
+        for (url, host) in [
+            ("https://users.example.com", "users.example.com"),
+            ("https://example.com:8443/users/", "example.com"),
+            ("http://127.0.0.1:8080", "127.0.0.1"),
+            ("http://[::1]:8080/", "[::1]"),
+            ("http://[::1]", "[::1]"),
+        ] {
+            let random = Arc::new(SeededRandom::new(1));
+            let secret = ServerSecret::new(&*random);
+            let clock = Arc::new(ManualClock::at(Timestamp(0)));
+            let app = App::new(store.clone(), clock, random, secret).reached_by(url);
+            assert_eq!(app.host(), host);
+        }
+        store.close().await;
+    }
 }

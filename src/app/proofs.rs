@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::condition::{Always, Known, ProofIsOpen, ProofIsOver};
 use super::{App, settled};
 use crate::directory::email::{Email, EmailAddress};
-use crate::directory::event::{Actor, Context, Method, Origin};
+use crate::directory::event::{Actor, Method, Origin};
 use crate::directory::proof::{AddressId, AddressKind, KeptProof, MAX_TRIES, Standing, Unproven};
 use crate::directory::user::User;
 use crate::error::{Error, Refusal};
@@ -178,29 +178,14 @@ impl App {
         address: AddressId,
         check: impl Fn() -> Result<(), Error>,
     ) -> Result<Bytes, Error> {
-        let unverify = |user: &mut User, ctx: &Context| {
+        let changed = self.change_if(Known, origin, user_id, |user, proofs, ctx| {
             let events = match address.kind {
                 AddressKind::Email => user.unverify_email(address.id, ctx),
                 AddressKind::Phone => user.unverify_phone(address.id, ctx),
             }?;
             check()?;
-            Ok::<_, Error>(events)
-        };
-        let changed = self.decide(Always, origin, user_id, |kept, before, (), ctx| {
-            let mut after = before.clone();
-            let events = unverify(&mut after, ctx)?;
-            let was_verified = !events.is_empty();
-            let (change, document) = settled(origin, kept, before, after, events.into(), ctx.now);
-            Ok((change, (document, was_verified)))
-        });
-        let Ok((document, was_verified)) = changed.await?;
-        if was_verified {
-            // With the address's generation, every proof of it has ended.
-            return Ok(document);
-        }
-        let changed = self.change_if(Known, origin, user_id, |user, standing, ctx| {
-            let events = unverify(user, ctx)?;
-            if events.is_empty() { user.end_proof(address, &standing.proofs, ctx) } else { Ok(events.into()) }
+            // Where it was verified, every proof of it ends with its generation.
+            if events.is_empty() { user.end_proof(address, proofs, ctx) } else { Ok(events.into()) }
         });
         let Ok(document) = changed.await?;
         Ok(document)
@@ -287,7 +272,7 @@ impl App {
     pub(super) async fn tenant_name(&self, tenant: &TenantId) -> Result<String, Error> {
         let settings = self.store.settings(tenant).await?;
         let name = settings.display_name;
-        Ok(if name.is_empty() { tenant.to_string() } else { name })
+        Ok(if name.is_empty() { self.host().to_owned() } else { name })
     }
 
     /// Proves the address that this link was sent to, and gives what its page shows then.

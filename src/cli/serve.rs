@@ -22,7 +22,7 @@ use crate::app::App;
 use crate::app::outbox::Outbox;
 use crate::id::SystemRandom;
 use crate::mail::MailUrl;
-use crate::pages::Pages;
+use crate::pages::{PAGES_PER_MINUTE, Pages};
 use crate::server::tls::CertificateFiles;
 use crate::server::{self, Settings};
 use crate::time::SystemClock;
@@ -53,6 +53,9 @@ pub(super) struct Options {
     /// last address counts. Without one, no header is believed
     #[arg(long, value_name = "NAME", env = "BONAFIDE_CLIENT_ADDRESS_HEADER")]
     client_address_header: Option<HeaderName>,
+    /// How many pages behind links this server gives one source in a minute
+    #[arg(long, value_name = "N", env = "BONAFIDE_PAGES_PER_MINUTE", default_value_t = PAGES_PER_MINUTE, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pages_per_minute: u32,
     /// The certificate chain for TLS, as PEM
     #[arg(long, value_name = "FILE", env = "BONAFIDE_TLS_CERT", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
@@ -120,6 +123,8 @@ pub(super) async fn run(options: Options, clock: Arc<SystemClock>) -> Result<()>
         tracing::warn!("no mail is configured: nobody is sent a link or a code; see --mail");
         None
     };
+    let swept = app.clone();
+    tokio::spawn(async move { swept.keep_swept().await });
     let mailbox = match mail {
         Some(MailUrl::Folder(folder)) if options.dev => Some(folder),
         _ => None,
@@ -138,7 +143,8 @@ pub(super) async fn run(options: Options, clock: Arc<SystemClock>) -> Result<()>
     let max_connections = bounded_by_files(options.max_connections);
     let settings =
         Settings { tls, max_connections, random, client_address_header: options.client_address_header };
-    let router = crate::api::router(app.clone(), Pages::new(templates, mailbox));
+    let pages = Pages::new(templates, mailbox).bounded_to(options.pages_per_minute);
+    let router = crate::api::router(app.clone(), pages);
     server::serve(listener, router, settings, end).await;
     app.finish().await;
     drop(mail_ends);

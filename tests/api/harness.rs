@@ -10,6 +10,7 @@ use bonafide::app::App;
 use bonafide::app::outbox::Outbox;
 use bonafide::directory::api_key::{ApiKey, Scope};
 use bonafide::directory::event::Event;
+use bonafide::directory::settings::Choices;
 use bonafide::id::{Random, SeededRandom, SystemRandom, TenantId};
 use bonafide::mail::{Mailer, Templates};
 use bonafide::pages::Pages;
@@ -124,6 +125,14 @@ impl Api {
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.expect("an answer can be read").to_bytes();
         Answer { status: parts.status, headers: parts.headers, bytes: bytes.to_vec() }
+    }
+
+    /// Chooses settings for the default tenant.
+    pub(crate) async fn choose(&self, choices: &[(&str, &str)]) {
+        let choices = choices.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let choices = Choices::new(choices.collect()).expect("they can be chosen");
+        let chosen = self.app.store.choose(&TenantId::default_tenant(), choices).await;
+        assert!(chosen.expect("the store answers"));
     }
 
     /// A user with these fields.

@@ -151,7 +151,7 @@ async fn a_press_counts_only_from_a_page_of_ours_that_is_not_too_old() {
 
 #[tokio::test]
 async fn links_that_do_not_work_look_alike_whatever_the_reason() {
-    let api = Api::new().await;
+    let api = Api::with_mail().await;
     let (expired, _) = a_link(&api).await;
     let (email, _) = api.user_with_email("grace@example.com").await;
     let replaced = link(&api, &email).await;
@@ -189,7 +189,26 @@ async fn links_that_do_not_work_look_alike_whatever_the_reason() {
         assert_eq!((asked.status, heading(&asked)), (StatusCode::OK, "Look into your mail"));
     }
     assert!(pages.iter().all(|page| page == &pages[0]));
-    assert!(!pages[0].0.contains("example.com") && !pages[0].0.contains("default"));
+    assert!(!pages[0].0.contains("example.com") && !pages[0].0.contains("localhost"));
+}
+
+#[tokio::test]
+async fn a_server_without_mail_offers_no_new_one() {
+    let api = Api::new().await;
+    for path in ["/verify/none", "/reset/none"] {
+        let page = look(&api, path).await;
+        assert_eq!((page.status, heading(&page)), (StatusCode::NOT_FOUND, ENDED));
+        assert!(!page.text().contains("<form") && !page.text().contains("<button"));
+    }
+}
+
+#[tokio::test]
+async fn a_page_speaks_in_the_name_of_the_servers_host_until_the_tenant_has_chosen_one() {
+    let api = Api::new().await;
+    let (path, _) = a_link(&api).await;
+    assert!(look(&api, &path).await.text().contains("<bdi>localhost</bdi>"));
+    api.choose(&[("display_name", "Acme")]).await;
+    assert!(look(&api, &path).await.text().contains("<bdi>Acme</bdi>"));
 }
 
 #[tokio::test]

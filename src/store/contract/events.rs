@@ -54,6 +54,7 @@ pub(crate) async fn an_event_tells_who_did_it_how_and_what_else_came_of_it(store
         if number == 1 {
             change.events[0].details = Some(Unproven {
                 ended_proofs: vec![user.emails[0].id],
+                ended_reset: true,
                 password: Some(UnprovenPassword::Removed),
                 removed_identifiers: vec![user.emails[0].id, IdentifierId::new(&maker.random)],
             });

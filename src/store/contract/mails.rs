@@ -5,6 +5,7 @@ use futures_util::future::join_all;
 use super::*;
 use crate::directory::mail::MailKind;
 use crate::directory::password::Decision;
+use crate::directory::settings::Settings;
 
 /// A user, whose version is 2, for whom a mail waits, and that mail.
 async fn waiting(store: &dyn Store, maker: &Maker) -> (User, Mail) {
@@ -38,7 +39,9 @@ pub(crate) async fn a_mail_waits_with_the_change_that_sends_it(store: &dyn Store
     let token = maker.token();
     let verified = maker.change(&mut user, 2, verify);
     store.keep(verified).await.unwrap();
-    let decision = user.start_password_reset(&token, Timestamp(5_000), true, &maker.context());
+    // The proof was asked for at the same moment.
+    let settings = Settings { proofs_per_address_and_minute: 2, ..Settings::default() };
+    let decision = user.start_password_reset(&token, Timestamp(5_000), true, &settings, &maker.context());
     store.keep(maker.beside(&user, 3, decision)).await.unwrap();
     let both = due(store, 1_000).await;
     assert_eq!(both.len(), 2);

@@ -14,6 +14,7 @@ mod migrate;
 mod options;
 mod outbox;
 mod proofs;
+mod requests;
 mod rows;
 mod secrets;
 mod sequencer;
@@ -47,7 +48,7 @@ use crate::directory::log::LogId;
 use crate::directory::mail::Mail;
 use crate::directory::password::{PasswordHash, ResetToken};
 use crate::directory::proof::{KeptProof, Standing};
-use crate::directory::settings::Settings;
+use crate::directory::settings::{Choices, Settings};
 use crate::error::Error;
 use crate::id::{GroupId, IdentifierId, MailId, TenantId, UserId};
 use crate::secret::{KeyId, TokenId};
@@ -184,7 +185,7 @@ impl Store for PostgresStore {
     }
 
     async fn user(&self, tenant: &TenantId, user_id: UserId) -> Result<Option<Kept>, Error> {
-        let sql = "select version, document from users where tenant_id = $1 and user_id = $2";
+        let sql = "select version, document, has_proofs from users where tenant_id = $1 and user_id = $2";
         let row = self.readers.row(sql, &[&tenant.as_str(), &user_id.as_str()]).await?;
         rows::one(row, rows::kept)
     }
@@ -348,12 +349,18 @@ impl Store for PostgresStore {
         let of: connection::Values<'_> = &[&tenant.as_str(), &user_id.as_str()];
         let account = rows::one(self.readers.row(proofs::ACCOUNT, of).await?, proofs::account)?;
         let (proved_at, password_set_by) = account.unwrap_or_default();
+        let reset_until = self.readers.row(secrets::RESET_UNTIL, of).await?;
+        let reset_until = rows::one(reset_until, |row| row.try_get(0))?.map(Timestamp);
         let proofs = rows::all(&self.readers.rows(proofs::OF_USER, of).await?, proofs::kept)?;
-        Ok(Standing { proved_at, password_set_by, proofs })
+        Ok(Standing { proved_at, password_set_by, reset_until, proofs })
     }
 
     async fn count_code_try(&self, id: TokenId, most: u32) -> Result<bool, Error> {
         self.write(Operation::CountCodeTry(id, most)).await
+    }
+
+    async fn forget_requests(&self, until: Timestamp) -> Result<(), Error> {
+        self.write(Operation::ForgetRequests(until)).await.map(drop)
     }
 
     async fn due_mails(&self, now: Timestamp, limit: u32) -> Result<Vec<Mail>, Error> {
@@ -387,8 +394,8 @@ impl Store for PostgresStore {
         Ok(rows::one(row, keys::settings)?.flatten().unwrap_or_default())
     }
 
-    async fn keep_settings(&self, tenant: &TenantId, settings: Settings) -> Result<bool, Error> {
-        self.write(Operation::KeepSettings(Box::new((tenant.clone(), settings)))).await
+    async fn choose(&self, tenant: &TenantId, choices: Choices) -> Result<bool, Error> {
+        self.write(Operation::Choose(tenant.clone(), choices)).await
     }
 
     async fn create_tenant(&self, tenant: &TenantId, now: Timestamp) -> Result<bool, Error> {

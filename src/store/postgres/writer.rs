@@ -14,7 +14,7 @@ use super::{batch, keep, told};
 use crate::directory::api_key::ApiKey;
 use crate::directory::mail::Mail;
 use crate::directory::password::PasswordHash;
-use crate::directory::settings::Settings;
+use crate::directory::settings::Choices;
 use crate::error::Error;
 use crate::id::{MailId, TenantId, UserId};
 use crate::secret::{KeyId, TokenId};
@@ -42,7 +42,8 @@ pub(super) enum Operation {
     RenewMail(Box<Mail>, Timestamp),
     PostponeMail(Box<Mail>, Timestamp),
     RemoveMail(TenantId, MailId),
-    KeepSettings(Box<(TenantId, Settings)>),
+    Choose(TenantId, Choices),
+    ForgetRequests(Timestamp),
     /// Shows that the server takes changes.
     Nothing,
 }

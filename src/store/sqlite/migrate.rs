@@ -30,7 +30,8 @@ const STEPS: &[Step] = &[
     Step::of(include_str!("../../../migrations/sqlite/0005_logs.sql")),
     Step::of(include_str!("../../../migrations/sqlite/0006_proofs.sql")),
     Step::of(include_str!("../../../migrations/sqlite/0007_mail_logs.sql")),
-    Step::of(include_str!("../../../migrations/sqlite/0010_numbers.sql")),
+    Step::of(include_str!("../../../migrations/sqlite/0008_resets.sql")),
+    Step::of(include_str!("../../../migrations/sqlite/0009_numbers.sql")),
 ];
 
 /// What `application_id` is in a file of ours: "bona". It tells our files from those of others.
@@ -293,7 +294,7 @@ mod tests {
             let sql = "insert into index_terms values ('default', ?1, ?2, '')";
             connection.execute(sql, (field, value)).unwrap();
         }
-        connection.execute_batch(include_str!("../../../migrations/sqlite/0010_numbers.sql")).unwrap();
+        connection.execute_batch(include_str!("../../../migrations/sqlite/0009_numbers.sql")).unwrap();
         let mut statement = connection.prepare("select field, value from index_terms order by 1, 2").unwrap();
         let found = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
         let found: Vec<(String, String)> = found.map(Result::unwrap).collect();

@@ -13,6 +13,7 @@ mod outbox;
 mod proofs;
 mod reader;
 mod recompute;
+mod requests;
 mod rows;
 mod secrets;
 mod sql;
@@ -40,7 +41,7 @@ use crate::directory::log::LogId;
 use crate::directory::mail::Mail;
 use crate::directory::password::{PasswordHash, ResetToken};
 use crate::directory::proof::{KeptProof, Standing};
-use crate::directory::settings::Settings;
+use crate::directory::settings::{Choices, Settings};
 use crate::error::Error;
 use crate::id::{GroupId, IdentifierId, MailId, TenantId, UserId};
 use crate::secret::{KeyId, TokenId};
@@ -216,7 +217,9 @@ impl Store for SqliteStore {
         // On this thread: a lookup by key takes microseconds, handing it to another takes longer.
         self.readers.read(|connection| {
             connection
-                .prepare_cached("select version, document from users where tenant_id = ?1 and user_id = ?2")?
+                .prepare_cached(
+                    "select version, document, has_proofs from users where tenant_id = ?1 and user_id = ?2",
+                )?
                 .query_row(params![tenant.as_str(), user_id.as_str()], rows::kept)
                 .optional()
         })
@@ -354,9 +357,7 @@ impl Store for SqliteStore {
     async fn reset_token(&self, id: TokenId) -> Result<Option<ResetToken>, Error> {
         self.readers.read(|connection| {
             connection
-                .prepare_cached(
-                    "select tenant_id, user_id, secret_hash, expires_at from reset_tokens where token_id = ?1",
-                )?
+                .prepare_cached(secrets::RESET_TOKEN)?
                 .query_row([id.as_str()], |row| rows::reset_token(id, row))
                 .optional()
         })
@@ -372,6 +373,10 @@ impl Store for SqliteStore {
 
     async fn count_code_try(&self, id: TokenId, most: u32) -> Result<bool, Error> {
         self.write(Operation::CountCodeTry(id, most)).await
+    }
+
+    async fn forget_requests(&self, until: Timestamp) -> Result<(), Error> {
+        self.write(Operation::ForgetRequests(until)).await.map(drop)
     }
 
     async fn due_mails(&self, now: Timestamp, limit: u32) -> Result<Vec<Mail>, Error> {
@@ -402,8 +407,8 @@ impl Store for SqliteStore {
         self.readers.read(|connection| rows::settings(connection, tenant))
     }
 
-    async fn keep_settings(&self, tenant: &TenantId, settings: Settings) -> Result<bool, Error> {
-        self.write(Operation::KeepSettings(Box::new((tenant.clone(), settings)))).await
+    async fn choose(&self, tenant: &TenantId, choices: Choices) -> Result<bool, Error> {
+        self.write(Operation::Choose(tenant.clone(), choices)).await
     }
 
     async fn create_tenant(&self, tenant: &TenantId, now: Timestamp) -> Result<bool, Error> {
