@@ -41,9 +41,11 @@ torture: need-build ## Break the store, the network and servers under load, and 
 	TORTURE=long cargo test --test integration -- process::torture process::kill process::postgres \
 		process::disk process::power_loss
 
-lint: need-build ## Check format, clippy, rustdoc and docs/openapi.json
+lint: need-build ## Check format, clippy, fuzz targets, rustdoc and docs/openapi.json
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
+	@# The fuzz targets are a workspace of their own, which nothing else compiles.
+	CARGO_TARGET_DIR="$(TARGET)" cargo check --manifest-path fuzz/Cargo.toml --locked
 	@# Private items too: the comments are for those who change the code.
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items
 	cargo build

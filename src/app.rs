@@ -11,32 +11,36 @@ mod logs;
 pub mod outbox;
 mod passwords;
 pub mod proofs;
+mod sweep;
 mod turns;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::directory::event::{Context, EventType, Origin};
 use crate::directory::group;
 use crate::directory::log::LogSystem;
 use crate::directory::mail::MailChange;
 use crate::directory::password::{Decision, SecretChange, SetBy};
+use crate::directory::proof::KeptProof;
 use crate::directory::user::{NewUser, User};
 use crate::error::{Error, Missing, Refusal};
 use crate::id::{Random, TenantId, UserId};
 use crate::secret::ServerSecret;
 use crate::store::{IdentifierKind, KeepError, Kept, List, Page, Store, UserChange};
 use crate::time::{Clock, Timestamp};
-use condition::{Always, Condition};
+use condition::{Always, Condition, Known};
 use keys::Keys;
 use passwords::Hashers;
 use turns::Turns;
 
 /// How often a change is decided anew because something else was changed first.
 const MAX_ATTEMPTS: usize = 20;
+/// How much may be under way at once of what is done after its answer.
+const MAX_BEHIND: u32 = 64;
 
 /// The directory at work.
 pub struct App {
@@ -55,6 +59,8 @@ pub struct App {
     mail: Option<Notify>,
     /// What logs say of the process that tells them.
     system: LogSystem,
+    /// Places for what is done after its answer.
+    behind: Arc<Semaphore>,
     keys: Keys,
     turns: Turns,
     hashers: Hashers,
@@ -76,6 +82,7 @@ impl App {
             secret,
             mail: None,
             system: LogSystem::new(std::process::id(), Ipv4Addr::LOCALHOST.into()),
+            behind: Arc::new(Semaphore::new(MAX_BEHIND as usize)),
             keys: Keys::default(),
             turns: Turns::default(),
             hashers: Hashers::default(),
@@ -88,6 +95,22 @@ impl App {
         Self { public_url: public_url.trim_end_matches('/').to_owned(), ..self }
     }
 
+    /// The host of the URL by which users reach the server.
+    pub(crate) fn host(&self) -> &str {
+        let (_, rest) = self.public_url.split_once("://").unwrap_or(("", &self.public_url));
+        let authority = rest.split('/').next().unwrap_or_default();
+        match authority.rsplit_once(':') {
+            // Not a colon within the brackets of an IPv6 address.
+            Some((host, port)) if !port.contains(']') => host,
+            _ => authority,
+        }
+    }
+
+    /// Whether somebody sends mail.
+    pub(crate) fn sends_mail(&self) -> bool {
+        self.mail.is_some()
+    }
+
     /// The same, with somebody who sends its mail: see [`outbox::Outbox`].
     #[must_use]
     pub fn sending_mail(self) -> Self {
@@ -98,6 +121,12 @@ impl App {
     #[must_use]
     pub fn listening_on(self, address: IpAddr) -> Self {
         Self { system: LogSystem::new(std::process::id(), address), ..self }
+    }
+
+    /// Waits until everything is done that is done after its answer.
+    pub async fn finish(&self) {
+        // Nobody closes it, which would be the one failure.
+        let _ = self.behind.acquire_many(MAX_BEHIND).await;
     }
 
     /// The user's document.
@@ -165,7 +194,25 @@ impl App {
         Ok(document)
     }
 
-    /// The same, but only while something is so.
+    /// The same, by a rule that may say of an address that it is the user's. What ends with that is named
+    /// in the event.
+    ///
+    /// # Errors
+    /// As [`App::change`].
+    pub async fn vouch(
+        &self,
+        origin: &Origin,
+        user_id: UserId,
+        rule: impl Fn(&mut User, &Context) -> Result<Decision, Error>,
+    ) -> Result<Bytes, Error> {
+        let rule = |user: &mut User, proofs: &Vec<KeptProof>, ctx: &Context| {
+            Ok(rule(user, ctx)?.naming(proofs, ctx.now))
+        };
+        let Ok(document) = self.change_if(Known, origin, user_id, rule).await?;
+        Ok(document)
+    }
+
+    /// As [`App::change`], but only while something is so.
     async fn change_if<C: Condition, D: Into<Decision>>(
         &self,
         condition: C,
@@ -208,7 +255,7 @@ impl App {
             let _turn = self.turns.wait(&origin.tenant, user_id).await;
             for _ in 0..MAX_ATTEMPTS {
                 let kept = self.kept(&origin.tenant, user_id).await?;
-                let met = match condition.check(self, &origin.tenant, user_id).await? {
+                let met = match condition.check(self, &origin.tenant, user_id, &kept).await? {
                     Ok(met) => met,
                     Err(unmet) => return Ok(Err(unmet)),
                 };
@@ -299,4 +346,30 @@ fn refused(error: KeepError) -> Error {
         KeepError::Failed(error) => return error,
     };
     refusal.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::SeededRandom;
+    use crate::time::ManualClock;
+
+    #[tokio::test]
+    async fn the_host_is_that_of_the_url_without_its_port() {
+        let (store, _kept) = crate::store::contract::sqlite().await;
+        for (url, host) in [
+            ("https://users.example.com", "users.example.com"),
+            ("https://example.com:8443/users/", "example.com"),
+            ("http://127.0.0.1:8080", "127.0.0.1"),
+            ("http://[::1]:8080/", "[::1]"),
+            ("http://[::1]", "[::1]"),
+        ] {
+            let random = Arc::new(SeededRandom::new(1));
+            let secret = ServerSecret::new(&*random);
+            let clock = Arc::new(ManualClock::at(Timestamp(0)));
+            let app = App::new(store.clone(), clock, random, secret).reached_by(url);
+            assert_eq!(app.host(), host);
+        }
+        store.close().await;
+    }
 }

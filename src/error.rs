@@ -50,6 +50,9 @@ pub enum Error {
     /// The store cannot be reached or cannot keep the change now; trying again may help.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
+    /// A list takes longer to find than a list may.
+    #[error("the list takes too long to find")]
+    TooCostly,
     /// A fault of the server. The text is for its log alone.
     #[error("internal fault: {0}")]
     Internal(String),
@@ -168,6 +171,8 @@ pub enum Refusal {
     PasswordRequiresUniqueChars,
     /// The password is not the one that the user has.
     PasswordMismatch,
+    /// The password was set by somebody who had proved nothing, and does not help to set another one.
+    PasswordNotTrusted,
     /// The code is not the one that was sent, or that one does not work any more.
     InvalidCode,
     /// Another group has this name, whatever its case.
@@ -196,6 +201,9 @@ impl Refusal {
             Self::PasswordRequiresUpper => "A password needs an upper-case letter.",
             Self::PasswordRequiresUniqueChars => "A password needs more characters that differ.",
             Self::PasswordMismatch => "The old password is not the user's password.",
+            Self::PasswordNotTrusted => {
+                "This password was set before any address of the user was proved, so knowing it does not show whose it is: set another one by a link to reset it."
+            }
             Self::InvalidCode => {
                 "This code is not the one that was sent, or it does not work any more: ask for another one."
             }

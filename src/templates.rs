@@ -255,6 +255,13 @@ mod tests {
             ("mail/verify.txt", "Dear you", "it must begin with `Subject: `"),
             ("mail/verify.txt", "Subject: \n\nDear you", "it must begin with `Subject: `"),
             ("mail/reset.txt", "Subject: {{ code.text }}\n\nDear you", "mail/reset.txt"),
+            ("pages/verify.html", "<form method=post><button>Yes</button></form>", "the hidden field `form`"),
+            ("pages/reset.html", "<form method=post><input name=\"form\"></form>", "the hidden field `form`"),
+            (
+                "pages/verify.html",
+                "<form method=post><input value=\"{{ form }}\"></form>",
+                "the hidden field `form`",
+            ),
             ("mail/verfiy.html", "", "mail/verfiy.html is no template; they are mail/layout.html"),
             ("mail.html", "", "is no template"),
         ] {

@@ -17,6 +17,12 @@ impl Timestamp {
     pub fn after(self, span: Duration) -> Self {
         Self(self.0.saturating_add(i64::try_from(span.as_secs()).unwrap_or(i64::MAX)))
     }
+
+    /// The moment that is `span` earlier; a part of a second does not count.
+    #[must_use]
+    pub fn before(self, span: Duration) -> Self {
+        Self(self.0.saturating_sub(i64::try_from(span.as_secs()).unwrap_or(i64::MAX)))
+    }
 }
 
 impl fmt::Display for Timestamp {

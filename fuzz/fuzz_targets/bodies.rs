@@ -5,6 +5,7 @@
 #[path = "../../tests/api/harness.rs"]
 #[expect(dead_code, reason = "the tests of the API ask more of it")]
 mod harness;
+mod home;
 #[path = "../../tests/properties/requests.rs"]
 #[expect(dead_code, reason = "there is a target for queries")]
 mod requests;

@@ -7,7 +7,9 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::document::Document;
-use super::extract::{Body, Caller, EmailsVerify, IdentifierPath, OptionalBody, UserPath, UsersWrite};
+use super::extract::{
+    Body, Caller, EmailsVerify, IdentifierPath, OptionalBody, Permission, UserPath, UsersWrite,
+};
 use crate::app::App;
 use crate::directory::email::EmailAddress;
 use crate::directory::event::Origin;
@@ -49,7 +51,7 @@ pub(super) async fn add(
     path: UserPath,
     body: Body<AddEmailRequest>,
 ) -> Result<Document, Error> {
-    let added = app.change(&caller.origin, path.user_id, |user, ctx| {
+    let added = app.vouch(&caller.origin, path.user_id, |user, ctx| {
         let request = body.fields()?;
         let address = request.email.as_deref().ok_or_else(|| InvalidFields::needed("email"))?;
         let address =
@@ -99,7 +101,7 @@ pub(super) async fn set_primary(
         .map(Document)
 }
 
-/// What may be said with marking an email; nothing needs to be.
+/// What may be said with marking an address; nothing needs to be.
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(default)]
 pub(super) struct VerificationRequest {
@@ -120,8 +122,8 @@ impl VerificationRequest {
 }
 
 /// The reason of the body, or what is wrong with it, and where a change for this reason comes from.
-fn reasoned(
-    caller: Caller<EmailsVerify>,
+pub(super) fn reasoned<P: Permission>(
+    caller: Caller<P>,
     body: &OptionalBody<VerificationRequest>,
 ) -> (Result<(), InvalidFields>, Origin) {
     match body.fields().and_then(VerificationRequest::reason) {
@@ -152,7 +154,7 @@ pub(super) async fn verify(
 ) -> Result<Document, Error> {
     // What is wrong with the body is said only once the user and the email are found.
     let (checked, origin) = reasoned(caller, &body);
-    let marked = app.change(&origin, path.user_id, |user, ctx| {
+    let marked = app.vouch(&origin, path.user_id, |user, ctx| {
         let decision = user.verify_email(path.identifier_id, ctx)?;
         checked.clone()?;
         Ok(decision)

@@ -12,7 +12,7 @@ use super::extract::{Caller, EventsRead, IdentifierPath};
 use super::lists::within;
 use crate::app::App;
 use crate::directory::event::{Actor, Event, EventType};
-use crate::directory::proof::Unproven;
+use crate::directory::proof::{AddressId, Unproven};
 use crate::error::Error;
 use crate::id::UserId;
 use crate::store::EventList;
@@ -138,7 +138,7 @@ pub(super) struct EventAnswer {
     actor: ActorAnswer,
     /// In which request.
     request_id: String,
-    /// What else came of it: what the first proof on an account has ended.
+    /// What else came of it: what the first proof on an account has ended, or the first verify.
     details: Option<Unproven>,
     /// The address or name it is about.
     address: Option<String>,
@@ -238,7 +238,7 @@ impl TrustChange {
     fn new(event: Event) -> Self {
         Self {
             time: event.time.0,
-            verified: event.kind == EventType::EmailVerified,
+            verified: matches!(event.kind, EventType::EmailVerified | EventType::PhoneVerified),
             method: event.method.as_str(),
             actor: event.actor.into(),
             request_id: event.request_id.to_string(),
@@ -262,11 +262,40 @@ impl TrustChange {
     params(IdentifierPath),
     responses((status = OK, description = "The history", body = History))
 )]
-pub(super) async fn history(
+pub(super) async fn email_history(
     State(app): State<Arc<App>>,
     caller: Caller<EventsRead>,
     path: IdentifierPath,
 ) -> Result<Document, Error> {
-    let events = app.email_history(&caller.origin.tenant, path.user_id, path.identifier_id).await?;
+    history(&app, &caller, &path, AddressId::email(path.identifier_id)).await
+}
+
+/// The history of a phone number
+///
+/// Each change of the number's trust: when, verified or not, by what means, by whom, and why. It
+/// outlives the number and the user.
+#[utoipa::path(
+    get,
+    path = "/v1/users/{user_id}/phones/{identifier_id}/history",
+    operation_id = "phoneHistory",
+    tag = "events",
+    params(IdentifierPath),
+    responses((status = OK, description = "The history", body = History))
+)]
+pub(super) async fn phone_history(
+    State(app): State<Arc<App>>,
+    caller: Caller<EventsRead>,
+    path: IdentifierPath,
+) -> Result<Document, Error> {
+    history(&app, &caller, &path, AddressId::phone(path.identifier_id)).await
+}
+
+async fn history(
+    app: &App,
+    caller: &Caller<EventsRead>,
+    path: &IdentifierPath,
+    address: AddressId,
+) -> Result<Document, Error> {
+    let events = app.history(&caller.origin.tenant, path.user_id, address).await?;
     Document::of(&History { history: events.into_iter().map(TrustChange::new).collect() })
 }

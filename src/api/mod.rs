@@ -91,7 +91,8 @@ fn operations() -> OpenApiRouter<Arc<App>> {
         .routes(guarded!(data::patch_public))
         .routes(guarded!(users::walk))
         .routes(guarded!(events::list))
-        .routes(guarded!(events::history))
+        .routes(guarded!(events::email_history))
+        .routes(guarded!(events::phone_history))
         .routes(guarded!(proofs::start_email))
         .routes(guarded!(proofs::check_email))
         .routes(guarded!(proofs::start_phone))
@@ -128,7 +129,7 @@ pub fn router(app: Arc<App>, pages: Pages) -> Router {
         .validator_url("none")
         .default_models_expand_depth(0)
         .doc_expansion("list");
-    let console = console::router(app.clone(), pages.templates());
+    let console = console::router(app.clone(), pages.templates(), pages.visits());
     operations
         .merge(SwaggerUi::new("/docs").config(reference))
         .fallback(|| async { Error::NoRoute })

@@ -147,7 +147,9 @@ fn complete_operation(path: &str, operation: &mut Value, examples: &Examples) {
         .is_some_and(|all| all.iter().any(|parameter| parameter["in"] == "query"));
     let id = operation["operationId"].as_str().unwrap_or_default().to_owned();
     let mut problems = vec!["405", "500", "503"];
-    if ["changePassword", "verifyEmail", "startEmailProof", "startPhoneProof"].contains(&id.as_str()) {
+    if ["changePassword", "resetPassword", "verifyEmail", "startEmailProof", "startPhoneProof"]
+        .contains(&id.as_str())
+    {
         problems.push("429");
     }
     if guarded {
@@ -369,7 +371,7 @@ impl Examples {
             "findLogById" => self.log.clone(),
             "walkUsers" => json!({"users": [self.summary], "next": Value::Null}),
             "listEvents" => json!({"events": [self.event], "next": "1"}),
-            "emailHistory" => json!({"history": [{
+            "emailHistory" | "phoneHistory" => json!({"history": [{
                 "time": self.event["time"], "verified": true, "method": "admin_api", "actor": self.event["actor"],
                 "request_id": self.event["request_id"], "remote_address": Value::Null, "user_agent": Value::Null, "reason": Value::Null, "event_id": self.event["id"],
             }]}),
@@ -429,7 +431,11 @@ impl Examples {
                 vec![Error::TooManyRequests { retry_after: 1_800 }],
             ),
             ("500", "The server failed; its log has the reason.", vec![Error::Internal(String::new())]),
-            ("503", "The store is away for the moment.", vec![Error::Unavailable(String::new())]),
+            (
+                "503",
+                "The store is away for the moment, or a list takes too long to find.",
+                vec![Error::Unavailable(String::new()), Error::TooCostly],
+            ),
         ] {
             let examples: Map<String, Value> = errors
                 .iter()

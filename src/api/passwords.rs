@@ -191,7 +191,8 @@ impl ChangePasswordRequest {
 ///
 /// Gives the user another password if the old one is right; else it is refused with
 /// `PasswordMismatch`, ten times an hour at most. The new one is not temporary, and links to reset it
-/// end.
+/// end. An old one that was set before any address of the account was proved is refused with
+/// `PasswordNotTrusted`: a link to reset it sets another one.
 #[utoipa::path(
     put,
     path = "/api/users/{user_id}/password/change",
@@ -239,7 +240,8 @@ pub(super) struct ResetPasswordResponse {
 /// Reset the password
 ///
 /// Makes a link by which the user can set another password, once and for a while. Earlier ones end.
-/// The password stays until then.
+/// The password stays until then. A link that is mailed also ends when the email is unverified or
+/// removed. Mails are bounded as those of `verifyEmail`, and counted with them.
 #[utoipa::path(
     post,
     path = "/api/users/{user_id}/password/reset",

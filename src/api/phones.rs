@@ -7,7 +7,8 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::document::Document;
-use super::extract::{Body, Caller, IdentifierPath, UserPath, UsersWrite};
+use super::emails::{VerificationRequest, reasoned};
+use super::extract::{Body, Caller, IdentifierPath, OptionalBody, UserPath, UsersWrite};
 use crate::app::App;
 use crate::directory::phone::PhoneNumber;
 use crate::directory::proof::AddressId;
@@ -45,7 +46,7 @@ pub(super) async fn add(
     path: UserPath,
     body: Body<AddPhoneRequest>,
 ) -> Result<Document, Error> {
-    let added = app.change(&caller.origin, path.user_id, |user, ctx| {
+    let added = app.vouch(&caller.origin, path.user_id, |user, ctx| {
         let request = body.fields()?;
         let number = request.phone_number.as_deref();
         let number = number.ok_or_else(|| InvalidFields::needed("phone_number"))?;
@@ -106,16 +107,22 @@ pub(super) async fn set_primary(
     operation_id = "setPhoneVerified",
     tag = "users",
     params(IdentifierPath),
+    request_body = Option<VerificationRequest>,
     responses((status = OK, description = "The user with the number verified", body = User))
 )]
 pub(super) async fn verify(
     State(app): State<Arc<App>>,
     caller: Caller<UsersWrite>,
     path: IdentifierPath,
+    body: OptionalBody<VerificationRequest>,
 ) -> Result<Document, Error> {
-    app.change(&caller.origin, path.user_id, |user, ctx| user.verify_phone(path.identifier_id, ctx))
-        .await
-        .map(Document)
+    let (checked, origin) = reasoned(caller, &body);
+    let marked = app.vouch(&origin, path.user_id, |user, ctx| {
+        let decision = user.verify_phone(path.identifier_id, ctx)?;
+        checked.clone()?;
+        Ok(decision)
+    });
+    marked.await.map(Document)
 }
 
 /// Mark a phone number unverified
@@ -129,13 +136,16 @@ pub(super) async fn verify(
     operation_id = "setPhoneUnverified",
     tag = "users",
     params(IdentifierPath),
+    request_body = Option<VerificationRequest>,
     responses((status = OK, description = "The user with the number unverified", body = User))
 )]
 pub(super) async fn unverify(
     State(app): State<Arc<App>>,
     caller: Caller<UsersWrite>,
     path: IdentifierPath,
+    body: OptionalBody<VerificationRequest>,
 ) -> Result<Document, Error> {
+    let (checked, origin) = reasoned(caller, &body);
     let address = AddressId::phone(path.identifier_id);
-    app.unverify(&caller.origin, path.user_id, address, || Ok(())).await.map(Document)
+    app.unverify(&origin, path.user_id, address, || Ok(checked.clone()?)).await.map(Document)
 }

@@ -55,7 +55,7 @@ pub(crate) fn status(error: &Error) -> StatusCode {
         Error::Timeout => StatusCode::REQUEST_TIMEOUT,
         Error::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Error::Invalid(_) | Error::Refused(_) => StatusCode::UNPROCESSABLE_ENTITY,
-        Error::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        Error::Unavailable(_) | Error::TooCostly => StatusCode::SERVICE_UNAVAILABLE,
         Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         Error::TooManyRequests { .. } => StatusCode::TOO_MANY_REQUESTS,
     }
@@ -92,6 +92,10 @@ pub(crate) fn detail(error: &Error) -> String {
         }
         Error::Unavailable(_) => {
             "The store is unavailable. If this was a change, look whether it was made; try again in a moment."
+                .into()
+        }
+        Error::TooCostly => {
+            "The list takes too long to find. Ask for less: a filter with a condition that few meet, or an earlier page."
                 .into()
         }
         Error::Internal(_) => "The server failed. Its log has the reason under this traceId.".into(),
@@ -174,7 +178,7 @@ pub(super) fn render(error: Option<&Error>, response: Response, instance: &str, 
         Error::Unauthenticated => {
             parts.headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("ApiKey header=\"X-API-KEY\""));
         }
-        Error::Unavailable(_) => {
+        Error::Unavailable(_) | Error::TooCostly => {
             parts.headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
         }
         Error::TooManyRequests { retry_after } => {

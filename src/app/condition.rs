@@ -4,11 +4,12 @@
 use std::convert::Infallible;
 
 use super::App;
-use crate::directory::password::PasswordHash;
-use crate::directory::proof::{Proof, Standing};
+use crate::directory::password::{PasswordHash, SetBy};
+use crate::directory::proof::{KeptProof, Proof, Standing};
 use crate::error::Error;
 use crate::id::{TenantId, UserId};
 use crate::secret::{PlainToken, TokenId};
+use crate::store::Kept;
 
 /// What a change of a user depends on.
 pub(super) trait Condition {
@@ -17,13 +18,14 @@ pub(super) trait Condition {
     /// How one is told that it is not so.
     type Unmet;
 
-    /// Whether it is so. It is asked after the document was read: whoever makes it otherwise from
-    /// then on raises the document's version, and the change is decided anew.
+    /// Whether it is so. It is asked after the user was read, as it is given here: whoever makes it
+    /// otherwise from then on raises the user's version, and the change is decided anew.
     async fn check(
         &self,
         app: &App,
         tenant: &TenantId,
         user_id: UserId,
+        kept: &Kept,
     ) -> Result<Result<Self::Met, Self::Unmet>, Error>;
 }
 
@@ -34,19 +36,25 @@ impl Condition for Always {
     type Met = ();
     type Unmet = Infallible;
 
-    async fn check(&self, _: &App, _: &TenantId, _: UserId) -> Result<Result<(), Infallible>, Error> {
+    async fn check(
+        &self,
+        _: &App,
+        _: &TenantId,
+        _: UserId,
+        _: &Kept,
+    ) -> Result<Result<(), Infallible>, Error> {
         Ok(Ok(()))
     }
 }
 
-/// The hash of the user's password is this one.
+/// The hash of the user's password is this one. Then it is known who has set it.
 pub(super) struct HashIs<'a>(pub(super) &'a PasswordHash);
 
 /// The password of the user has another hash, or there is none.
 pub(super) struct HashIsAnother;
 
 impl Condition for HashIs<'_> {
-    type Met = ();
+    type Met = Option<SetBy>;
     type Unmet = HashIsAnother;
 
     async fn check(
@@ -54,17 +62,20 @@ impl Condition for HashIs<'_> {
         app: &App,
         tenant: &TenantId,
         user_id: UserId,
-    ) -> Result<Result<(), HashIsAnother>, Error> {
-        let kept = app.store.password(tenant, user_id).await?;
-        Ok(if kept.as_ref() == Some(self.0) { Ok(()) } else { Err(HashIsAnother) })
+        _: &Kept,
+    ) -> Result<Result<Option<SetBy>, HashIsAnother>, Error> {
+        if app.store.password(tenant, user_id).await?.as_ref() != Some(self.0) {
+            return Ok(Err(HashIsAnother));
+        }
+        Ok(Ok(app.store.standing(tenant, user_id).await?.password_set_by))
     }
 }
 
-/// Nothing, but the proofs of the user are to be known.
+/// Nothing, but the proofs of the user's addresses are to be known.
 pub(super) struct Known;
 
 impl Condition for Known {
-    type Met = Standing;
+    type Met = Vec<KeptProof>;
     type Unmet = Infallible;
 
     async fn check(
@@ -72,8 +83,13 @@ impl Condition for Known {
         app: &App,
         tenant: &TenantId,
         user_id: UserId,
-    ) -> Result<Result<Standing, Infallible>, Error> {
-        app.store.standing(tenant, user_id).await.map(Ok)
+        kept: &Kept,
+    ) -> Result<Result<Vec<KeptProof>, Infallible>, Error> {
+        // Most users have none, and their changes need not wait for another read.
+        if !kept.has_proofs {
+            return Ok(Ok(Vec::new()));
+        }
+        Ok(Ok(app.store.standing(tenant, user_id).await?.proofs))
     }
 }
 
@@ -92,6 +108,7 @@ impl Condition for ProofIsOpen {
         app: &App,
         tenant: &TenantId,
         user_id: UserId,
+        _: &Kept,
     ) -> Result<Result<Self::Met, ProofIsOver>, Error> {
         let standing = app.store.standing(tenant, user_id).await?;
         let found = standing.proofs.iter().find(|kept| kept.proof.id == self.0 && kept.is_open());
@@ -109,7 +126,13 @@ impl Condition for ResetIsOpen<'_> {
     type Met = ();
     type Unmet = ResetIsOver;
 
-    async fn check(&self, app: &App, _: &TenantId, _: UserId) -> Result<Result<(), ResetIsOver>, Error> {
+    async fn check(
+        &self,
+        app: &App,
+        _: &TenantId,
+        _: UserId,
+        _: &Kept,
+    ) -> Result<Result<(), ResetIsOver>, Error> {
         Ok(app.open_reset(self.0).await?.map(drop).ok_or(ResetIsOver))
     }
 }

@@ -12,8 +12,10 @@ use proptest::test_runner::{Config, TestRunner};
 use super::App;
 use super::proofs::{Delivery, ProofView, Visitor};
 use crate::directory::email::EmailAddress;
-use crate::directory::event::{Actor, Event, EventType, Method, Origin};
-use crate::directory::proof::AddressId;
+use crate::directory::event::{Actor, Context, Event, EventType, Method, Origin};
+use crate::directory::phone::PhoneNumber;
+use crate::directory::proof::{AddressId, AddressKind};
+use crate::directory::settings::Choices;
 use crate::directory::user::{NewUser, User};
 use crate::error::Error;
 use crate::id::{RequestId, SeededRandom, TenantId, UserId};
@@ -66,17 +68,16 @@ impl Scene {
         let random = Arc::new(SeededRandom::new(11));
         let clock = Arc::new(ManualClock::at(Timestamp(1_000)));
         let secret = ServerSecret::new(&*random);
-        let mut settings = store.settings(&TenantId::default_tenant()).await.unwrap();
         let most = "10000";
-        for (name, value) in [
+        let choices = [
             ("proof_means", "both"),
             ("proofs_per_address_and_minute", most),
             ("proofs_per_address_and_hour", most),
             ("proofs_per_user_and_hour", most),
-        ] {
-            settings.set(name, value).unwrap();
-        }
-        assert!(store.keep_settings(&TenantId::default_tenant(), settings).await.unwrap());
+        ];
+        let choices = choices.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let choices = Choices::new(choices.to_vec()).unwrap();
+        assert!(store.choose(&TenantId::default_tenant(), choices).await.unwrap());
         let server = || {
             let (clock, random) = (clock.clone(), random.clone());
             Arc::new(App::new(store.clone(), clock, random, secret.clone()))
@@ -116,12 +117,21 @@ impl Scene {
         User::from_document(&document).unwrap()
     }
 
-    /// A link and a code for this address.
+    /// The same user with a phone number, which is not verified.
+    async fn with_phone(&self, user: &User, number: &str) -> User {
+        let number = PhoneNumber::parse(number).unwrap();
+        let origin = self.origin();
+        let added = self.servers[0]
+            .change(&origin, user.user_id, |user, ctx| user.add_phone(number.clone(), false, ctx));
+        User::from_document(&added.await.unwrap()).unwrap()
+    }
+
+    /// A link and a code for this address; for a phone number a code alone.
     async fn start(&self, server: usize, origin: &Origin, user_id: UserId, address: AddressId) -> Issued {
         let delivery = Delivery { by_mail: false, in_answer: true };
         let started = self.servers[server].start_proof(origin, user_id, address, None, delivery).await;
         let started = started.unwrap();
-        let token = started.link.unwrap().rsplit_once('/').unwrap().1.to_owned();
+        let token = started.link.map(|link| link.rsplit_once('/').unwrap().1.to_owned());
         Issued { address, token, code: started.code.unwrap(), request: origin.request_id.to_string() }
     }
 
@@ -143,7 +153,7 @@ impl Scene {
 #[derive(Clone)]
 struct Issued {
     address: AddressId,
-    token: String,
+    token: Option<String>,
     code: String,
     /// The request that asked for it, by which its event is found.
     request: String,
@@ -163,11 +173,11 @@ enum Act {
 
 fn act() -> impl Strategy<Value = Act> {
     prop_oneof![
-        2 => (0..2_usize).prop_map(Act::Start),
+        3 => (0..3_usize).prop_map(Act::Start),
         3 => (0..8_usize).prop_map(Act::Follow),
-        2 => (0..8_usize).prop_map(Act::Enter),
-        1 => (0..2_usize).prop_map(Act::Verify),
-        2 => (0..2_usize).prop_map(Act::Unverify),
+        5 => (0..8_usize).prop_map(Act::Enter),
+        1 => (0..3_usize).prop_map(Act::Verify),
+        2 => (0..3_usize).prop_map(Act::Unverify),
     ]
 }
 
@@ -177,9 +187,10 @@ async fn after_an_unverify_nothing_issued_before_can_verify_whatever_happens_at_
     let scene = Scene::new(store).await;
     let mut runner = TestRunner::new(Config { failure_persistence: None, ..Config::default() });
     let rounds = prop::collection::vec(act(), 2..9);
-    let mut proved = 0;
+    let mut proved = [0; KINDS.len()];
     for number in 0..60 {
         let user = scene.user(&[&format!("a{number}@example.com"), &format!("b{number}@example.com")]).await;
+        let user = scene.with_phone(&user, &format!("+4415149604{number:02}")).await;
         let mut issued: Vec<Issued> = Vec::new();
         let mut tried_with: HashMap<String, Issued> = HashMap::new();
         // By the requests that asked for them: what an unverify has ended that was answered, whether or
@@ -188,7 +199,7 @@ async fn after_an_unverify_nothing_issued_before_can_verify_whatever_happens_at_
         for turn in 0..6 {
             // The first round only hands out, so that there is something to use.
             let round = match turn {
-                0 => vec![Act::Start(0), Act::Start(1)],
+                0 => vec![Act::Start(0), Act::Start(1), Act::Start(2)],
                 _ => rounds.new_tree(&mut runner).unwrap().current(),
             };
             let acts =
@@ -213,9 +224,12 @@ async fn after_an_unverify_nothing_issued_before_can_verify_whatever_happens_at_
         }
         let events = scene.events().await;
         let events: Vec<&Event> = events.iter().filter(|event| event.user_id == Some(user.user_id)).collect();
-        proved += check(&events, &tried_with);
+        for (proved, kind) in proved.iter_mut().zip(KINDS) {
+            *proved += check(&events, &kind, &tried_with);
+        }
     }
-    assert!(proved > 20, "{proved} proofs were used: too few to show anything");
+    let [emails, phones] = proved;
+    assert!(emails > 20 && phones > 5, "{emails} and {phones} were proved: too few to show anything");
 }
 
 /// What an act has come to.
@@ -235,13 +249,16 @@ enum Done {
 async fn perform(scene: &Scene, server: usize, user: &User, issued: &[Issued], act: &Act) -> Done {
     // On a thread of its own, so that acts truly run at once.
     let (app, user_id) = (scene.servers[server].clone(), user.user_id);
-    let address = |number: usize| AddressId::email(user.emails[number].id);
+    let address = |number: usize| match user.emails.get(number) {
+        Some(email) => AddressId::email(email.id),
+        None => AddressId::phone(user.phone_numbers[0].id),
+    };
     let origin = scene.origin();
     match act {
         Act::Start(number) => Done::Issued(scene.start(server, &origin, user_id, address(*number)).await),
         Act::Follow(number) => {
             let Some(with) = issued.get(*number % issued.len().max(1)).cloned() else { return Done::Else };
-            let (visitor, token) = (scene.visitor(), with.token.clone());
+            let (visitor, Some(token)) = (scene.visitor(), with.token.clone()) else { return Done::Else };
             let request = visitor.request_id.to_string();
             let followed = tokio::spawn(async move { app.prove_by_link(&token, &visitor).await.unwrap() });
             let has_proved = matches!(followed.await.unwrap(), ProofView::DoneByIt(_));
@@ -260,9 +277,13 @@ async fn perform(scene: &Scene, server: usize, user: &User, issued: &[Issued], a
             Done::Tried { request, with, has_proved: entered.is_ok() }
         }
         Act::Verify(number) => {
-            let id = address(*number).id;
+            let AddressId { kind, id } = address(*number);
             tokio::spawn(async move {
-                app.change(&origin, user_id, |user, ctx| user.verify_email(id, ctx)).await
+                let verify = |user: &mut User, ctx: &Context| match kind {
+                    AddressKind::Email => user.verify_email(id, ctx),
+                    AddressKind::Phone => user.verify_phone(id, ctx),
+                };
+                app.vouch(&origin, user_id, verify).await
             })
             .await
             .unwrap()
@@ -279,13 +300,36 @@ async fn perform(scene: &Scene, server: usize, user: &User, issued: &[Issued], a
     }
 }
 
+/// What the events of a kind of address are called.
+struct Kinds {
+    verified: EventType,
+    unverified: EventType,
+    started: EventType,
+    ended: EventType,
+}
+
+const KINDS: [Kinds; 2] = [
+    Kinds {
+        verified: EventType::EmailVerified,
+        unverified: EventType::EmailUnverified,
+        started: EventType::EmailProofStarted,
+        ended: EventType::EmailProofEnded,
+    },
+    Kinds {
+        verified: EventType::PhoneVerified,
+        unverified: EventType::PhoneUnverified,
+        started: EventType::PhoneProofStarted,
+        ended: EventType::PhoneProofEnded,
+    },
+];
+
 /// Checks each verification by a link or a code against what happened before, and tells how many there
 /// were.
-fn check(events: &[&Event], tried_with: &HashMap<String, Issued>) -> usize {
+fn check(events: &[&Event], kinds: &Kinds, tried_with: &HashMap<String, Issued>) -> usize {
     let mut verifications = 0;
     let mut spent = HashSet::new();
     for (place, event) in events.iter().enumerate() {
-        if event.kind != EventType::EmailVerified || event.method == Method::AdminApi {
+        if event.kind != kinds.verified || event.method == Method::AdminApi {
             continue;
         }
         verifications += 1;
@@ -294,19 +338,15 @@ fn check(events: &[&Event], tried_with: &HashMap<String, Issued>) -> usize {
         assert!(spent.insert(with.request.clone()), "a proof was used twice");
         let started = events
             .iter()
-            .position(|event| {
-                event.kind == EventType::EmailProofStarted && event.request_id.to_string() == with.request
-            })
+            .position(|event| event.kind == kinds.started && event.request_id.to_string() == with.request)
             .expect("what was handed out was started");
         assert!(started < place, "a proof was used before it was started");
         for between in &events[started + 1..place] {
             let is_of_it = between.identifier_id == event.identifier_id;
-            let has_ended = match between.kind {
-                EventType::EmailUnverified | EventType::EmailProofEnded | EventType::EmailProofStarted => {
-                    is_of_it
-                }
-                _ => false,
-            };
+            let ends_its_own = [kinds.unverified, kinds.ended, kinds.started].contains(&between.kind);
+            let ended_elsewhere = between.details.iter().flat_map(|details| &details.ended_proofs);
+            let is_named = ended_elsewhere.into_iter().any(|id| Some(*id) == event.identifier_id);
+            let has_ended = is_of_it && ends_its_own || is_named;
             assert!(!has_ended, "{} came in between: {:?} by {:?}", between.kind, between.id, event.id);
         }
     }
@@ -322,7 +362,7 @@ async fn of_two_who_follow_a_link_at_once_one_verifies(store: Arc<dyn Store>) {
         let before = scene.events().await.len();
         let visits = (0..6).map(|number| {
             let (app, visitor, token) =
-                (scene.servers[number % 2].clone(), scene.visitor(), issued.token.clone());
+                (scene.servers[number % 2].clone(), scene.visitor(), issued.token.clone().unwrap());
             tokio::spawn(async move { app.prove_by_link(&token, &visitor).await.unwrap() })
         });
         for view in join_all(visits).await {

@@ -2,48 +2,51 @@
 
 use super::App;
 use crate::directory::event::{Event, EventType};
+use crate::directory::proof::{AddressId, AddressKind};
 use crate::error::{Error, Missing};
-use crate::id::{IdentifierId, TenantId, UserId};
-use crate::store::EventList;
-
-/// How many events are asked for at a time.
-const AT_A_TIME: u32 = 1000;
+use crate::id::{TenantId, UserId};
 
 impl App {
-    /// Each change of an email's trust, oldest first, whether or not the user still has the email.
+    /// Each change of an address's trust, oldest first, whether or not the user still has the address.
     ///
     /// # Errors
-    /// [`Missing::User`] if nothing is known of the user, [`Missing::Email`] if the user never had the
-    /// email.
-    pub async fn email_history(
+    /// [`Missing::User`] if nothing is known of the user, [`Missing::Email`] or [`Missing::Phone`] if the
+    /// user never had the address.
+    pub async fn history(
         &self,
         tenant: &TenantId,
         user_id: UserId,
-        email: IdentifierId,
+        address: AddressId,
     ) -> Result<Vec<Event>, Error> {
-        let mut history = Vec::new();
-        let (mut knows_user, mut knows_email) = (false, false);
-        let mut after = Some(0);
-        while let Some(position) = after {
-            let wanted = EventList { after: position, limit: AT_A_TIME, user_id: Some(user_id), kind: None };
-            let page = self.store.events(tenant, wanted).await?;
-            knows_user |= !page.events.is_empty();
-            for (_, event) in page.events {
-                if event.identifier_id != Some(email) {
-                    continue;
-                }
-                match event.kind {
-                    EventType::EmailVerified | EventType::EmailUnverified => history.push(event),
-                    EventType::EmailAdded => knows_email = true,
-                    _ => {}
-                }
-            }
-            after = page.next;
+        let (added, trust_changes, missing) = match address.kind {
+            AddressKind::Email => (
+                EventType::EmailAdded,
+                [EventType::EmailVerified, EventType::EmailUnverified],
+                Missing::Email,
+            ),
+            AddressKind::Phone => (
+                EventType::PhoneAdded,
+                [EventType::PhoneVerified, EventType::PhoneUnverified],
+                Missing::Phone,
+            ),
+        };
+        let events = self.store.identifier_events(tenant, user_id, address.id).await?;
+        let knows_user = events.is_some();
+        let of_it: Vec<_> = events
+            .into_iter()
+            .flatten()
+            .filter(|event| event.kind == added || trust_changes.contains(&event.kind))
+            .collect();
+        let knows_address = !of_it.is_empty();
+        let history = of_it.into_iter().filter(|event| event.kind != added).collect();
+        if knows_address {
+            return Ok(history);
         }
-        match (knows_user, knows_email || !history.is_empty()) {
-            (false, _) => Err(Error::NotFound(Missing::User)),
-            (true, false) => Err(Error::NotFound(Missing::Email)),
-            (true, true) => Ok(history),
+        // A store may tell of what has happened some moments later: what is there was not always told of.
+        match self.check_address(tenant, user_id, address).await {
+            Ok(()) => Ok(history),
+            Err(Error::NotFound(_)) if knows_user => Err(Error::NotFound(missing)),
+            Err(error) => Err(error),
         }
     }
 }

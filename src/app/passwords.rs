@@ -111,8 +111,8 @@ impl App {
     /// Gives the user who knows the old password another one, and gives the document.
     ///
     /// # Errors
-    /// [`Missing::User`], [`Refusal::PasswordMismatch`], and [`Error::TooManyRequests`] for more than
-    /// ten wrong ones within an hour.
+    /// [`Missing::User`], [`Refusal::PasswordMismatch`], [`Refusal::PasswordNotTrusted`], and
+    /// [`Error::TooManyRequests`] for more than ten tries within an hour.
     pub async fn change_password(
         &self,
         origin: &Origin,
@@ -132,8 +132,8 @@ impl App {
                 None => self.hash_password(new.clone()).await?,
             };
             let changed = self
-                .change_if(HashIs(&checked), origin, user_id, |user, (), ctx| {
-                    Ok(user.change_password(new.clone(), ctx))
+                .change_if(HashIs(&checked), origin, user_id, |user, set_by, ctx| {
+                    user.change_password(new.clone(), *set_by, ctx)
                 })
                 .await?;
             match changed {
@@ -167,7 +167,7 @@ impl App {
     /// primary email, if that is verified and there is mail.
     ///
     /// # Errors
-    /// [`Missing::User`].
+    /// [`Missing::User`], and [`Error::TooManyRequests`] where a mail would be one too many.
     pub async fn start_password_reset(
         &self,
         origin: &Origin,
@@ -178,9 +178,10 @@ impl App {
         let by_mail = by_mail && self.mail.is_some();
         let id = TokenId::new(&*self.random);
         let token = PlainToken::derive(&self.secret, Purpose::Reset, &origin.tenant, id);
+        let settings = self.store.settings(&origin.tenant).await?;
         let started = self.decide(Always, origin, user_id, |kept, user, (), ctx| {
             let expires_at = ctx.now.after(expiry);
-            let decision = user.start_password_reset(&token, expires_at, by_mail, ctx);
+            let decision = user.start_password_reset(&token, expires_at, by_mail, &settings, ctx);
             let email_sent = matches!(decision.mail, MailChange::Send(_));
             let change = UserChange::beside(&origin.tenant, kept.version, user_id, decision);
             Ok((change, (expires_at, email_sent)))

@@ -2,6 +2,7 @@
 //! the phone, can know.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,7 +10,7 @@ use bytes::Bytes;
 use super::condition::{Always, Known, ProofIsOpen, ProofIsOver};
 use super::{App, settled};
 use crate::directory::email::{Email, EmailAddress};
-use crate::directory::event::{Actor, Context, Method, Origin};
+use crate::directory::event::{Actor, Method, Origin};
 use crate::directory::proof::{AddressId, AddressKind, KeptProof, MAX_TRIES, Standing, Unproven};
 use crate::directory::user::User;
 use crate::error::{Error, Refusal};
@@ -177,29 +178,14 @@ impl App {
         address: AddressId,
         check: impl Fn() -> Result<(), Error>,
     ) -> Result<Bytes, Error> {
-        let unverify = |user: &mut User, ctx: &Context| {
+        let changed = self.change_if(Known, origin, user_id, |user, proofs, ctx| {
             let events = match address.kind {
                 AddressKind::Email => user.unverify_email(address.id, ctx),
                 AddressKind::Phone => user.unverify_phone(address.id, ctx),
             }?;
             check()?;
-            Ok::<_, Error>(events)
-        };
-        let changed = self.decide(Always, origin, user_id, |kept, before, (), ctx| {
-            let mut after = before.clone();
-            let events = unverify(&mut after, ctx)?;
-            let was_verified = !events.is_empty();
-            let (change, document) = settled(origin, kept, before, after, events.into(), ctx.now);
-            Ok((change, (document, was_verified)))
-        });
-        let Ok((document, was_verified)) = changed.await?;
-        if was_verified {
-            // With the address's generation, every proof of it has ended.
-            return Ok(document);
-        }
-        let changed = self.change_if(Known, origin, user_id, |user, standing, ctx| {
-            let events = unverify(user, ctx)?;
-            if events.is_empty() { user.end_proof(address, &standing.proofs, ctx) } else { Ok(events.into()) }
+            // Where it was verified, every proof of it ends with its generation.
+            if events.is_empty() { user.end_proof(address, proofs, ctx) } else { Ok(events.into()) }
         });
         let Ok(document) = changed.await?;
         Ok(document)
@@ -286,7 +272,7 @@ impl App {
     pub(super) async fn tenant_name(&self, tenant: &TenantId) -> Result<String, Error> {
         let settings = self.store.settings(tenant).await?;
         let name = settings.display_name;
-        Ok(if name.is_empty() { tenant.to_string() } else { name })
+        Ok(if name.is_empty() { self.host().to_owned() } else { name })
     }
 
     /// Proves the address that this link was sent to, and gives what its page shows then.
@@ -309,19 +295,33 @@ impl App {
     }
 
     /// Sends another mail to the address that this link was sent to, if the link could still prove it
-    /// but for its time. Nobody is told whether one was sent.
+    /// but for its time. Nobody is told whether one is sent, not even by how long this takes: it returns
+    /// before that is done.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn ask_again(&self, token: &str, visitor: &Visitor) -> Result<(), Error> {
+    pub async fn ask_again(self: &Arc<Self>, token: &str, visitor: &Visitor) -> Result<(), Error> {
+        // Whoever asks needs one, also those for whom nothing is to be done.
+        let place = self
+            .behind
+            .clone()
+            .try_acquire_owned()
+            .map_err(|_| Error::Unavailable("too many mails are asked for anew at once".to_owned()))?;
         let Some(kept) = self.proof_of(token).await?.filter(KeptProof::is_open) else { return Ok(()) };
-        let proof = &kept.proof;
-        let origin = visitor.origin(&proof.tenant, Method::Link);
-        let delivery = Delivery { by_mail: true, in_answer: false };
-        match self.start_proof(&origin, proof.user_id, proof.address, None, delivery).await {
-            Ok(_) | Err(Error::NotFound(_) | Error::TooManyRequests { .. }) => Ok(()),
-            Err(error) => Err(error),
-        }
+        let (app, visitor) = (self.clone(), visitor.clone());
+        tokio::spawn(async move {
+            let KeptProof { proof, .. } = kept;
+            let origin = visitor.origin(&proof.tenant, Method::Link);
+            let delivery = Delivery { by_mail: true, in_answer: false };
+            match app.start_proof(&origin, proof.user_id, proof.address, None, delivery).await {
+                Ok(_) | Err(Error::NotFound(_) | Error::TooManyRequests { .. }) => {}
+                Err(error) => {
+                    tracing::warn!(request.id = %visitor.request_id, %error, "a mail that was asked for anew is not sent");
+                }
+            }
+            drop(place);
+        });
+        Ok(())
     }
 
     /// The address that is wanted of a user's, as it is kept, if there is one.

@@ -9,7 +9,7 @@ use crate::directory::filter::{self, Expression};
 use crate::id::TenantId;
 use crate::store::search::Search;
 use crate::store::search::users::{self, UserSearch};
-use crate::store::sqlite::{Counted, Explanation, Way, explain};
+use crate::store::ways::{Counted, Explanation, Way};
 use crate::store::{List, Place, SortKey};
 
 /// How many users the page has that is looked for, as in an answer that was asked for no more.
@@ -42,22 +42,23 @@ fn sort(text: &str) -> Result<(SortKey, bool), String> {
     })
 }
 
-pub(super) fn run(options: &Options) -> Result<()> {
+pub(super) async fn run(options: &Options) -> Result<()> {
     let Options { filter, sort: (sort, descending), tenant, store } = options;
     let place = Place::Sorted { sort: *sort, descending: *descending, offset: 0 };
     let list = List { filter: users::parse(filter)?, place, limit: SIZE };
     let expression = filter::parse(filter)?.unwrap_or(Expression::All);
     let parts = parts(&expression)?;
     let (texts, searches): (Vec<String>, Vec<UserSearch>) = parts.into_iter().unzip();
-    let found = explain(&store.file()?, tenant, &list, &searches)?;
+    let found = store.explain(tenant, &list, &searches).await?;
     let direction = if *descending { "largest first" } else { "smallest first" };
     print(&format!(
-        "Filter: {expression}\nOrder: {sort}, {direction}\nUsers of the tenant: {}\n\n{}{}\n{}\n\n{}\n",
+        "Filter: {expression}\nOrder: {sort}, {direction}\nUsers of the tenant: {}\n\n{}{}\n{}\n\n{}\n\n{}\n",
         found.users,
         counts(&texts, &found.parts),
         way(found.way),
         total(&found),
-        found.statement
+        found.statement,
+        found.plan.join("\n")
     ))
 }
 
@@ -114,11 +115,11 @@ fn way(way: Way) -> String {
         ),
         Way::Many(count) => format!(
             "Many may match, but few of the first do: the page was not full after a walk along the index of the order. \
-             So those whom the least common condition finds, {count} at most, were fetched, asked for the rest, and sorted."
+             So those whom the least common condition finds, about {count}, were fetched, asked for the rest, and sorted."
         ),
         Way::WalkOn => {
-            "Many may match, but not among the first, and no index finds less than half of all users: so the \
-                        index of the order was walked until the page was full."
+            "Many may match, but not among the first, and the least common condition would find more users than the walk \
+             passes: so the index of the order was walked until the page was full."
                 .to_owned()
         }
     }

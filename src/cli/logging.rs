@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use anyhow::Result;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 /// What `--log` can be in one word.
 const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
@@ -34,9 +35,20 @@ impl FromStr for Directives {
     }
 }
 
+/// The part of the program that reads HTTP/2. Below this level it may tell of paths, and with them of
+/// tokens of links.
+const HTTP2: &str = "h2=info";
+
+/// What `directives` let through, but for what never gets into a log.
+fn filter(directives: &Directives) -> Result<EnvFilter> {
+    let filter = EnvFilter::try_new(&directives.0)?;
+    let shows_more = filter.max_level_hint().is_none_or(|most| most > LevelFilter::INFO);
+    Ok(if shows_more { filter.add_directive(HTTP2.parse()?) } else { filter })
+}
+
 /// Starts the log for what `directives` let through.
 pub(super) fn start(directives: &Directives) -> Result<()> {
-    let filter = EnvFilter::try_new(&directives.0)?;
+    let filter = filter(directives)?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     if std::io::stderr().is_terminal() {
         log.init();
@@ -63,6 +75,27 @@ mod tests {
         }
         for wrong in ["", "inof", "bonafide", "loud=very"] {
             assert!(wrong.parse::<Directives>().is_err(), "{wrong}");
+        }
+    }
+
+    /// Issue 5: of a path that it cannot read it told the whole, and with it the token of a link.
+    #[test]
+    fn what_reads_http2_tells_of_nothing_below_info() {
+        for (directives, others) in
+            [("debug", true), ("trace", true), ("debug,h2=trace", true), ("info", false), ("off", false)]
+        {
+            let filter = filter(&directives.parse().unwrap()).unwrap();
+            let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::sink).finish();
+            tracing::subscriber::with_default(log, || {
+                assert!(!tracing::enabled!(target: "h2::server", tracing::Level::DEBUG), "{directives}");
+                assert_eq!(
+                    tracing::enabled!(target: "bonafide", tracing::Level::DEBUG),
+                    others,
+                    "{directives}"
+                );
+                let warns = tracing::enabled!(target: "h2::server", tracing::Level::WARN);
+                assert_eq!(warns, directives != "off");
+            });
         }
     }
 }

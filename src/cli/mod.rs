@@ -60,8 +60,8 @@ enum Command {
     /// Tell how users are found by a filter, and how many there are
     ///
     /// It reads the store only, also while a server runs. It prints the filter as it is understood, how
-    /// many users each condition finds, the way that is taken and the SQL, with the values in it: they
-    /// may be personal.
+    /// many users each condition finds, the way that is taken, the SQL, with the values in it, which may be
+    /// personal, and how the database runs it.
     Explain(explain::Options),
     /// Print the OpenAPI document
     Openapi,
@@ -111,7 +111,7 @@ fn run(command: Command) -> Result<()> {
             Command::Migrate(options) => migrate::run(options, &*clock).await,
             Command::Backup(options) => backup::run(&options),
             Command::Copy(options) => copy::run(options, &*clock).await,
-            Command::Explain(options) => explain::run(&options),
+            Command::Explain(options) => explain::run(&options).await,
             Command::Openapi => Ok(()),
         }
     })

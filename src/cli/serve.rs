@@ -8,8 +8,10 @@ use anyhow::{Context, Result, bail};
 use axum::http::HeaderName;
 use clap::Args;
 use clap::builder::FalseyValueParser;
+use futures_util::FutureExt;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
 
 use super::logging::Directives;
 use super::mail::{MailOptions, TemplatesOption};
@@ -20,7 +22,7 @@ use crate::app::App;
 use crate::app::outbox::Outbox;
 use crate::id::SystemRandom;
 use crate::mail::MailUrl;
-use crate::pages::Pages;
+use crate::pages::{PAGES_PER_MINUTE, Pages};
 use crate::server::tls::CertificateFiles;
 use crate::server::{self, Settings};
 use crate::time::SystemClock;
@@ -51,6 +53,9 @@ pub(super) struct Options {
     /// last address counts. Without one, no header is believed
     #[arg(long, value_name = "NAME", env = "BONAFIDE_CLIENT_ADDRESS_HEADER")]
     client_address_header: Option<HeaderName>,
+    /// How many pages behind links this server gives one source in a minute
+    #[arg(long, value_name = "N", env = "BONAFIDE_PAGES_PER_MINUTE", default_value_t = PAGES_PER_MINUTE, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pages_per_minute: u32,
     /// The certificate chain for TLS, as PEM
     #[arg(long, value_name = "FILE", env = "BONAFIDE_TLS_CERT", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
@@ -110,12 +115,16 @@ pub(super) async fn run(options: Options, clock: Arc<SystemClock>) -> Result<()>
     let app =
         App::new(store.clone(), clock, random.clone(), secret).reached_by(public).listening_on(address.ip());
     let app = Arc::new(if mailer.is_some() { app.sending_mail() } else { app });
-    if let Some(mailer) = mailer {
-        let outbox = Outbox::new(app.clone(), mailer?, templates.clone());
-        tokio::spawn(async move { outbox.run().await });
+    let (mail_ends, mail_end) = oneshot::channel::<()>();
+    let sending = if let Some(mailer) = mailer {
+        let outbox = Arc::new(Outbox::new(app.clone(), mailer?, templates.clone()));
+        Some(tokio::spawn(outbox.run(mail_end.map(drop))))
     } else {
         tracing::warn!("no mail is configured: nobody is sent a link or a code; see --mail");
-    }
+        None
+    };
+    let swept = app.clone();
+    tokio::spawn(async move { swept.keep_swept().await });
     let mailbox = match mail {
         Some(MailUrl::Folder(folder)) if options.dev => Some(folder),
         _ => None,
@@ -134,7 +143,15 @@ pub(super) async fn run(options: Options, clock: Arc<SystemClock>) -> Result<()>
     let max_connections = bounded_by_files(options.max_connections);
     let settings =
         Settings { tls, max_connections, random, client_address_header: options.client_address_header };
-    server::serve(listener, crate::api::router(app, Pages::new(templates, mailbox)), settings, end).await;
+    let pages = Pages::new(templates, mailbox).bounded_to(options.pages_per_minute);
+    let router = crate::api::router(app.clone(), pages);
+    server::serve(listener, router, settings, end).await;
+    app.finish().await;
+    drop(mail_ends);
+    if let Some(sending) = sending {
+        // Its panic has been printed already.
+        let _ = sending.await;
+    }
     store.close().await;
     tracing::info!("stopped");
     Ok(())

@@ -7,9 +7,12 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use clap::Args;
 
-use crate::store::Store;
+use crate::id::TenantId;
 use crate::store::postgres::{self, Options, PostgresStore};
+use crate::store::search::users::UserSearch;
 use crate::store::sqlite::{self, SqliteStore, path_of_url};
+use crate::store::ways::Explanation;
+use crate::store::{List, Store};
 use crate::time::Clock;
 
 /// Where files lie that are kept beside the store, if the store is no file itself.
@@ -78,14 +81,25 @@ impl StoreOption {
         }
     }
 
+    /// Finds a list of users, and tells how, and how many users each of the parts finds by itself.
+    pub(super) async fn explain(
+        &self,
+        tenant: &TenantId,
+        list: &List,
+        parts: &[UserSearch],
+    ) -> Result<Explanation> {
+        match self.kind()? {
+            Kind::Sqlite(path) => sqlite::explain(&path, tenant, list, parts),
+            Kind::Postgres(options) => postgres::explain(&options, tenant, list, parts).await,
+        }
+    }
+
     /// The file of the store, which must be one.
     pub(super) fn file(&self) -> Result<PathBuf> {
         match self.kind()? {
             Kind::Sqlite(path) => Ok(path),
             Kind::Postgres(_) => {
-                bail!(
-                    "this is for a store in a file; PostgreSQL has tools of its own, such as pg_dump and explain"
-                )
+                bail!("this is for a store in a file; PostgreSQL has tools of its own, such as pg_dump")
             }
         }
     }

@@ -5,7 +5,7 @@ use clap::Subcommand;
 
 use super::print;
 use super::store::StoreOption;
-use crate::directory::settings::Settings;
+use crate::directory::settings::{Choices, Settings};
 use crate::id::TenantId;
 use crate::store::Store;
 use crate::time::Clock;
@@ -53,19 +53,19 @@ fn choice(text: &str) -> Result<(String, String), String> {
 /// What a tenant that exists has chosen.
 async fn existing(store: &dyn Store, name: &TenantId) -> Result<Settings> {
     if !store.tenants().await?.iter().any(|tenant| tenant.id == *name) {
-        bail!("there is no tenant `{name}`; `bonafide tenants create {name}` makes it");
+        return Err(no_tenant(name));
     }
     Ok(store.settings(name).await?)
 }
 
-/// Keeps all the choices, or none if one of them cannot be made.
-async fn choose(store: &dyn Store, name: &TenantId, choices: &[(String, String)]) -> Result<()> {
-    let mut settings = existing(store, name).await?;
-    for (key, value) in choices {
-        settings.set(key, value).map_err(|reason| anyhow!("{key}={value}: {reason}"))?;
-    }
-    store.keep_settings(name, settings).await?;
-    Ok(())
+/// What to do where there is no such tenant.
+fn no_tenant(name: &TenantId) -> anyhow::Error {
+    anyhow!("there is no tenant `{name}`; `bonafide tenants create {name}` makes it")
+}
+
+/// Keeps all the choices.
+async fn choose(store: &dyn Store, name: &TenantId, choices: Choices) -> Result<()> {
+    if store.choose(name, choices).await? { Ok(()) } else { Err(no_tenant(name)) }
 }
 
 pub(super) async fn run(command: Command, clock: &dyn Clock) -> Result<()> {
@@ -87,8 +87,9 @@ pub(super) async fn run(command: Command, clock: &dyn Clock) -> Result<()> {
             print(&lines.collect::<String>())
         }
         Command::Set { name, choices, store } => {
+            let choices = Choices::new(choices).map_err(anyhow::Error::msg)?;
             let store = store.open().await?;
-            let kept = choose(&*store, &name, &choices).await;
+            let kept = choose(&*store, &name, choices).await;
             store.close().await;
             kept
         }

@@ -66,13 +66,13 @@ struct Console {
 }
 
 /// The console as a router.
-pub(crate) fn router(app: Arc<App>, mails: Arc<Templates>) -> Router {
+pub(crate) fn router(app: Arc<App>, mails: Arc<Templates>, visits: Visits) -> Router {
     let console = Arc::new(Console {
         mails,
         pages: Pages::embedded(),
         seals: Seals::of(&app.secret),
         forms: Forms::of(&app),
-        visits: Visits::default(),
+        visits,
         root: root(&app.public_url),
         transport: session::Transport::of(&app.public_url),
         app,
@@ -81,7 +81,8 @@ pub(crate) fn router(app: Arc<App>, mails: Arc<Templates>) -> Router {
         .route("/console", get(overview::show))
         .route("/console/users", get(users::list))
         .route("/console/users/{user_id}", get(user::show).post(changes::act))
-        .route("/console/users/{user_id}/emails/{identifier_id}", get(user::history))
+        .route("/console/users/{user_id}/emails/{identifier_id}", get(user::email))
+        .route("/console/users/{user_id}/phones/{identifier_id}", get(user::phone))
         .route("/console/groups", get(groups::list).post(groups::create))
         .route("/console/groups/{group_id}", get(groups::show).post(groups::act))
         .route("/console/events", get(events::list))

@@ -11,23 +11,35 @@ use super::asked::{Asked, Filled, Named};
 use super::operator::Operator;
 use super::page::{Fault, Shared};
 use crate::api::HasOwnBody;
-use crate::directory::settings::Means;
+use crate::directory::settings::{Choices, Means, Settings};
 use crate::error::{Error, InvalidFields};
 use crate::mail::Message;
 use crate::templates::TemplateError;
 
 /// What each setting means. One that is not here is shown by its name alone.
 const MEANINGS: [(&str, &str, &str); 8] = [
-    ("display_name", "Display name", "The name in which pages and mails speak. The tenant's own if empty."),
+    (
+        "display_name",
+        "Display name",
+        "The name in which pages and mails speak. The host of the public URL if empty.",
+    ),
     ("proof_means", "Proof of emails", "What a verification mail brings."),
     ("link_expiry", "Links work for", "Seconds, from 60 to 604800."),
     ("code_expiry", "Codes work for", "Seconds, from 60 to 604800."),
-    ("proofs_per_address_and_minute", "Proofs a minute", "How many can be started for one address."),
-    ("proofs_per_address_and_hour", "Proofs an hour", "How many can be started for one address."),
+    (
+        "proofs_per_address_and_minute",
+        "Proofs a minute",
+        "How many can be started for one address, resets by mail among them.",
+    ),
+    (
+        "proofs_per_address_and_hour",
+        "Proofs an hour",
+        "How many can be started for one address, resets by mail among them.",
+    ),
     (
         "proofs_per_user_and_hour",
         "Proofs an hour and user",
-        "How many can be started for all addresses of a user.",
+        "How many can be started for all addresses of a user, resets by mail among them.",
     ),
     (
         "purge_unproven",
@@ -55,20 +67,23 @@ pub(super) async fn show(
 
 /// Chooses all that the form has, or nothing if one of them cannot be.
 pub(super) async fn act(State(console): Shared, operator: Operator, form: Filled) -> Result<Response, Error> {
-    let mut settings = console.app.store.settings(operator.tenant()).await?;
-    let mut invalid = Vec::new();
-    let mut shown = settings.shown();
-    for (name, value) in shown.iter_mut().filter(|(name, _)| form.has(name)) {
+    let mut shown = console.app.store.settings(operator.tenant()).await?.shown();
+    let (mut invalid, mut wanted) = (Vec::new(), Vec::new());
+    for (name, value) in shown.iter_mut().filter(|(name, value)| form.has(name) && form.field(name) != value)
+    {
         form.field(name).clone_into(value);
-        if let Err(reason) = settings.set(name, value) {
-            invalid.push(((*name).to_owned(), format!("{reason}.")));
+        match Settings::default().set(name, value) {
+            Ok(()) => wanted.push(((*name).to_owned(), value.clone())),
+            Err(reason) => invalid.push(((*name).to_owned(), format!("{reason}."))),
         }
     }
     if !invalid.is_empty() {
         let fault = Fault::of(InvalidFields(invalid).into())?;
         return Ok(console.settings(&operator, "", &shown, fault));
     }
-    console.app.store.keep_settings(operator.tenant(), settings).await?;
+    // What is as it was is not chosen anew: others may choose it at the same time.
+    let choices = Choices::new(wanted).map_err(Error::Internal)?;
+    console.app.store.choose(operator.tenant(), choices).await?;
     Ok(console.see("/settings?done=saved"))
 }
 
@@ -132,7 +147,6 @@ pub(super) async fn mail(State(console): Shared, named: Named) -> Result<Respons
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::directory::settings::Settings;
 
     #[test]
     fn every_setting_is_told_in_words() {

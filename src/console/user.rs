@@ -10,6 +10,7 @@ use super::asked::{Asked, Named};
 use super::operator::Operator;
 use super::page::{Fault, Shared, event, json, name_of};
 use crate::directory::claims::{self, ADDRESS_PARTS};
+use crate::directory::proof::AddressId;
 use crate::directory::user::User;
 use crate::error::Error;
 use crate::id::UserId;
@@ -187,27 +188,43 @@ fn label(field: &str) -> String {
 }
 
 /// Shows how an email came to be trusted or not.
-pub(super) async fn history(
+pub(super) async fn email(
     axum::extract::State(console): Shared,
     operator: Operator,
     named: Named,
 ) -> Result<Response, Error> {
-    let (tenant, user_id) = (operator.tenant(), named.user_id);
-    let history = console.app.email_history(tenant, user_id, named.identifier_id).await?;
-    let address = history.iter().find_map(|change| change.personal.address.clone());
-    let address = match console.app.user(tenant, user_id).await {
-        Ok(document) => {
-            let user = User::from_document(&document)?;
-            let kept = user.emails.iter().find(|email| email.id == named.identifier_id);
-            kept.map(|email| email.email.as_str().to_owned()).or(address)
-        }
-        Err(Error::NotFound(_)) => address,
-        Err(error) => return Err(error),
-    };
-    let values = context! {
-        user_id => user_id.as_str(),
-        address => address.unwrap_or_default(),
-        events => history.iter().rev().map(|change| event(0, change)).collect::<Vec<_>>(),
-    };
-    Ok(console.page(&operator, (StatusCode::OK, "users", "history.html"), "", values))
+    console.history(&operator, named.user_id, AddressId::email(named.identifier_id)).await
+}
+
+/// The same of a phone number.
+pub(super) async fn phone(
+    axum::extract::State(console): Shared,
+    operator: Operator,
+    named: Named,
+) -> Result<Response, Error> {
+    console.history(&operator, named.user_id, AddressId::phone(named.identifier_id)).await
+}
+
+impl Console {
+    async fn history(
+        &self,
+        operator: &Operator,
+        user_id: UserId,
+        address: AddressId,
+    ) -> Result<Response, Error> {
+        let tenant = operator.tenant();
+        let history = self.app.history(tenant, user_id, address).await?;
+        let told = history.iter().find_map(|change| change.personal.address.clone());
+        let text = match self.app.user(tenant, user_id).await {
+            Ok(document) => User::from_document(&document)?.address(address).ok().map(str::to_owned).or(told),
+            Err(Error::NotFound(_)) => told,
+            Err(error) => return Err(error),
+        };
+        let values = context! {
+            user_id => user_id.as_str(),
+            address => text.unwrap_or_default(),
+            events => history.iter().rev().map(|change| event(0, change)).collect::<Vec<_>>(),
+        };
+        Ok(self.page(operator, (StatusCode::OK, "users", "history.html"), "", values))
+    }
 }

@@ -257,7 +257,7 @@ pub struct Event {
     pub actor: Actor,
     /// In which request.
     pub request_id: RequestId,
-    /// What else came of it, where an address was proved for the first time on an account.
+    /// What else came of it, where an address of an account was the first that was proved, or vouched for.
     pub details: Option<Unproven>,
     /// The part that can be erased.
     pub personal: Personal,

@@ -16,10 +16,11 @@ use zeroize::Zeroizing;
 use super::event::{Context, Event, EventType, names};
 use super::mail::{Mail, MailChange, MailKind};
 use super::proof::ProofChange;
+use super::settings::{Limit, Settings};
 use super::text::nfkc;
 use super::user::User;
 use crate::error::{Error, InvalidFields, Refusal};
-use crate::id::{TenantId, UserId};
+use crate::id::{IdentifierId, TenantId, UserId};
 use crate::secret::{KeyHash, PlainToken, TokenId};
 use crate::time::Timestamp;
 
@@ -329,6 +330,27 @@ pub struct ResetToken {
     pub expires_at: Timestamp,
 }
 
+/// That a link to reset a password is mailed. The link is bound to the email: it ends when that is no
+/// longer known to be the user's.
+#[derive(Clone)]
+pub struct MailedReset {
+    /// The email it goes to.
+    pub email: IdentifierId,
+    /// The address in the form in which it is compared.
+    pub canonical: String,
+    /// When it was asked for.
+    pub asked_at: Timestamp,
+    /// How often something may be sent to the address.
+    pub limits: Vec<Limit>,
+}
+
+impl fmt::Debug for MailedReset {
+    /// Leaves out what is personal.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MailedReset(to {})", self.email)
+    }
+}
+
 names! {
     /// Who has set a password.
     SetBy {
@@ -336,11 +358,13 @@ names! {
         Admin = "admin",
         /// The account's own user, by the old password or by a link.
         Owner = "owner",
+        /// Whoever used the account before anything of it was proved. Knowing it shows nothing.
+        Untrusted = "untrusted",
     }
 }
 
-/// What becomes of a user's secrets with a change. All but [`SecretChange::Keep`] end the links that
-/// were made for the user before.
+/// What becomes of a user's secrets with a change. All but [`SecretChange::Keep`] and
+/// [`SecretChange::Vouch`] end the links that were made for the user before.
 #[derive(Clone, Debug, Default)]
 pub enum SecretChange {
     /// They stay as they are.
@@ -350,8 +374,14 @@ pub enum SecretChange {
     Set(PasswordHash, SetBy),
     /// The user has none any more.
     Remove,
-    /// The password stays, and can be reset with this token.
-    StartReset(ResetToken),
+    /// The password stays, and can be reset with this token, which may be mailed.
+    StartReset(ResetToken, Option<MailedReset>),
+    /// The password stays, and cannot be reset with any token that was made before.
+    EndReset,
+    /// The password stays, and counts as [`SetBy::Untrusted`].
+    Distrust,
+    /// The password stays. One that is not trusted counts as [`SetBy::Admin`] from now on.
+    Vouch,
 }
 
 /// What a rule has decided: what happened, and what becomes of all that is not in the document. A rule
@@ -392,9 +422,22 @@ impl User {
         self.keep_password(SecretChange::Set(hash, SetBy::Admin), is_temporary, EventType::PasswordSet, ctx)
     }
 
-    /// Gives the user who has shown the old password another one, which is not temporary.
-    pub fn change_password(&mut self, hash: PasswordHash, ctx: &Context) -> Decision {
-        self.keep_password(SecretChange::Set(hash, SetBy::Owner), false, EventType::PasswordChanged, ctx)
+    /// Gives the user who has shown the old password, set by one of these, another one, which is not
+    /// temporary.
+    ///
+    /// # Errors
+    /// [`Refusal::PasswordNotTrusted`]: who knows such a password has shown nothing by it.
+    pub fn change_password(
+        &mut self,
+        hash: PasswordHash,
+        old_set_by: Option<SetBy>,
+        ctx: &Context,
+    ) -> Result<Decision, Error> {
+        if old_set_by == Some(SetBy::Untrusted) {
+            return Err(Refusal::PasswordNotTrusted.into());
+        }
+        let secret = SecretChange::Set(hash, SetBy::Owner);
+        Ok(self.keep_password(secret, false, EventType::PasswordChanged, ctx))
     }
 
     /// Gives the user who has followed a link to reset it another password, which is not temporary.
@@ -428,32 +471,49 @@ impl User {
     }
 
     /// Says whether another password must be set at the next sign-in. No events: it was so already.
+    /// Whoever says that the password may stay vouches for one that was not trusted.
     pub fn set_password_reset_required(&mut self, required: bool, ctx: &Context) -> Decision {
         if self.force_password_reset == required {
             return Decision::default();
         }
         self.force_password_reset = required;
-        let kind =
-            if required { EventType::PasswordResetRequired } else { EventType::PasswordResetNotRequired };
-        self.password_event(kind, ctx)
+        if required {
+            return self.password_event(EventType::PasswordResetRequired, ctx);
+        }
+        Decision {
+            secret: SecretChange::Vouch,
+            ..self.password_event(EventType::PasswordResetNotRequired, ctx)
+        }
+    }
+
+    /// Takes the trust from a password that was set before anything was proved: another must be set at
+    /// the next sign-in, and not by knowing this one.
+    pub(super) fn distrust_password(&mut self, ctx: &Context) -> Decision {
+        Decision { secret: SecretChange::Distrust, ..self.set_password_reset_required(true, ctx) }
     }
 
     /// Makes it possible to reset the password with this token until it expires, and with no earlier
-    /// one. It can be sent by mail to the primary email, if that is known to be the user's.
+    /// one. It can be sent by mail to the primary email, if that is known to be the user's; then it
+    /// also ends when that is no longer so.
     pub fn start_password_reset(
         &self,
         token: &PlainToken,
         expires_at: Timestamp,
         by_mail: bool,
+        settings: &Settings,
         ctx: &Context,
     ) -> Decision {
         let primary = self.emails.iter().find(|email| email.primary && email.verified);
-        let mail = match primary.filter(|_| by_mail) {
-            Some(email) => {
-                MailChange::Send(Mail::new(MailKind::Reset, token.id(), self.user_id, email.id, ctx))
-            }
-            None => MailChange::Keep,
-        };
+        let to = primary.filter(|_| by_mail);
+        let mail = to.map_or(MailChange::Keep, |email| {
+            MailChange::Send(Mail::new(MailKind::Reset, token.id(), self.user_id, email.id, ctx))
+        });
+        let mailed = to.map(|email| MailedReset {
+            email: email.id,
+            canonical: email.email.canonical(),
+            asked_at: ctx.now,
+            limits: settings.limits(),
+        });
         let token = ResetToken {
             id: token.id(),
             tenant: ctx.origin.tenant.clone(),
@@ -462,7 +522,7 @@ impl User {
             expires_at,
         };
         Decision {
-            secret: SecretChange::StartReset(token),
+            secret: SecretChange::StartReset(token, mailed),
             mail,
             ..self.password_event(EventType::PasswordResetStarted, ctx)
         }

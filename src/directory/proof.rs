@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 use super::address::{self, Address};
 use super::event::{Context, Event, EventType, names};
 use super::mail::{Mail, MailChange, MailKind};
-use super::password::{Decision, SetBy};
+use super::password::{Decision, SecretChange, SetBy};
 use super::settings::{EXPIRIES, Limit, Settings};
 use super::user::{Provider, User};
 use crate::error::{Error, InvalidFields};
@@ -154,17 +154,24 @@ pub struct Standing {
     pub proved_at: Option<Timestamp>,
     /// Who has set the password, if there is one.
     pub password_set_by: Option<SetBy>,
+    /// Until when a link to reset the password works, if there is one.
+    pub reset_until: Option<Timestamp>,
     /// The proofs of the user's addresses.
     pub proofs: Vec<KeptProof>,
 }
 
-/// What the first proof on an account has ended. What was set before by somebody who had proved
-/// nothing must not keep working unnoticed: another may have prepared the account for its owner.
+/// What the first proof on an account has ended, or the first word of an administrator. What was set
+/// before by somebody who had proved nothing must not keep working unnoticed: another may have prepared
+/// the account for its owner.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Unproven {
     /// Addresses of which proofs were under way: these count no more.
     #[schema(value_type = Vec<uuid::Uuid>)]
     pub ended_proofs: Vec<IdentifierId>,
+    /// Whether there was a link to reset the password, which works no more.
+    #[serde(default)]
+    #[schema(required)]
+    pub ended_reset: bool,
     /// What became of a password that the account's own user had set.
     pub password: Option<UnprovenPassword>,
     /// Addresses that nobody had vouched for, and that were dropped.
@@ -176,7 +183,7 @@ pub struct Unproven {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum UnprovenPassword {
-    /// Another must be set at the next sign-in.
+    /// Another must be set at the next sign-in, and not by knowing this one.
     ResetRequired,
     /// It was dropped.
     Removed,
@@ -325,8 +332,9 @@ impl User {
     /// address may be verified already: then it is on record that its owner has proved it, too.
     ///
     /// If nothing was ever proved on this account, what somebody may have prepared who had proved
-    /// nothing is ended: proofs under way, and a password that the account's own user has set. With
-    /// `purge_unproven` this password is dropped, and so are the other addresses that are unverified.
+    /// nothing is ended: proofs under way, a link to reset the password, and the trust in a password that
+    /// the account's own user has set. With `purge_unproven` this password is dropped, and so are the
+    /// other addresses that are unverified.
     ///
     /// # Errors
     /// [`crate::error::Missing`]. That nobody else has the address verified is for the
@@ -351,13 +359,17 @@ impl User {
             standing.proofs.iter().filter(|other| other.proof.id != proof.id && other.works(ctx.now));
         let mut unproven = Unproven {
             ended_proofs: others.map(|other| other.proof.address.id).collect(),
+            ended_reset: standing.reset_until.is_some_and(|until| ctx.now < until),
             ..Unproven::default()
         };
+        if unproven.ended_reset {
+            decision.secret = SecretChange::EndReset;
+        }
         if standing.password_set_by == Some(SetBy::Owner) {
             let (dropped, kind) = if settings.purge_unproven {
                 (self.remove_password(ctx), UnprovenPassword::Removed)
             } else {
-                (self.set_password_reset_required(true, ctx), UnprovenPassword::ResetRequired)
+                (self.distrust_password(ctx), UnprovenPassword::ResetRequired)
             };
             decision.events.extend(dropped.events);
             decision.secret = dropped.secret;
@@ -417,8 +429,28 @@ impl User {
     }
 }
 
-/// What it means that whoever holds a key has said of an address that it is the user's. If it is the
-/// first of which anybody knows, proofs of the others end: they may be what somebody has prepared.
+impl Decision {
+    /// Names what ends with the word of an administrator, in the event that tells of the word. These are
+    /// the proofs of the user's addresses. Where nothing would end, nothing is said to.
+    #[must_use]
+    pub fn naming(mut self, proofs: &[KeptProof], now: Timestamp) -> Self {
+        let ProofChange::EndOthers(vouched) = self.proof else { return self };
+        let others = || proofs.iter().filter(|kept| kept.proof.address.id != vouched && kept.is_open());
+        if others().next().is_none() {
+            self.proof = ProofChange::Keep;
+        }
+        let ended_proofs: Vec<IdentifierId> =
+            others().filter(|kept| kept.works(now)).map(|kept| kept.proof.address.id).collect();
+        if let Some(event) = self.events.last_mut().filter(|_| !ended_proofs.is_empty()) {
+            event.details = Some(Unproven { ended_proofs, ..Unproven::default() });
+        }
+        self
+    }
+}
+
+/// What it means that whoever holds a key has said of an address that it is the user's, which is the
+/// last of these events. If it is the first of which anybody knows, proofs of the others end: they may
+/// be what somebody has prepared.
 pub(super) fn vouched_for(events: Vec<Event>, is_first: bool) -> Decision {
     let id = events.first().and_then(|event| event.identifier_id);
     match id.filter(|_| is_first) {

@@ -10,6 +10,8 @@ use super::event::names;
 pub const EXPIRIES: std::ops::RangeInclusive<u64> = 60..=7 * 86_400;
 /// How many requests may be allowed in a span of time.
 const RATES: std::ops::RangeInclusive<u32> = 1..=10_000;
+/// The longest span in which requests are counted.
+pub const COUNTED_FOR: Duration = Duration::from_secs(3_600);
 /// The longest name that is shown, in characters.
 const MAX_NAME_LENGTH: usize = 100;
 
@@ -78,7 +80,7 @@ macro_rules! settings {
 }
 
 settings! {
-    /// The name in which pages and mails speak; the tenant's own where it is empty.
+    /// The name in which pages and mails speak; the host of the public URL where it is empty.
     display_name: String = String::new(), display_name;
     /// By what emails are proved. Phone numbers are proved by codes.
     proof_means: Means = Means::Link, means;
@@ -86,14 +88,38 @@ settings! {
     link_expiry: u64 = 86_400, expiry;
     /// For how many seconds a code works.
     code_expiry: u64 = 600, expiry;
-    /// How many proofs of one address can be started in a minute.
+    /// How many proofs of one address can be started, and resets mailed to it, in a minute.
     proofs_per_address_and_minute: u32 = 1, rate;
     /// How many in an hour.
     proofs_per_address_and_hour: u32 = 5, rate;
-    /// How many proofs of one user's addresses can be started in an hour.
+    /// How many proofs of one user's addresses can be started, and resets mailed to them, in an hour.
     proofs_per_user_and_hour: u32 = 10, rate;
     /// Whether the first proof on an account drops what nobody has vouched for, in place of flagging it.
     purge_unproven: bool = false, flag;
+}
+
+/// What is chosen at one time: settings by name, each with a text that it can have.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Choices(Vec<(String, String)>);
+
+impl Choices {
+    /// These choices.
+    ///
+    /// # Errors
+    /// As [`Settings::set`], for the first that cannot be made, which is named.
+    pub fn new(choices: Vec<(String, String)>) -> Result<Self, String> {
+        for (name, value) in &choices {
+            Settings::default().set(name, value).map_err(|reason| format!("{name}={value}: {reason}"))?;
+        }
+        Ok(Self(choices))
+    }
+
+    /// Makes them.
+    pub fn apply(&self, settings: &mut Settings) {
+        for (name, value) in &self.0 {
+            settings.set(name, value).expect("what can be chosen does not depend on other choices");
+        }
+    }
 }
 
 fn display_name(text: &str) -> Result<String, String> {
@@ -145,9 +171,9 @@ pub enum Counted {
 }
 
 impl Settings {
-    /// How often proofs can be started.
+    /// How often proofs can be started, and resets mailed.
     pub fn limits(&self) -> Vec<Limit> {
-        let (minute, hour) = (Duration::from_secs(60), Duration::from_secs(3_600));
+        let (minute, hour) = (Duration::from_secs(60), COUNTED_FOR);
         vec![
             Limit { of: Counted::Address, within: minute, most: self.proofs_per_address_and_minute },
             Limit { of: Counted::Address, within: hour, most: self.proofs_per_address_and_hour },
@@ -182,6 +208,18 @@ mod tests {
             again.set(name, &value).unwrap();
         }
         assert_eq!(again, settings);
+    }
+
+    #[test]
+    fn choices_leave_what_they_do_not_name_and_are_all_good_or_none() {
+        let choice = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let choices = Choices::new(vec![choice("proof_means", "code"), choice("code_expiry", "60")]).unwrap();
+        let mut settings = Settings { display_name: "Acme".to_owned(), ..Settings::default() };
+        choices.apply(&mut settings);
+        let chosen = (&*settings.display_name, settings.proof_means, settings.code_expiry);
+        assert_eq!(chosen, ("Acme", Means::Code, 60));
+        let told = Choices::new(vec![choice("proof_means", "code"), choice("code_expiry", "6")]).unwrap_err();
+        assert_eq!(told, "code_expiry=6: this is a number of seconds from 60 to 604800");
     }
 
     #[test]

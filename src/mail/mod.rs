@@ -45,7 +45,7 @@ pub enum SendError {
     /// Trying again later may help.
     #[error("{0}")]
     Temporary(String),
-    /// The mail is refused for good: trying again would be told the same.
+    /// The address is refused for good: trying again would be told the same.
     #[error("{0}")]
     Permanent(String),
 }

@@ -9,15 +9,19 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use lettre::address::Envelope;
 use lettre::transport::smtp::Error as SmtpError;
-use lettre::transport::smtp::authentication::Credentials;
-use lettre::transport::smtp::client::{Certificate, CertificateStore, Tls, TlsParameters};
-use lettre::transport::smtp::extension::ClientId;
-use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
+use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
+use lettre::transport::smtp::client::{
+    AsyncSmtpConnection, Certificate, CertificateStore, Tls, TlsParameters,
+};
+use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
+use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter, MailParameter};
 
 use super::SendError;
 
-/// How long a mail may take, from the connection to the server's last word.
+/// How long a mail may take, from the connection to the server's word that it has it.
 const TIMEOUT: Duration = Duration::from_secs(60);
+/// How long is waited for the server's answer to the farewell.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// A mail server, and how it is spoken to.
 #[derive(Clone, PartialEq, Eq)]
@@ -68,7 +72,25 @@ impl fmt::Debug for Login {
 }
 
 /// The way to a mail server. Each mail has a connection of its own.
-pub(super) struct Smtp(AsyncSmtpTransport<Tokio1Executor>);
+pub(super) struct Smtp {
+    host: String,
+    port: u16,
+    tls: Tls,
+    /// What this client calls itself.
+    name: ClientId,
+    login: Option<Credentials>,
+}
+
+/// How far a mail has come when the server refuses it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// The server has not been told yet to whom it goes.
+    Before,
+    /// The server has just been told.
+    Recipient,
+    /// The server takes mail for this address.
+    After,
+}
 
 impl Smtp {
     /// The way to `server`, for a client that calls itself `name`.
@@ -87,25 +109,84 @@ impl Smtp {
             (Encryption::Offered, Some(_)) | (Encryption::StartTls, _) => Tls::Required(checked(server)?),
             (Encryption::FromTheStart, _) => Tls::Wrapper(checked(server)?),
         };
-        let mut transport = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&server.host)
-            .port(server.port)
-            .tls(tls)
-            .hello_name(ClientId::Domain(name.to_owned()))
-            .timeout(Some(TIMEOUT));
-        if let Some(Login { user, password }) = &server.login {
-            let password = password.clone().context("the mail server's user has no password")?;
-            transport = transport.credentials(Credentials::new(user.clone(), password));
-        }
-        Ok(Self(transport.build()))
+        let login = match &server.login {
+            Some(Login { user, password }) => {
+                let password = password.clone().context("the mail server's user has no password")?;
+                Some(Credentials::new(user.clone(), password))
+            }
+            None => None,
+        };
+        let name = ClientId::Domain(name.to_owned());
+        Ok(Self { host: server.host.clone(), port: server.port, tls, name, login })
     }
 
     pub(super) async fn send(&self, envelope: &Envelope, bytes: &[u8]) -> Result<(), SendError> {
-        match tokio::time::timeout(TIMEOUT, self.0.send_raw(envelope, bytes)).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) => Err(told(&error)),
-            Err(_) => Err(SendError::Temporary("the mail server did not answer in time".to_owned())),
-        }
+        let sent = async {
+            let mut connection = self.connect().await.map_err(|error| told(&error, Stage::Before))?;
+            let taken = hand_over(&mut connection, envelope, bytes).await;
+            Ok::<_, SendError>((connection, taken))
+        };
+        let in_time = tokio::time::timeout(TIMEOUT, sent).await;
+        let (mut connection, taken) = in_time
+            .map_err(|_| SendError::Temporary("the mail server did not answer in time".to_owned()))??;
+        // Whether the server has the mail is settled, whatever becomes of the farewell.
+        let _ = tokio::time::timeout(FAREWELL, connection.abort()).await;
+        taken
     }
+
+    /// A new connection, encrypted and logged in as it is wanted.
+    async fn connect(&self) -> Result<AsyncSmtpConnection, SmtpError> {
+        let from_the_start = match &self.tls {
+            Tls::Wrapper(tls) => Some(tls.clone()),
+            _ => None,
+        };
+        let server = (self.host.as_str(), self.port);
+        let mut connection =
+            AsyncSmtpConnection::connect_tokio1(server, Some(TIMEOUT), &self.name, from_the_start, None)
+                .await?;
+        match &self.tls {
+            Tls::Opportunistic(tls) if connection.can_starttls() => {
+                connection.starttls(tls.clone(), &self.name).await?;
+            }
+            Tls::Required(tls) => connection.starttls(tls.clone(), &self.name).await?,
+            _ => {}
+        }
+        if let Some(login) = &self.login {
+            connection.auth(DEFAULT_MECHANISMS, login).await?;
+        }
+        Ok(connection)
+    }
+}
+
+/// Hands a mail over. When this returns `Ok`, the server has it.
+async fn hand_over(
+    connection: &mut AsyncSmtpConnection,
+    envelope: &Envelope,
+    bytes: &[u8],
+) -> Result<(), SendError> {
+    let mut parameters = Vec::new();
+    let mut addresses = envelope.from().into_iter().chain(envelope.to());
+    if addresses.any(|address| !AsRef::<str>::as_ref(address).is_ascii()) {
+        if !connection.server_info().supports_feature(Extension::SmtpUtfEight) {
+            return Err(SendError::Permanent(
+                "the mail server does not take addresses with letters beyond ASCII (SMTPUTF8)".to_owned(),
+            ));
+        }
+        parameters.push(MailParameter::SmtpUtfEight);
+    }
+    // Only such addresses are written as they are, and who takes them takes this, too (RFC 6531).
+    if !bytes.is_ascii() {
+        parameters.push(MailParameter::Body(MailBodyParameter::EightBitMime));
+    }
+    let at = |stage| move |error: SmtpError| told(&error, stage);
+    let sender = Mail::new(envelope.from().cloned(), parameters);
+    connection.command(sender).await.map_err(at(Stage::Before))?;
+    for to in envelope.to() {
+        connection.command(Rcpt::new(to.clone(), Vec::new())).await.map_err(at(Stage::Recipient))?;
+    }
+    connection.command(Data).await.map_err(at(Stage::After))?;
+    connection.message(bytes).await.map_err(at(Stage::After))?;
+    Ok(())
 }
 
 /// TLS with a server whose certificate must be good.
@@ -120,16 +201,19 @@ fn checked(server: &SmtpServer) -> Result<TlsParameters> {
 }
 
 /// What went wrong, in words that hold no address.
-fn told(error: &SmtpError) -> SendError {
+fn told(error: &SmtpError, stage: Stage) -> SendError {
     if let Some(code) = error.status() {
         let reason = error.source().map(ToString::to_string).unwrap_or_default();
-        let codes = [code.to_string(), enhanced_code(&reason)].join(" ");
+        let enhanced = enhanced_code(&reason);
+        let code = u16::from(code);
+        let codes = format!("{code} {enhanced}");
         let codes = codes.trim_end();
-        // 530, 534, 535 and 538 are about the login, which the operator can put right.
-        return if error.is_permanent() && !matches!(u16::from(code), 530 | 534 | 535 | 538) {
+        return if is_about_the_address(code, &enhanced, stage) {
             SendError::Permanent(format!("the mail server refused the mail for good ({codes})"))
-        } else if error.is_permanent() {
+        } else if matches!(code, 530 | 534 | 535 | 538) {
             SendError::Temporary(format!("the mail server refused the user or the password ({codes})"))
+        } else if error.is_permanent() {
+            SendError::Temporary(format!("the mail server refused, but not because of the address ({codes})"))
         } else {
             SendError::Temporary(format!("the mail server refused the mail for now ({codes})"))
         };
@@ -139,12 +223,18 @@ fn told(error: &SmtpError) -> SendError {
     if error.is_response() {
         "the mail server does not speak SMTP".clone_into(&mut reason);
     }
-    if reason.contains("SMTPUTF8") {
-        return SendError::Permanent(
-            "the mail server does not take addresses with letters beyond ASCII (SMTPUTF8)".to_owned(),
-        );
-    }
     SendError::Temporary(format!("the mail server was not reached: {reason}"))
+}
+
+/// Whether a refusal is about the address that the mail goes to: then another time would be told the
+/// same. What a server has against this one, its sender or its words, the operators can put right.
+fn is_about_the_address(code: u16, enhanced: &str, stage: Stage) -> bool {
+    match enhanced {
+        // RFC 3463, section 3.2, and RFC 7505. 5.1.7 and 5.1.8 are about the sender.
+        "5.1.1" | "5.1.2" | "5.1.3" | "5.1.4" | "5.1.6" | "5.1.10" => stage != Stage::Before,
+        "" | "5.1.0" => stage == Stage::Recipient && matches!(code, 550 | 551 | 553),
+        _ => false,
+    }
 }
 
 /// The code such as 5.1.1 that a server may begin its words with (RFC 3463); else nothing.

@@ -39,7 +39,11 @@ const ROBOTS: HeaderName = HeaderName::from_static("x-robots-tag");
 pub struct Pages {
     templates: Arc<Templates>,
     mailbox: Option<PathBuf>,
+    per_minute: usize,
 }
+
+/// How many pages one source is given in a minute, if nothing is said.
+pub const PAGES_PER_MINUTE: u32 = 20;
 
 impl Pages {
     /// The texts of mails and pages.
@@ -47,10 +51,21 @@ impl Pages {
         self.templates.clone()
     }
 
+    /// Visits that are bounded as those of the pages.
+    pub(crate) fn visits(&self) -> Visits {
+        Visits::at_most(self.per_minute)
+    }
+
     /// Pages with these texts; and with one that shows the mails of the folder to everybody, if there
     /// is one, which is for trying out.
     pub fn new(templates: Arc<Templates>, mailbox: Option<PathBuf>) -> Self {
-        Self { templates, mailbox }
+        Self { templates, mailbox, per_minute: PAGES_PER_MINUTE as usize }
+    }
+
+    /// The same, of which one source is given so many in a minute.
+    #[must_use]
+    pub fn bounded_to(self, per_minute: u32) -> Self {
+        Self { per_minute: per_minute as usize, ..self }
     }
 }
 
@@ -65,10 +80,10 @@ struct Site {
 
 /// The pages as a router.
 pub(crate) fn router(app: Arc<App>, pages: Pages) -> Router {
-    let Pages { templates, mailbox } = pages;
+    let Pages { templates, mailbox, per_minute } = pages;
     let forms = Forms::of(&app);
     let shows_mail = mailbox.is_some();
-    let site = Arc::new(Site { app, templates, mailbox, forms, visits: Visits::default() });
+    let site = Arc::new(Site { app, templates, mailbox, forms, visits: Visits::at_most(per_minute) });
     let mut routes = Router::new()
         .route("/verify/{token}", get(verify::show).post(verify::act))
         .route("/reset/{token}", get(reset::show).post(reset::act))

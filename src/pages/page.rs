@@ -95,7 +95,7 @@ impl Templates {
             text: "See https://example.com/".to_owned(),
             html: String::new(),
         };
-        let (tenant, address, form) = ("Example", "ada@example.com", "form");
+        let (tenant, address, form) = ("Example", "ada@example.com", "0.field-of-a-trial");
         let faults = ["A password has at least 8 characters.".to_owned()];
         for page in [
             Page::Verify { tenant, address, form, again: true },
@@ -114,7 +114,16 @@ impl Templates {
             Page::Mailbox { mails: std::slice::from_ref(&mail) },
             Page::Mail { mail: &mail },
         ] {
-            self.page(&page)?;
+            let html = self.page(&page)?;
+            let (Page::Verify { .. } | Page::Reset { .. }) = page else { continue };
+            if !html.contains(form) || !["\"form\"", "'form'", "=form"].iter().any(|name| html.contains(name))
+            {
+                let name = if matches!(page, Page::Reset { .. }) { "reset" } else { "verify" };
+                return Err(TemplateError::because(
+                    &format!("pages/{name}.html"),
+                    "its form must have the hidden field `form` with the value `{{ form }}`, without which nothing is done",
+                ));
+            }
         }
         Ok(())
     }

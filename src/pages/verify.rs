@@ -64,7 +64,10 @@ impl Site {
             ProofView::Taken(shown) => {
                 (StatusCode::CONFLICT, Page::Taken { tenant: &shown.tenant_name, address: &shown.address })
             }
-            ProofView::Dead => (StatusCode::NOT_FOUND, Page::Ended { form: Some(&form) }),
+            ProofView::Dead => {
+                let form = self.app.sends_mail().then_some(form.as_str());
+                (StatusCode::NOT_FOUND, Page::Ended { form })
+            }
         };
         self.answer(status, &page)
     }

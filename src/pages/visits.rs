@@ -6,15 +6,17 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// How many pages a source can have within [`WITHIN`].
-const MOST: usize = 20;
+/// The span in which visits are counted.
 const WITHIN: Duration = Duration::from_secs(60);
 /// How many sources are known at once. Beyond, all are forgotten: the memory is bounded first.
 const MAX_SOURCES: usize = 50_000;
 
 /// The visits of the last minute.
-#[derive(Default)]
-pub(crate) struct Visits(Mutex<Seen>);
+pub(crate) struct Visits {
+    /// How many a source can have within [`WITHIN`].
+    most: usize,
+    seen: Mutex<Seen>,
+}
 
 #[derive(Default)]
 struct Seen {
@@ -23,9 +25,14 @@ struct Seen {
 }
 
 impl Visits {
+    /// None yet; a source can have so many in a minute.
+    pub(crate) fn at_most(most: usize) -> Self {
+        Self { most, seen: Mutex::default() }
+    }
+
     /// Counts a visit, if it is not one too many; then after how many seconds there can be another.
     pub(crate) fn count(&self, source: IpAddr, now: Duration) -> Result<(), u64> {
-        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if now.saturating_sub(seen.swept_at) >= WITHIN {
             seen.by_source.retain(|_, visits| visits.back().is_some_and(|last| now < *last + WITHIN));
             seen.swept_at = now;
@@ -37,7 +44,7 @@ impl Visits {
         while visits.front().is_some_and(|first| *first + WITHIN <= now) {
             visits.pop_front();
         }
-        if visits.len() < MOST {
+        if visits.len() < self.most {
             visits.push_back(now);
             return Ok(());
         }
@@ -67,8 +74,8 @@ mod tests {
     }
 
     #[test]
-    fn a_source_has_twenty_visits_in_any_minute() {
-        let visits = Visits::default();
+    fn a_source_has_as_many_visits_as_are_allowed_in_any_minute() {
+        let visits = Visits::at_most(20);
         let (one, other) = (source("192.0.2.1"), source("192.0.2.2"));
         for second in 0..20 {
             assert_eq!(visits.count(one, at(second)), Ok(()));
@@ -84,7 +91,7 @@ mod tests {
 
     #[test]
     fn addresses_of_one_ipv6_network_are_one_source() {
-        let visits = Visits::default();
+        let visits = Visits::at_most(20);
         for number in 0..20 {
             assert_eq!(visits.count(source(&format!("2001:db8::{number:x}")), at(0)), Ok(()));
         }
@@ -94,8 +101,8 @@ mod tests {
 
     #[test]
     fn sources_are_forgotten_after_a_minute_and_when_there_are_too_many() {
-        let visits = Visits::default();
-        let known = || visits.0.lock().unwrap().by_source.len();
+        let visits = Visits::at_most(20);
+        let known = || visits.seen.lock().unwrap().by_source.len();
         for number in 0..u32::try_from(MAX_SOURCES).unwrap() {
             visits.count(IpAddr::from(number.to_be_bytes()), at(0)).unwrap();
         }

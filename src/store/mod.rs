@@ -5,14 +5,17 @@
 
 #[cfg(test)]
 mod alike;
+mod columns;
 #[cfg(test)]
 pub(crate) mod contract;
 pub mod copy;
+mod drivers;
 pub mod index;
 pub mod postgres;
 pub mod search;
 pub mod sqlite;
 mod statement;
+pub mod ways;
 
 use std::fmt;
 use std::time::Duration;
@@ -25,9 +28,9 @@ use crate::directory::event::{Event, EventType, names};
 use crate::directory::group::{Group, Membership};
 use crate::directory::log::{LogId, Wording};
 use crate::directory::mail::{Mail, MailChange};
-use crate::directory::password::{PasswordHash, ResetToken, SecretChange};
+use crate::directory::password::{MailedReset, PasswordHash, ResetToken, SecretChange};
 use crate::directory::proof::{AddressKind, KeptProof, ProofChange, Standing};
-use crate::directory::settings::Settings;
+use crate::directory::settings::{Choices, Limit, Settings};
 use crate::error::Error;
 use crate::id::{GroupId, IdentifierId, MailId, TenantId, UserId};
 use crate::secret::{KeyId, TokenId};
@@ -103,6 +106,14 @@ pub trait Store: Send + Sync {
     /// How many of the tenant's newest events there were on each day, a number for each type.
     async fn events_by_day(&self, tenant: &TenantId, newest: u32) -> Result<Vec<DayCount>, Error>;
 
+    /// The events of one address of a user, oldest first; nothing if nothing ever happened to the user.
+    async fn identifier_events(
+        &self,
+        tenant: &TenantId,
+        user_id: UserId,
+        identifier_id: IdentifierId,
+    ) -> Result<Option<Vec<Event>>, Error>;
+
     /// One page of the tenant's logs: events of a type that has a code, each with its log's id.
     async fn logs(
         &self,
@@ -136,7 +147,8 @@ pub trait Store: Send + Sync {
         attempt: PasswordTry,
     ) -> Result<Option<Timestamp>, Error>;
 
-    /// The token of this public id, whatever its tenant.
+    /// The token of this public id, whatever its tenant. One that was mailed is there while the email is
+    /// still known to be the user's and was so all the time.
     async fn reset_token(&self, id: TokenId) -> Result<Option<ResetToken>, Error>;
 
     /// The proof of this public id, whatever its tenant.
@@ -149,22 +161,27 @@ pub trait Store: Send + Sync {
     /// no such proof any more.
     async fn count_code_try(&self, id: TokenId, most: u32) -> Result<bool, Error>;
 
+    /// Forgets what was asked for until this moment, which no limit counts any more.
+    async fn forget_requests(&self, until: Timestamp) -> Result<(), Error>;
+
     /// Mail of all tenants that is to be tried at this moment and is tried by nobody, the longest due
-    /// first.
+    /// first. Mail of a kind that this program does not know is left to those that do.
     async fn due_mails(&self, now: Timestamp, limit: u32) -> Result<Vec<Mail>, Error>;
 
-    /// Takes a mail for oneself until a moment, and counts that it is tried; false if another has it,
-    /// or it is due later by now, or gone.
-    async fn claim_mail(
-        &self,
-        tenant: &TenantId,
-        id: MailId,
-        now: Timestamp,
-        until: Timestamp,
-    ) -> Result<bool, Error>;
+    /// Makes mail due at this moment that waits for a later one and is tried by nobody.
+    async fn hurry_mails(&self, now: Timestamp) -> Result<(), Error>;
 
-    /// Lets a mail wait until a moment.
-    async fn postpone_mail(&self, tenant: &TenantId, id: MailId, due_at: Timestamp) -> Result<(), Error>;
+    /// Takes a mail for oneself until a moment, and counts that it is tried; false if another has it,
+    /// or has tried it since it was read, or it is due later by now, or gone.
+    async fn claim_mail(&self, mail: &Mail, now: Timestamp, until: Timestamp) -> Result<bool, Error>;
+
+    /// Keeps a mail until a later moment that one has taken; false if another has taken it since, or
+    /// it is gone. `mail` is as it was read before it was taken.
+    async fn renew_mail(&self, mail: &Mail, until: Timestamp) -> Result<bool, Error>;
+
+    /// Lets a mail wait until a moment that one has taken, unless another has taken it since. `mail` is
+    /// as it was read before it was taken.
+    async fn postpone_mail(&self, mail: &Mail, due_at: Timestamp) -> Result<(), Error>;
 
     /// Removes a mail that was sent, or need not be any more.
     async fn remove_mail(&self, tenant: &TenantId, id: MailId) -> Result<(), Error>;
@@ -172,8 +189,9 @@ pub trait Store: Send + Sync {
     /// What the tenant has chosen.
     async fn settings(&self, tenant: &TenantId) -> Result<Settings, Error>;
 
-    /// Keeps what the tenant has chosen; false if there is no such tenant.
-    async fn keep_settings(&self, tenant: &TenantId, settings: Settings) -> Result<bool, Error>;
+    /// Keeps what the tenant chooses now, and leaves all that was chosen before, also by others at the
+    /// same time; false if there is no such tenant.
+    async fn choose(&self, tenant: &TenantId, choices: Choices) -> Result<bool, Error>;
 
     /// Makes a tenant; false if there is one of this name.
     async fn create_tenant(&self, tenant: &TenantId, now: Timestamp) -> Result<bool, Error>;
@@ -214,6 +232,8 @@ pub struct Kept {
     pub version: Version,
     /// The JSON of the user.
     pub document: Bytes,
+    /// Whether there may be proofs of the user's addresses.
+    pub has_proofs: bool,
 }
 
 impl fmt::Debug for Kept {
@@ -256,6 +276,38 @@ impl UserChange {
             DocumentChange::Stay(_) | DocumentChange::Delete(_) => Bytes::new(),
         }
     }
+
+    /// What is to be sent to an address of the user, if anything, which is counted.
+    pub fn request(&self) -> Option<Request<'_>> {
+        if let ProofChange::Start(proof, limits) = &self.proof {
+            let (kind, canonical) = (proof.address.kind, &proof.canonical);
+            return Some(Request { kind, canonical, at: proof.issued_at, limits });
+        }
+        let SecretChange::StartReset(_, Some(mailed)) = &self.secret else { return None };
+        let MailedReset { canonical, asked_at, limits, .. } = mailed;
+        Some(Request { kind: AddressKind::Email, canonical, at: *asked_at, limits })
+    }
+
+    /// Whether somebody who decides on the user at this moment must decide anew, although the document
+    /// stays.
+    pub fn is_decided_on(&self) -> bool {
+        !self.events.is_empty()
+            || !matches!(self.secret, SecretChange::Keep)
+            || !matches!(self.proof, ProofChange::Keep)
+    }
+}
+
+/// That something is to be sent to an address of a user.
+#[derive(Clone, Copy)]
+pub struct Request<'a> {
+    /// What kind of address it is.
+    pub kind: AddressKind,
+    /// The address in the form in which it is compared.
+    pub canonical: &'a str,
+    /// When it is asked for.
+    pub at: Timestamp,
+    /// How often it may be.
+    pub limits: &'a [Limit],
 }
 
 /// What becomes of a user's document.
@@ -266,8 +318,8 @@ pub enum DocumentChange {
     /// The user is changed, if it still has the version on which that was decided; the names are
     /// given where they are others now.
     Replace(Version, Row, Option<SortNames>),
-    /// The user's document stays as it is, if it still has this version. Where there are events the
-    /// version rises all the same.
+    /// The user's document stays as it is, if it still has this version. The version rises all the same
+    /// where there are events, or secrets or proofs change.
     Stay(Version),
     /// The user is removed, if it still has the version on which that was decided.
     Delete(Version),
@@ -387,7 +439,7 @@ pub enum KeepError {
     Taken(IdentifierKind),
     /// Another group has the name that this change claims.
     NameTaken,
-    /// A limit stands in the way of starting a proof, until this moment.
+    /// Limits stand in the way of sending something, all of them until this moment.
     TooOften(Timestamp),
     /// The store could not.
     Failed(Error),

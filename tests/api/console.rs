@@ -332,6 +332,8 @@ async fn what_is_done_to_a_user_is_what_the_api_does_with_the_operators_key_as_t
     act(of("verify-phone", phone)).await;
     assert_eq!(user(&api, id).await["phone_numbers"][0]["verified"], true);
     act(of("unverify-phone", phone)).await;
+    api.events().await;
+    assert!(operator.look(&format!("{page}/phones/{phone}")).await.contains("Phone unverified"));
     assert!(act(of("send-mail", email)).await.contains("A mail is on its way."));
     assert_eq!(api.sent().await.len(), 1);
 

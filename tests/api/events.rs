@@ -2,7 +2,9 @@
 
 use axum::http::{Method, StatusCode};
 use bonafide::directory::api_key::Scope;
-use bonafide::id::TenantId;
+use bonafide::directory::proof::AddressId;
+use bonafide::error::{Error, Missing};
+use bonafide::id::{IdentifierId, TenantId, UserId};
 use serde_json::{Value, json};
 
 use super::harness::{Api, START};
@@ -156,6 +158,62 @@ async fn a_history_is_of_an_email_that_the_user_has_had() {
     let problem =
         api.get(&format!("/v1/users/nobody/emails/{others}/history")).await.problem(StatusCode::NOT_FOUND);
     assert!(problem["detail"].as_str().unwrap().starts_with("The user was not found"));
+}
+
+#[tokio::test]
+async fn a_phone_number_has_a_history_by_the_same_rules() {
+    let api = Api::new().await;
+    let user = api.user(json!({"phone_number": "+441514960453"})).await;
+    let user_id = user["user_id"].as_str().unwrap();
+    let path = format!("users/{user_id}/phones/{}", user["phone_numbers"][0]["id"].as_str().unwrap());
+    assert_eq!(api.get(&format!("/v1/{path}/history")).await.json(), json!({"history": []}));
+    for (action, reason) in [("verify", json!("Called back")), ("unverify", json!("Number was given away"))] {
+        api.clock.advance(10);
+        api.post(&format!("/api/{path}/{action}"), json!({"reason": reason})).await.json();
+    }
+    let history = api.get(&format!("/v1/{path}/history")).await.json();
+    let told: Vec<_> = history["history"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|change| (&change["time"], &change["verified"], &change["reason"]))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (&json!(START.0 + 10), &json!(true), &json!("Called back")),
+            (&json!(START.0 + 20), &json!(false), &json!("Number was given away")),
+        ]
+    );
+    api.delete(&format!("/api/users/{user_id}")).await;
+    assert_eq!(api.get(&format!("/v1/{path}/history")).await.json(), history);
+    let as_email = format!("/v1/{}/history", path.replace("phones", "emails"));
+    let problem = api.get(&as_email).await.problem(StatusCode::NOT_FOUND);
+    assert!(problem["detail"].as_str().unwrap().starts_with("The email was not found"));
+    let unknown = "6cec8047-6149-4d9b-8d99-91c83c22a9dc";
+    let of_another = format!("/v1/users/{user_id}/phones/{unknown}/history");
+    let problem = api.get(&of_another).await.problem(StatusCode::NOT_FOUND);
+    assert!(problem["detail"].as_str().unwrap().starts_with("The phone number was not found"));
+}
+
+/// Issue 5: on PostgreSQL the user was not found until the order of the events was known. Nothing is
+/// waited for here.
+#[tokio::test]
+async fn the_history_of_what_was_made_just_now_is_found_although_its_events_are_not_told_yet() {
+    let api = Api::new().await;
+    let tenant = TenantId::default_tenant();
+    for number in 0..20 {
+        let email = format!("user{number}@example.com");
+        let user = api.user(json!({"email": email, "phone_number": format!("+4415149604{number:02}")})).await;
+        let user_id: UserId = user["user_id"].as_str().unwrap().parse().unwrap();
+        let id = |value: &Value| -> IdentifierId { value.as_str().unwrap().parse().unwrap() };
+        let (email, phone) = (id(&user["emails"][0]["id"]), id(&user["phone_numbers"][0]["id"]));
+        for address in [AddressId::email(email), AddressId::phone(phone)] {
+            assert_eq!(api.app.history(&tenant, user_id, address).await.unwrap(), []);
+        }
+        let swapped = api.app.history(&tenant, user_id, AddressId::phone(email)).await;
+        assert!(matches!(swapped, Err(Error::NotFound(Missing::Phone))), "{swapped:?}");
+    }
 }
 
 #[tokio::test]

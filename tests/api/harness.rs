@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -11,21 +10,18 @@ use bonafide::app::App;
 use bonafide::app::outbox::Outbox;
 use bonafide::directory::api_key::{ApiKey, Scope};
 use bonafide::directory::event::Event;
+use bonafide::directory::settings::Choices;
 use bonafide::id::{Random, SeededRandom, SystemRandom, TenantId};
 use bonafide::mail::{Mailer, Templates};
 use bonafide::pages::Pages;
 use bonafide::secret::{PlainKey, ServerSecret};
-use bonafide::store::copy::{Row, TABLES, Tables};
-use bonafide::store::postgres::{self, Options, PostgresStore, PostgresTables};
-use bonafide::store::sqlite::{SqliteStore, SqliteTables};
-use bonafide::store::{EventList, Store};
+use bonafide::store::EventList;
 use bonafide::time::{Clock, ManualClock, Timestamp};
 use http_body_util::BodyExt;
 use serde_json::Value;
-use tokio_postgres::NoTls;
 use tower::ServiceExt;
 
-use crate::postgres::Database;
+use super::home::Home;
 
 /// The moment at which every test begins.
 pub(crate) const START: Timestamp = Timestamp(1_640_975_400);
@@ -36,16 +32,9 @@ pub(crate) struct Api {
     pub(crate) app: Arc<App>,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) admin: String,
-    home: Home,
+    pub(super) home: Home,
     /// For what lies beside the store.
     folder: tempfile::TempDir,
-    _snapshots: insta::internals::SettingsBindDropGuard,
-}
-
-/// Where a store keeps what it is given; gone with the test.
-enum Home {
-    Sqlite { folder: tempfile::TempDir },
-    Postgres { database: Database, watch: Box<tokio_postgres::Client> },
 }
 
 impl Api {
@@ -60,16 +49,14 @@ impl Api {
     }
 
     async fn made(change: impl FnOnce(App) -> App) -> Self {
-        let (store, home) =
-            if module_path!().contains("postgres") { on_postgres().await } else { on_sqlite() };
+        let (store, home) = Home::with_a_store().await;
         let clock = Arc::new(ManualClock::at(START));
         let secret = ServerSecret::new(&SeededRandom::new(2));
         let app = App::new(store, clock.clone(), Arc::new(SeededRandom::new(1)), secret);
         let app = Arc::new(change(app));
         let router = bonafide::api::router(app.clone(), Pages::new(Arc::new(Templates::embedded()), None));
         let folder = tempfile::tempdir().expect("a folder can be made");
-        let mut api =
-            Self { router, app, clock, admin: String::new(), home, folder, _snapshots: snapshots() };
+        let mut api = Self { router, app, clock, admin: String::new(), home, folder };
         api.admin = api.key(&[Scope::Admin]).await;
         api
     }
@@ -110,7 +97,7 @@ impl Api {
     /// A call with a key of one's own, the way published clients make it.
     pub(crate) async fn call_as(&self, key: &str, method: Method, path: &str, body: Value) -> Answer {
         if path.starts_with("/v1/") || path.starts_with("/api/logs") {
-            self.until_told().await;
+            self.home.until_told().await;
         }
         let request = Request::builder()
             .method(method)
@@ -138,6 +125,14 @@ impl Api {
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.expect("an answer can be read").to_bytes();
         Answer { status: parts.status, headers: parts.headers, bytes: bytes.to_vec() }
+    }
+
+    /// Chooses settings for the default tenant.
+    pub(crate) async fn choose(&self, choices: &[(&str, &str)]) {
+        let choices = choices.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let choices = Choices::new(choices.collect()).expect("they can be chosen");
+        let chosen = self.app.store.choose(&TenantId::default_tenant(), choices).await;
+        assert!(chosen.expect("the store answers"));
     }
 
     /// A user with these fields.
@@ -177,6 +172,7 @@ impl Api {
 
     /// Sends all mail that is due, and gives it as it was written, in no order.
     pub(crate) async fn sent(&self) -> Vec<String> {
+        self.app.finish().await;
         let outbox = self.outbox();
         while outbox.send_due().await.expect("the store answers") > 0 {}
         mails_in(&self.folder().join("mail"))
@@ -184,7 +180,7 @@ impl Api {
 
     /// Everything that has happened in the default tenant.
     pub(crate) async fn events(&self) -> Vec<Event> {
-        self.until_told().await;
+        self.home.until_told().await;
         let everything = EventList { after: 0, limit: 1000, user_id: None, kind: None };
         let page = self.app.store.events(&TenantId::default_tenant(), everything).await;
         page.expect("the store answers").events.into_iter().map(|(_, event)| event).collect()
@@ -212,72 +208,6 @@ pub(crate) fn token_in(mail: &str, page: &str) -> String {
     let start = format!("http://localhost/{page}/");
     let rest = mail.split_once(&start).expect("the mail has a link").1;
     rest.chars().take_while(|character| character.is_ascii_alphanumeric() || *character == '_').collect()
-}
-
-impl Api {
-    /// The rows of every table but that of keys, whose use is noted some moments after it.
-    pub(crate) async fn kept(&self) -> Vec<Vec<Row>> {
-        self.until_told().await;
-        let mut tables: Box<dyn Tables> = match &self.home {
-            Home::Sqlite { folder } => {
-                Box::new(SqliteTables::read(&folder.path().join("test.db")).expect("the store can be read"))
-            }
-            Home::Postgres { database, .. } => {
-                let tables = PostgresTables::read(&Options::new(&database.url)).await;
-                Box::new(tables.expect("the store can be read"))
-            }
-        };
-        let mut kept = Vec::new();
-        for table in TABLES.iter().filter(|table| table.name != "api_keys") {
-            kept.push(tables.rows(table, None, u32::MAX).await.expect("the store can be read"));
-        }
-        kept
-    }
-
-    /// Waits until everything is on record that has happened: on PostgreSQL events are told of some
-    /// moments after the change is answered, when their order is known.
-    async fn until_told(&self) {
-        let Home::Postgres { watch, .. } = &self.home else { return };
-        for _ in 0..3_000 {
-            let waiting = watch.query_one("select count(*) from pending_events", &[]).await;
-            if waiting.expect("the server answers").get::<_, i64>(0) == 0 {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        panic!("what has happened is not told of");
-    }
-}
-
-fn on_sqlite() -> (Arc<dyn Store>, Home) {
-    let folder = tempfile::tempdir().expect("a folder can be made");
-    let store = SqliteStore::open(&folder.path().join("test.db"), START).expect("a store can be made");
-    (Arc::new(store), Home::Sqlite { folder })
-}
-
-async fn on_postgres() -> (Arc<dyn Store>, Home) {
-    let options = |url: &str| Options {
-        connections: 4,
-        // Longer than usual: other tests want the processors too.
-        statement_timeout: Duration::from_secs(30),
-        ..Options::new(url)
-    };
-    let prepare = async |url: &str| {
-        postgres::migrate(&options(url), START).await.expect("the schema can be made");
-    };
-    let database = Database::prepared(prepare).await;
-    let store = PostgresStore::open(&options(&database.url), START).await.expect("a store can be made");
-    let (watch, connection) =
-        tokio_postgres::connect(&database.url, NoTls).await.expect("the server answers");
-    tokio::spawn(connection);
-    (Arc::new(store), Home::Postgres { database, watch: Box::new(watch) })
-}
-
-/// Snapshots have the same names on both stores, because the answers are the same.
-fn snapshots() -> insta::internals::SettingsBindDropGuard {
-    let mut settings = insta::Settings::clone_current();
-    settings.set_prepend_module_to_snapshot(false);
-    settings.bind_to_scope()
 }
 
 /// What the API answered.

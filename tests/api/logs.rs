@@ -8,7 +8,6 @@ use bonafide::directory::api_key::Scope;
 use bonafide::directory::event::{Actor, EventType, Method as By, Origin};
 use bonafide::directory::log::{LogCode, WORDINGS};
 use bonafide::directory::password::Password;
-use bonafide::directory::settings::{Means, Settings};
 use bonafide::id::{RequestId, TenantId};
 use bonafide::secret::PlainKey;
 use serde_json::{Value, json};
@@ -119,8 +118,7 @@ async fn block(api: &Api, user: &str) {
 /// One whose server sends mail, and proves emails by links and codes.
 async fn proving_api() -> Api {
     let api = Api::with_mail().await;
-    let settings = Settings { proof_means: Means::Both, ..Settings::default() };
-    assert!(api.app.store.keep_settings(&TenantId::default_tenant(), settings).await.unwrap());
+    api.choose(&[("proof_means", "both")]).await;
     api
 }
 

@@ -10,6 +10,7 @@ mod emails;
 mod events;
 mod groups;
 pub(crate) mod harness;
+mod home;
 mod invariants;
 mod keys;
 mod logs;

@@ -1,5 +1,7 @@
 //! The pages that links lead to: what each link is good for, and that looking changes nothing.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};
 use bonafide::api::RemoteAddress;
@@ -149,7 +151,7 @@ async fn a_press_counts_only_from_a_page_of_ours_that_is_not_too_old() {
 
 #[tokio::test]
 async fn links_that_do_not_work_look_alike_whatever_the_reason() {
-    let api = Api::new().await;
+    let api = Api::with_mail().await;
     let (expired, _) = a_link(&api).await;
     let (email, _) = api.user_with_email("grace@example.com").await;
     let replaced = link(&api, &email).await;
@@ -187,7 +189,26 @@ async fn links_that_do_not_work_look_alike_whatever_the_reason() {
         assert_eq!((asked.status, heading(&asked)), (StatusCode::OK, "Look into your mail"));
     }
     assert!(pages.iter().all(|page| page == &pages[0]));
-    assert!(!pages[0].0.contains("example.com") && !pages[0].0.contains("default"));
+    assert!(!pages[0].0.contains("example.com") && !pages[0].0.contains("localhost"));
+}
+
+#[tokio::test]
+async fn a_server_without_mail_offers_no_new_one() {
+    let api = Api::new().await;
+    for path in ["/verify/none", "/reset/none"] {
+        let page = look(&api, path).await;
+        assert_eq!((page.status, heading(&page)), (StatusCode::NOT_FOUND, ENDED));
+        assert!(!page.text().contains("<form") && !page.text().contains("<button"));
+    }
+}
+
+#[tokio::test]
+async fn a_page_speaks_in_the_name_of_the_servers_host_until_the_tenant_has_chosen_one() {
+    let api = Api::new().await;
+    let (path, _) = a_link(&api).await;
+    assert!(look(&api, &path).await.text().contains("<bdi>localhost</bdi>"));
+    api.choose(&[("display_name", "Acme")]).await;
+    assert!(look(&api, &path).await.text().contains("<bdi>Acme</bdi>"));
 }
 
 #[tokio::test]
@@ -205,6 +226,20 @@ async fn who_comes_too_late_can_ask_for_another_mail() {
     assert_eq!(heading(&page), LIVE);
     // Beyond what an address may get it looks alike and nothing is sent.
     let asked = press(&api, &expired, "again").await;
+    assert_eq!((asked.status, heading(&asked)), (StatusCode::OK, "Look into your mail"));
+    assert_eq!(api.sent().await.len(), before + 1);
+}
+
+/// Else the time of the answer would tell whether an old link is still one of an unverified address.
+#[tokio::test]
+async fn who_asks_for_another_mail_is_answered_before_anything_is_done_about_it() {
+    let api = Api::with_mail().await;
+    let (email, _) = api.user_with_email("ada@example.com").await;
+    let expired = link(&api, &email).await;
+    api.clock.advance(86_400);
+    let before = api.sent().await.len();
+    let asking = tokio::time::timeout(Duration::from_secs(4), press(&api, &expired, "again"));
+    let asked = api.while_no_mail_can_be_left(asking).await.expect("the answer waits for the mail");
     assert_eq!((asked.status, heading(&asked)), (StatusCode::OK, "Look into your mail"));
     assert_eq!(api.sent().await.len(), before + 1);
 }

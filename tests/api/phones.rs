@@ -78,3 +78,18 @@ async fn what_is_no_number_is_a_validation_error_and_an_unknown_id_is_not_found(
         assert!(problem["detail"].as_str().unwrap().starts_with("The phone number was not found"));
     }
 }
+
+#[tokio::test]
+async fn a_reason_of_500_characters_is_kept_with_the_mark_of_a_number_and_a_longer_one_refused() {
+    let api = Api::new().await;
+    let user = api.user(json!({"phone_number": "+441514960453"})).await;
+    let (user_id, id) = (&user["user_id"], &user["phone_numbers"][0]["id"]);
+    let path = format!("/api/users/{}/phones/{}", user_id.as_str().unwrap(), id.as_str().unwrap());
+    for action in ["verify", "unverify"] {
+        let too_long = json!({"reason": "x".repeat(501)});
+        assert_eq!(api.post(&format!("{path}/{action}"), too_long).await.fields(), ["reason"]);
+        let reason = "\u{e4}".repeat(500);
+        api.post(&format!("{path}/{action}"), json!({"reason": reason})).await.json();
+        assert_eq!(api.events().await.pop().unwrap().personal.reason, Some(reason));
+    }
+}

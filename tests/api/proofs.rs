@@ -10,21 +10,12 @@ use bonafide::directory::password::Password;
 use bonafide::error::Error;
 use bonafide::id::{RequestId, TenantId};
 use bonafide::secret::PlainToken;
-use bonafide::store::copy::Value as Stored;
+use bonafide::store::copy::{TABLES, Value as Stored};
 use serde_json::{Value, json};
 
 use super::harness::{Api, START, email_path, token_in};
 
 const PASSWORD: &str = "correct horse battery";
-
-async fn choose(api: &Api, choices: &[(&str, &str)]) {
-    let tenant = TenantId::default_tenant();
-    let mut settings = api.app.store.settings(&tenant).await.unwrap();
-    for (name, value) in choices {
-        settings.set(name, value).unwrap();
-    }
-    assert!(api.app.store.keep_settings(&tenant, settings).await.unwrap());
-}
 
 fn visitor(api: &Api) -> Visitor {
     Visitor {
@@ -80,7 +71,7 @@ async fn a_mail_with_a_link_is_sent_and_following_it_verifies_the_email_on_recor
     assert!(mails[0].contains("User@example.com"), "{}", mails[0]);
     let token = token_in(&mails[0], "verify");
     let ProofView::Live(shown) = api.app.proof_view(&token).await.unwrap() else { panic!("it is dead") };
-    assert_eq!((shown.tenant_name.as_str(), shown.address.as_str()), ("default", "User@example.com"));
+    assert_eq!((shown.tenant_name.as_str(), shown.address.as_str()), ("localhost", "User@example.com"));
 
     api.clock.advance(9);
     assert!(matches!(follow(&api, &token).await, ProofView::DoneByIt(_)));
@@ -121,7 +112,7 @@ async fn without_mail_no_token_is_made_and_nothing_changes() {
 #[tokio::test]
 async fn links_and_codes_are_shown_only_to_keys_that_may_read_proofs() {
     let api = Api::with_mail().await;
-    choose(&api, &[("proof_means", "both")]).await;
+    api.choose(&[("proof_means", "both")]).await;
     let (path, _) = api.user_with_email("user@example.com").await;
     let start = format!("/v1{path}/verify/start");
     let verifier = api.key(&[Scope::EmailsVerify]).await;
@@ -151,7 +142,7 @@ async fn links_and_codes_are_shown_only_to_keys_that_may_read_proofs() {
 #[tokio::test]
 async fn a_code_that_is_brought_back_verifies_the_email_on_behalf_of_its_owner() {
     let api = Api::new().await;
-    choose(&api, &[("proof_means", "code")]).await;
+    api.choose(&[("proof_means", "code")]).await;
     let (path, _) = api.user_with_email("user@example.com").await;
     let code = code(&api, &path).await;
     let verifier = api.key(&[Scope::EmailsVerify]).await;
@@ -174,7 +165,7 @@ async fn a_code_that_is_brought_back_verifies_the_email_on_behalf_of_its_owner()
 #[tokio::test]
 async fn a_code_can_be_tried_five_times_and_a_new_one_ends_it() {
     let api = Api::new().await;
-    choose(&api, &[("proof_means", "code")]).await;
+    api.choose(&[("proof_means", "code")]).await;
     let (path, _) = api.user_with_email("user@example.com").await;
     // As alike as what is wrong in any other way.
     assert_eq!(check(&api, &path, "123456").await.codes(), ["InvalidCode"]);
@@ -200,7 +191,7 @@ async fn a_code_can_be_tried_five_times_and_a_new_one_ends_it() {
 #[tokio::test]
 async fn a_code_works_for_ten_minutes_and_a_link_for_as_long_as_was_asked() {
     let api = Api::new().await;
-    choose(&api, &[("proof_means", "both")]).await;
+    api.choose(&[("proof_means", "both")]).await;
     let (path, _) = api.user_with_email("user@example.com").await;
     let late = code(&api, &path).await;
     api.clock.advance(540);
@@ -223,7 +214,7 @@ async fn a_code_works_for_ten_minutes_and_a_link_for_as_long_as_was_asked() {
 #[tokio::test]
 async fn using_the_link_ends_the_code_and_using_the_code_ends_the_link() {
     let api = Api::new().await;
-    choose(&api, &[("proof_means", "both")]).await;
+    api.choose(&[("proof_means", "both")]).await;
     for by_code in [false, true] {
         let (path, user) = api.user_with_email(&format!("{by_code}@example.com")).await;
         let started = api.post(&format!("/v1{path}/verify/start"), Value::Null).await.json();
@@ -327,7 +318,7 @@ async fn a_used_link_says_so_while_its_address_is_verified_by_it_and_then_nothin
 #[tokio::test]
 async fn an_address_that_someone_else_has_verified_meanwhile_cannot_be_verified_and_nothing_changes() {
     let api = Api::new().await;
-    choose(&api, &[("proof_means", "both")]).await;
+    api.choose(&[("proof_means", "both")]).await;
     let (path, user) = api.user_with_email("user@example.com").await;
     let (owners, _) = api.user_with_email("USER@example.com").await;
     let started = api.post(&format!("/v1{path}/verify/start"), Value::Null).await.json();
@@ -371,7 +362,7 @@ async fn proofs_can_be_asked_for_once_a_minute_and_five_times_an_hour() {
     // The mail that was sent last still brings a link that works.
     assert_eq!(api.events().await.len(), before);
     assert!(is_live(&api, &token_in(&api.sent().await[0], "verify")).await);
-    choose(&api, &[("proofs_per_address_and_hour", "6")]).await;
+    api.choose(&[("proofs_per_address_and_hour", "6")]).await;
     api.post(&send, Value::Null).await.json();
 }
 
@@ -466,7 +457,7 @@ async fn another_tenants_addresses_cannot_be_proved() {
     let acme: TenantId = "acme".parse().unwrap();
     api.app.store.create_tenant(&acme, START).await.unwrap();
     let theirs = api.key_of(&acme, &[Scope::Admin], None).await;
-    choose(&api, &[("proof_means", "code")]).await;
+    api.choose(&[("proof_means", "code")]).await;
     let (path, _) = api.user_with_email("user@example.com").await;
     let code = code(&api, &path).await;
     for (action, body) in [("start", Value::Null), ("check", json!({"code": code}))] {
@@ -481,7 +472,7 @@ async fn another_tenants_addresses_cannot_be_proved() {
 #[tokio::test]
 async fn the_first_proof_on_a_prepared_account_says_what_it_has_ended() {
     let api = Api::new().await;
-    choose(&api, &[("proof_means", "both")]).await;
+    api.choose(&[("proof_means", "both")]).await;
     let user = api.user(json!({"email": "victim@example.com", "password": "set at sign-up"})).await;
     let user_path = format!("/api/users/{}", user["user_id"].as_str().unwrap());
     let change = json!({"old_password": "set at sign-up", "new_password": PASSWORD});
@@ -494,7 +485,12 @@ async fn the_first_proof_on_a_prepared_account_says_what_it_has_ended() {
     let checked = check(&api, &email_path(&user, 0), &code).await.json();
     assert_eq!(
         checked["details"],
-        json!({"ended_proofs": [user["emails"][1]["id"]], "password": "reset_required", "removed_identifiers": []})
+        json!({
+            "ended_proofs": [user["emails"][1]["id"]],
+            "ended_reset": false,
+            "password": "reset_required",
+            "removed_identifiers": [],
+        })
     );
     assert_eq!(checked["user"]["force_password_reset"], json!(true));
     assert!(matches!(follow(&api, &attackers).await, ProofView::Dead));
@@ -511,7 +507,7 @@ async fn the_first_proof_on_a_prepared_account_says_what_it_has_ended() {
 #[tokio::test]
 async fn a_tenant_that_purges_drops_what_nobody_has_vouched_for() {
     let api = Api::new().await;
-    choose(&api, &[("proof_means", "code"), ("purge_unproven", "true")]).await;
+    api.choose(&[("proof_means", "code"), ("purge_unproven", "true")]).await;
     let user = api.user(json!({"email": "attacker@example.org", "password": "set at sign-up"})).await;
     let user_path = format!("/api/users/{}", user["user_id"].as_str().unwrap());
     let change = json!({"old_password": "set at sign-up", "new_password": PASSWORD});
@@ -521,7 +517,12 @@ async fn a_tenant_that_purges_drops_what_nobody_has_vouched_for() {
     let checked = check(&api, &email_path(&user, 1), &code).await.json();
     assert_eq!(
         checked["details"],
-        json!({"ended_proofs": [], "password": "removed", "removed_identifiers": [user["emails"][0]["id"]]})
+        json!({
+            "ended_proofs": [],
+            "ended_reset": false,
+            "password": "removed",
+            "removed_identifiers": [user["emails"][0]["id"]],
+        })
     );
     assert_eq!(checked["user"]["has_password"], json!(false));
     let emails = checked["user"]["emails"].as_array().unwrap();
@@ -541,6 +542,16 @@ async fn an_administrators_verify_on_a_prepared_account_ends_what_is_under_way_f
     let [victims, attackers] =
         [link(&api, &email_path(&user, 0)).await, link(&api, &email_path(&user, 1)).await];
     api.post(&format!("/api{}/verify", email_path(&user, 0)), Value::Null).await.json();
+    let told = api.get("/v1/events?type=user.email.verified").await.json();
+    assert_eq!(
+        told["events"][0]["details"],
+        json!({
+            "ended_proofs": [user["emails"][1]["id"]],
+            "ended_reset": false,
+            "password": null,
+            "removed_identifiers": [],
+        })
+    );
     assert!(matches!(follow(&api, &attackers).await, ProofView::Dead));
     // The owner of the verified address can still prove it: that is on record, and nothing else changes.
     let before = api.get(&user_path).await.bytes;
@@ -562,6 +573,7 @@ async fn a_new_mail_can_be_asked_for_with_a_link_that_is_only_too_old() {
     let again = async |token: &str| {
         let before = api.events().await.len();
         api.app.ask_again(token, &visitor(&api)).await.unwrap();
+        api.app.finish().await;
         api.events().await.len() - before
     };
     for wrong in ["", "x", &format!("{}x", &token[..token.len() - 1])] {
@@ -615,10 +627,12 @@ async fn a_link_to_reset_a_password_is_mailed_to_the_primary_email_if_that_is_ve
         (1, &*format!("http://localhost/reset/{token}"))
     );
     // One for an address that has lost its trust by then is not sent, nor one whose link has ended.
+    api.clock.advance(60);
     api.post(&reset_path(&user), by_mail.clone()).await.json();
     api.post(&format!("/api{}/unverify", email_path(&user, 0)), Value::Null).await.json();
     assert_eq!(api.sent().await.len(), 1);
     api.post(&format!("/api{}/verify", email_path(&user, 0)), Value::Null).await.json();
+    api.clock.advance(60);
     api.post(&reset_path(&user), by_mail).await.json();
     api.delete(&reset_path(&user).replace("/reset", "")).await;
     assert_eq!(api.sent().await.len(), 1);
@@ -659,14 +673,185 @@ async fn a_link_to_reset_a_password_sets_another_one_once() {
     assert!(matches!(reset(token, PASSWORD).await.unwrap(), ResetView::Dead));
 }
 
+/// A user whose email is verified and who has a password.
+async fn user_to_reset(api: &Api) -> Value {
+    api.user(json!({"email": "user@example.com", "email_verified": true, "password": "set at sign-up"})).await
+}
+
+/// The token of a link to reset the password that is mailed. A minute passes, so that there can be
+/// another.
+async fn mailed_reset(api: &Api, user: &Value) -> String {
+    let started = api.post(&reset_path(user), json!({"send_email": true, "expiry": 604_800})).await.json();
+    assert_eq!(started["email_sent"], json!(true));
+    api.clock.advance(60);
+    started["link"].as_str().unwrap().rsplit_once('/').unwrap().1.to_owned()
+}
+
+async fn resets(api: &Api, token: &str) -> bool {
+    let view = api.app.reset_by_link(token, &Password::new(PASSWORD), &visitor(api)).await.unwrap();
+    let live = matches!(view, ResetView::Done { .. });
+    assert_eq!(live, !matches!(view, ResetView::Dead));
+    live
+}
+
+#[tokio::test]
+async fn mails_to_reset_a_password_are_bounded_and_counted_with_those_that_prove_the_address() {
+    let api = Api::with_mail().await;
+    let user = user_to_reset(&api).await;
+    let by_mail = json!({"send_email": true});
+    let mail = async || api.post(&reset_path(&user), by_mail.clone()).await;
+    let refused = async |seconds: &str| {
+        let before = api.events().await.len();
+        let answer = mail().await;
+        answer.problem(StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!((answer.header("retry-after"), api.events().await.len()), (seconds, before));
+    };
+    let first = mail().await.json();
+    let token = first["link"].as_str().unwrap().rsplit_once('/').unwrap().1.to_owned();
+    refused("60").await;
+    // What is refused leaves the link that was mailed.
+    assert!(matches!(api.app.reset_view(&token).await.unwrap(), ResetView::Live { .. }));
+    // Who sends the link by other means is not bounded, but ends it.
+    assert_eq!(api.post(&reset_path(&user), Value::Null).await.json()["email_sent"], json!(false));
+    let verify = format!("/api{}/verify/link", email_path(&user, 0));
+    api.post(&verify, Value::Null).await.problem(StatusCode::TOO_MANY_REQUESTS);
+    for minute in 1..5 {
+        api.clock.advance(60);
+        if minute == 2 {
+            assert_eq!(api.post(&verify, Value::Null).await.json()["email_sent"], json!(true));
+            refused("60").await;
+        } else {
+            mail().await.json();
+        }
+    }
+    // Of two limits that stand in the way, the later end is told.
+    refused("3360").await;
+    api.clock.advance(3_360);
+    mail().await.json();
+}
+
+/// Issue 5: a link that was mailed worked for seven days at an address that was nobody's any more.
+#[tokio::test]
+async fn a_mailed_link_to_reset_a_password_ends_when_its_email_is_unverified_or_removed() {
+    let api = Api::with_mail().await;
+    let user = user_to_reset(&api).await;
+    let path = format!("/api{}", email_path(&user, 0));
+    let emails = format!("/api/users/{}/emails", user["user_id"].as_str().unwrap());
+    let token = mailed_reset(&api, &user).await;
+    api.post(&format!("{path}/unverify"), Value::Null).await.json();
+    assert!(matches!(api.app.reset_view(&token).await.unwrap(), ResetView::Dead));
+    assert!(!resets(&api, &token).await);
+    // For good.
+    api.post(&format!("{path}/verify"), Value::Null).await.json();
+    assert!(!resets(&api, &token).await);
+    let token = mailed_reset(&api, &user).await;
+    api.delete(&path).await.json();
+    assert!(!resets(&api, &token).await);
+    let again = json!({"email": "user@example.com", "is_verified": true});
+    let user = api.post(&emails, again).await.json();
+    assert!(!resets(&api, &token).await);
+    // One that the caller hands over is bound to no address, and what happens to another ends none.
+    let handed = api.post(&reset_path(&user), Value::Null).await.json();
+    api.post(&format!("/api{}/unverify", email_path(&user, 0)), Value::Null).await.json();
+    assert!(resets(&api, handed["link"].as_str().unwrap().rsplit_once('/').unwrap().1).await);
+    api.post(&format!("/api{}/verify", email_path(&user, 0)), Value::Null).await.json();
+    let user = api.post(&emails, json!({"email": "other@example.com", "is_verified": true})).await.json();
+    let token = mailed_reset(&api, &user).await;
+    api.post(&format!("/api{}/unverify", email_path(&user, 1)), Value::Null).await.json();
+    assert!(resets(&api, &token).await);
+}
+
+/// Whoever prepared the account may have asked for the link.
+#[tokio::test]
+async fn the_first_proof_on_an_account_ends_a_link_to_reset_its_password_and_says_so() {
+    let api = Api::new().await;
+    api.choose(&[("proof_means", "code")]).await;
+    let user = api.user(json!({"email": "victim@example.com", "password": "set at sign-up"})).await;
+    let started = api.post(&reset_path(&user), json!({"expiry": 604_800})).await.json();
+    let token = started["link"].as_str().unwrap().rsplit_once('/').unwrap().1;
+    let path = email_path(&user, 0);
+    let code = self::code(&api, &path).await;
+    let checked = check(&api, &path, &code).await.json();
+    assert_eq!(
+        checked["details"],
+        json!({"ended_proofs": [], "ended_reset": true, "password": null, "removed_identifiers": []})
+    );
+    assert!(!resets(&api, token).await);
+    // A later proof is by the owner, and leaves what the owner has asked for.
+    let started = api.post(&reset_path(&user), Value::Null).await.json();
+    let code = self::code(&api, &path).await;
+    assert_eq!(check(&api, &path, &code).await.json()["details"], Value::Null);
+    assert!(resets(&api, started["link"].as_str().unwrap().rsplit_once('/').unwrap().1).await);
+}
+
+/// Issue 5: whoever knew the password that somebody had prepared could keep the account by it.
+#[tokio::test]
+async fn a_password_that_is_not_trusted_sets_no_other_until_a_link_or_an_administrator_ends_that() {
+    let api = Api::new().await;
+    api.choose(&[("proof_means", "code")]).await;
+    for (number, ending) in ["reset", "set", "vouch"].into_iter().enumerate() {
+        let email = format!("victim{number}@example.com");
+        let user = api.user(json!({"email": email, "password": "set at sign-up"})).await;
+        let password = format!("/api/users/{}/password", user["user_id"].as_str().unwrap());
+        let change = async |old: &str, new: &str| {
+            let body = json!({"old_password": old, "new_password": new});
+            api.call(Method::PUT, &format!("{password}/change"), body).await
+        };
+        change("set at sign-up", "the attacker's").await.json();
+        let code = self::code(&api, &email_path(&user, 0)).await;
+        let checked = check(&api, &email_path(&user, 0), &code).await.json();
+        assert_eq!(checked["user"]["force_password_reset"], json!(true));
+        let before = kinds(&api).await;
+        assert_eq!(change("the attacker's", PASSWORD).await.codes(), ["PasswordNotTrusted"]);
+        assert_eq!(change("another", PASSWORD).await.codes(), ["PasswordMismatch"]);
+        let found = api.get(&format!("/api/users/{}", user["user_id"].as_str().unwrap())).await.json();
+        assert_eq!((&found["force_password_reset"], kinds(&api).await), (&json!(true), before));
+        match ending {
+            "reset" => {
+                let started = api.post(&reset_path(&user), Value::Null).await.json();
+                assert!(resets(&api, started["link"].as_str().unwrap().rsplit_once('/').unwrap().1).await);
+                change(PASSWORD, "the owner's own").await.json();
+            }
+            "set" => {
+                let body = json!({"password": PASSWORD});
+                api.call(Method::PUT, &password, body).await.json();
+                change(PASSWORD, "the owner's own").await.json();
+            }
+            _ => {
+                api.delete(&format!("{password}/force_reset")).await.json();
+                change("the attacker's", "the owner's own").await.json();
+            }
+        }
+    }
+}
+
+/// What was asked for holds addresses: they go when nothing counts them any more, whoever asks.
+#[tokio::test]
+async fn addresses_of_who_is_gone_are_forgotten_when_their_requests_count_no_more() {
+    let api = Api::with_mail().await;
+    let (path, user) = api.user_with_email("gone@example.com").await;
+    api.post(&format!("/api{path}/verify/link"), Value::Null).await.json();
+    api.delete(&format!("/api/users/{}", user["user_id"].as_str().unwrap())).await;
+    let requests = TABLES.iter().filter(|table| table.name != "api_keys");
+    let requests = requests.clone().position(|table| table.name == "proof_requests").unwrap();
+    let kept = async || api.kept().await[requests].len();
+    api.clock.advance(3_599);
+    api.app.sweep().await.unwrap();
+    assert_eq!(kept().await, 1);
+    api.clock.advance(1);
+    api.app.sweep().await.unwrap();
+    assert_eq!(kept().await, 0);
+}
+
 /// The store's own rows, too: whoever reads them learns no link and no code.
 #[tokio::test]
 async fn no_link_and_no_code_is_kept_or_shown_to_who_did_not_ask_for_it() {
     let api = Api::with_mail().await;
-    choose(&api, &[("proof_means", "both")]).await;
+    api.choose(&[("proof_means", "both")]).await;
     let (path, user) = api.user_with_email("user@example.com").await;
     let started = api.post(&format!("/v1{path}/verify/start"), Value::Null).await.json();
     api.post(&format!("/api{path}/verify"), Value::Null).await.json();
+    api.clock.advance(60);
     let reset = api.post(&reset_path(&user), json!({"send_email": true})).await.json();
     let secrets = [&started["link"], &reset["link"]].map(|link| {
         let token: PlainToken = link.as_str().unwrap().rsplit_once('/').unwrap().1.parse().unwrap();

@@ -48,6 +48,7 @@ fn an_empty_variable_is_none() {
         "TEMPLATES",
         "CLIENT_ADDRESS_HEADER",
         "SECRET_FILE",
+        "PAGES_PER_MINUTE",
     ] {
         command.env(format!("BONAFIDE_{option}"), "");
     }

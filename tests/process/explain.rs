@@ -2,6 +2,7 @@
 
 use super::client::Client;
 use super::server::Home;
+use crate::postgres::Database;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_filter_is_explained_beside_a_running_server() {
@@ -20,7 +21,7 @@ async fn a_filter_is_explained_beside_a_running_server() {
                      Users of the tenant: 2\n\
                      \n\
                      How many users each condition finds by itself:\n  \
-                     example: more than 1\n  \
+                     example: 2\n  \
                      emails.verified:true: 1\n  \
                      disabled:false: no index finds these, each user is asked\n\
                      \n\
@@ -28,9 +29,46 @@ async fn a_filter_is_explained_beside_a_running_server() {
     assert!(told.starts_with(beginning), "{told}");
     assert!(told.contains("\nUsers who match: 0\n\nselect u.document"), "{told}");
     assert!(told.contains("t.field = 'emails.verified' and t.value = 'true'"), "{told}");
+    assert!(told.contains("SEARCH t USING PRIMARY KEY"), "{told}");
     let all = explain(&[""]);
     assert!(all.starts_with("Filter: *:*\nOrder: creation_time, largest first\n"), "{all}");
     assert!(all.contains("Everybody matches") && all.contains("\nUsers who match: 2\n"), "{all}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_filter_is_explained_on_postgresql() {
+    let (home, database) = (Home::new(), Database::empty().await);
+    let server = home.serve(&["--store", &database.url, "--secret-file", "secret"]);
+    let run = |arguments: &[&str]| {
+        tokio::task::block_in_place(|| home.prints(&[arguments, &["--store", &database.url]].concat()))
+    };
+    let key = run(&["keys", "create", "--name", "test", "--scopes", "users:write,emails:verify"]);
+    let client = Client::new(&server, key.trim_end());
+    let ada = client.create("ada@example.com").await;
+    client.create("grace@example.com").await;
+    client.verify(&ada).await;
+    let told = run(&["explain", "example emails.verified:true -disabled:false", "--sort", "last_updated:1"]);
+    let beginning = "Filter: example AND emails.verified:true AND NOT disabled:false\n\
+                     Order: last_updated, smallest first\n\
+                     Users of the tenant: 2\n\
+                     \n\
+                     How many users each condition finds by itself:\n  \
+                     example: 2\n  \
+                     emails.verified:true: 1\n  \
+                     disabled:false: no index finds these, each user is asked\n\
+                     \n\
+                     No more than 1 can match, which a page holds";
+    assert!(told.starts_with(beginning), "{told}");
+    assert!(told.contains("\nUsers who match: 0\n\nwith matching as"), "{told}");
+    assert!(told.contains("t.field = 'emails.verified' and t.value = 'true'"), "{told}");
+    assert!(told.contains("using index_terms_pkey on index_terms t"), "{told}");
+    let all = run(&["explain", ""]);
+    assert!(all.starts_with("Filter: *:*\nOrder: creation_time, largest first\n"), "{all}");
+    assert!(all.contains("Everybody matches") && all.contains("\nUsers who match: 2\n"), "{all}");
+    let complaint = tokio::task::block_in_place(|| {
+        home.complains(&["explain", "a", "--tenant", "nobody", "--store", &database.url])
+    });
+    assert!(complaint.contains("bonafide tenants list"), "{complaint}");
 }
 
 #[test]

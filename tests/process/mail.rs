@@ -3,11 +3,12 @@
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bonafide::directory::email::EmailAddress;
 use bonafide::id::{MailId, SeededRandom};
 use bonafide::mail::{MailUrl, Mailer, Message, SendError, sender};
-use bonafide::time::{ManualClock, Timestamp};
+use bonafide::time::{Clock, ManualClock, SystemClock, Timestamp};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
@@ -131,12 +132,65 @@ async fn a_refusal_says_whether_trying_again_can_help_and_repeats_no_address() {
             "450 4.2.0 <ada@example.com>: greylisted",
             "for now: the mail server refused the mail for now (450 4.2.0)",
         ),
-        ("mail", "554 ada@example.com is spam", "for good: the mail server refused the mail for good (554)"),
         ("mail", "452 disk full", "for now: the mail server refused the mail for now (452)"),
+        // What is no address's fault can be put right.
+        (
+            "mail",
+            "554 ada@example.com is spam",
+            "for now: the mail server refused, but not because of the address (554)",
+        ),
+        (
+            "connection",
+            "554 5.7.1 nobody may come from 127.0.0.1",
+            "for now: the mail server refused, but not because of the address (554 5.7.1)",
+        ),
+        (
+            "connection",
+            "550 not today",
+            "for now: the mail server refused, but not because of the address (550)",
+        ),
+        (
+            "sender",
+            "550 5.1.8 <no-reply@users.example.com>: sender denied",
+            "for now: the mail server refused, but not because of the address (550 5.1.8)",
+        ),
+        (
+            "sender",
+            "553 no such sender",
+            "for now: the mail server refused, but not because of the address (553)",
+        ),
+        (
+            "recipient",
+            "550 5.7.1 <ada@example.com>: relay access denied",
+            "for now: the mail server refused, but not because of the address (550 5.7.1)",
+        ),
+        (
+            "recipient",
+            "554 ada@example.com: later perhaps",
+            "for now: the mail server refused, but not because of the address (554)",
+        ),
+        // Some tell so without a word of why, or only when they have the mail.
+        (
+            "recipient",
+            "550 ada@example.com unknown",
+            "for good: the mail server refused the mail for good (550)",
+        ),
+        (
+            "mail",
+            "550 5.1.1 ada@example.com unknown",
+            "for good: the mail server refused the mail for good (550 5.1.1)",
+        ),
     ] {
         let server = MailServer::start(json!({"refuse": [stage, answer]}));
         assert_eq!(why(send(&format!("smtp://127.0.0.1:{}", server.port), None).await), told);
     }
+}
+
+#[tokio::test]
+async fn a_mail_that_was_taken_is_sent_even_if_the_farewell_is_not_answered() {
+    let server = MailServer::start(json!({"no_farewell": true}));
+    send(&format!("smtp://127.0.0.1:{}", server.port), None).await.unwrap();
+    server.newest_of(1);
 }
 
 #[tokio::test]
@@ -280,6 +334,62 @@ async fn a_slow_mail_server_holds_up_no_request_and_not_the_end() {
     client.verify(&user).await;
     server.signal("TERM");
     assert_eq!(server.wait().code(), Some(0));
+    // The next server need not wait for it.
+    let (leased_until, due_in) = waiting_mail(&home);
+    assert!(leased_until == 0 && due_in <= 0, "{leased_until} {due_in}");
+}
+
+/// Until when the one mail that waits is left to who sends it, and in how many seconds it is due.
+fn waiting_mail(home: &Home) -> (i64, i64) {
+    let sql = "select leased_until, due_at - unixepoch() from outbox";
+    home.database().query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
+}
+
+#[tokio::test]
+async fn a_mail_that_is_on_its_way_when_the_server_ends_is_sent_and_sent_once() {
+    let mails = MailServer::start(json!({"pause": 2}));
+    let home = Home::new();
+    let url = format!("smtp://127.0.0.1:{}", mails.port);
+    let (server, client, user) = served(&home, &["--mail", &url]).await;
+    ask(&client, &user).await;
+    eventually("the first try", || (waiting_mail(&home).0 > 0).then_some(()));
+    server.signal("TERM");
+    assert_eq!(server.wait().code(), Some(0));
+    mails.newest_of(1);
+    let left: i64 = home.database().query_row("select count(*) from outbox", [], |row| row.get(0)).unwrap();
+    assert_eq!(left, 0);
+}
+
+#[tokio::test]
+async fn a_mail_that_takes_long_is_kept_from_other_servers_until_it_is_sent() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let home = Home::new();
+    let url = format!("smtp://{}", silent.local_addr().unwrap());
+    let (_server, client, user) = served(&home, &["--mail", &url]).await;
+    ask(&client, &user).await;
+    let _connection = silent.accept().unwrap();
+    let first = waiting_mail(&home).0;
+    eventually("a longer lease", || (waiting_mail(&home).0 > first).then_some(()));
+    // It is still the first try of it.
+    let tries: i64 = home.database().query_row("select attempts from outbox", [], |row| row.get(0)).unwrap();
+    assert_eq!(tries, 1);
+}
+
+#[tokio::test]
+async fn a_mail_that_takes_long_holds_up_no_other() {
+    let mails = MailServer::start(json!({"hang": "hang@example.com"}));
+    let home = Home::new();
+    let url = format!("smtp://127.0.0.1:{}", mails.port);
+    let (_server, client, _) = served(&home, &["--mail", &url]).await;
+    ask(&client, &client.create("hang@example.com").await).await;
+    eventually("the first try", || (waiting_mail(&home).0 > 0).then_some(()));
+    let asked = SystemClock::start();
+    for number in 0..9 {
+        ask(&client, &client.create(&format!("user{number}@example.com")).await).await;
+    }
+    mails.newest_of(9);
+    // The one that hangs is given a minute.
+    assert!(asked.elapsed() < Duration::from_secs(30), "{:?}", asked.elapsed());
 }
 
 #[test]

@@ -24,6 +24,7 @@ mod pages;
 mod patience;
 mod postgres;
 mod power_loss;
+mod proofs;
 mod race;
 mod raw;
 mod raw_http2;

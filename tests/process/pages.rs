@@ -218,3 +218,16 @@ async fn a_proxy_tells_who_asks_only_where_its_header_is_named() {
         assert_eq!(ask(20).await, wanted);
     }
 }
+
+#[tokio::test]
+async fn how_many_pages_a_source_is_given_in_a_minute_can_be_chosen() {
+    let (home, http) = (Home::new(), trusting([]).build().unwrap());
+    let server = home.serve(&["--pages-per-minute", "2"]);
+    let mut statuses = Vec::new();
+    for _ in 0..3 {
+        statuses.push(http.get(format!("{}/verify/none", server.url)).send().await.unwrap().status());
+    }
+    assert_eq!(statuses, [StatusCode::NOT_FOUND, StatusCode::NOT_FOUND, StatusCode::TOO_MANY_REQUESTS]);
+    let told = home.complains(&["serve", "--pages-per-minute", "0"]);
+    assert!(told.contains("--pages-per-minute"), "{told}");
+}

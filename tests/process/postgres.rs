@@ -174,6 +174,29 @@ async fn migrate_tells_what_it_would_do_and_does_it_once() {
     }
 }
 
+/// Issue 5: the line lacked the secret, without which servers that share a database do not start.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_line_of_the_readme_starts_a_server_on_postgresql() {
+    let (home, database) = (Home::new(), Database::empty().await);
+    let readme = include_str!("../../README.md");
+    let lines = readme.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let is_it = |words: &Vec<&str>| {
+        words.get(1) == Some(&"serve") && words.iter().any(|word| word.starts_with("'postgres://"))
+    };
+    let lines: Vec<Vec<&str>> = lines.filter(is_it).collect();
+    let [words] = &lines[..] else { panic!("there are {} such lines", lines.len()) };
+    let of_this_test =
+        |word: &&str| if word.starts_with('\'') { database.url.clone() } else { (*word).to_owned() };
+    let arguments: Vec<String> = words[2..].iter().map(of_this_test).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    // Once to make what is not there, once to find it.
+    for _ in 0..2 {
+        let server = home.serve(&arguments);
+        let client = Client::new(&server, &key(&home, &database.url));
+        until(StatusCode::OK, async || client.list_status().await).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_to_try_out_works_on_postgresql_too() {
     let (home, database) = (Home::new(), Database::empty().await);

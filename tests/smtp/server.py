@@ -6,7 +6,11 @@ The one argument is JSON with how it behaves, each key optional:
   from_the_start     TLS from the first byte instead of STARTTLS
   login              [user, password]: nothing is taken without it
   ascii              addresses beyond ASCII are not taken
-  refuse             [stage, answer]: "recipient" or "mail", and what is answered there
+  refuse             [stage, answer]: "connection", "sender", "recipient" or "mail", and what is answered
+                     there
+  pause              the seconds after which a recipient is answered
+  hang               the recipient that is never answered
+  no_farewell        QUIT is never answered
 
 It prints the port, then each mail that it took as a line of JSON.
 """
@@ -26,15 +30,29 @@ def tell(what):
     print(json.dumps(what), flush=True)
 
 
+def refuses(stage):
+    return HOW.get("refuse", [None])[0] == stage
+
+
 class Handler:
+    async def handle_MAIL(self, server, session, envelope, address, options):
+        if refuses("sender"):
+            return HOW["refuse"][1]
+        envelope.mail_from = address
+        envelope.mail_options.extend(options)
+        return "250 OK"
+
     async def handle_RCPT(self, server, session, envelope, address, options):
-        if HOW.get("refuse", [None])[0] == "recipient":
+        await asyncio.sleep(HOW.get("pause", 0))
+        if address == HOW.get("hang"):
+            await asyncio.Event().wait()
+        if refuses("recipient"):
             return HOW["refuse"][1]
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
     async def handle_DATA(self, server, session, envelope):
-        if HOW.get("refuse", [None])[0] == "mail":
+        if refuses("mail"):
             return HOW["refuse"][1]
         tell({
             "from": envelope.mail_from,
@@ -45,6 +63,19 @@ class Handler:
             "smtputf8": bool(envelope.smtp_utf8),
         })
         return "250 OK"
+
+
+class Server(SMTP):
+    async def push(self, status):
+        is_greeting = self.session.host_name is None and str(status).startswith("220 localhost ")
+        if is_greeting and refuses("connection"):
+            status = HOW["refuse"][1]
+        return await super().push(status)
+
+    async def smtp_QUIT(self, arg):
+        if HOW.get("no_farewell"):
+            await asyncio.Event().wait()
+        await super().smtp_QUIT(arg)
 
 
 def login(server, session, envelope, mechanism, data):
@@ -61,7 +92,7 @@ async def main():
     from_the_start = bool(HOW.get("from_the_start"))
 
     def protocol():
-        return SMTP(
+        return Server(
             Handler(),
             enable_SMTPUTF8=not HOW.get("ascii"),
             hostname="localhost",

@@ -68,6 +68,12 @@ fn kinds(events: &[Event]) -> Vec<&'static str> {
     events.iter().map(|event| event.kind.as_str()).collect()
 }
 
+/// The account's own user sets another password.
+fn change_password(user: &mut User, hash: &str, scene: &Scene) {
+    let hash = PasswordHash::from_stored(hash.to_owned());
+    user.change_password(hash, Some(SetBy::Owner), &scene.ctx()).unwrap();
+}
+
 const PURGING: fn() -> Settings = || Settings { purge_unproven: true, ..Settings::default() };
 
 #[test]
@@ -187,20 +193,22 @@ fn a_proof_of_an_address_that_is_gone_proves_nothing() {
 fn the_first_proof_ends_the_proof_of_a_trojan_identifier_and_distrusts_its_password() {
     let scene = Scene::new();
     let mut user = scene.user(&["victim@example.com", "attacker@example.org"]);
-    user.change_password(PasswordHash::from_stored("the attacker's".to_owned()), &scene.ctx());
+    change_password(&mut user, "the attacker's", &scene);
     let [victims, attackers] = [0, 1].map(|number| scene.kept(&user, email(&user, number)));
     let standing = Standing {
-        proved_at: None,
         password_set_by: Some(SetBy::Owner),
         proofs: vec![victims.clone(), attackers.clone()],
+        ..Standing::default()
     };
     let decision = user.prove(&victims.proof, &standing, &Settings::default(), &scene.ctx()).unwrap();
     assert!(matches!(decision.proof, ProofChange::UseFirst(id) if id == victims.proof.id));
+    assert!(matches!(decision.secret, SecretChange::Distrust));
     assert_eq!(kinds(&decision.events), ["user.email.verified", "user.password.reset_required"]);
     assert_eq!(
         decision.events[0].details,
         Some(Unproven {
             ended_proofs: vec![attackers.proof.address.id],
+            ended_reset: false,
             password: Some(UnprovenPassword::ResetRequired),
             removed_identifiers: vec![],
         })
@@ -209,13 +217,76 @@ fn the_first_proof_ends_the_proof_of_a_trojan_identifier_and_distrusts_its_passw
     assert_eq!(user.emails.len(), 2);
 }
 
+/// The paper's "unexpired change of the address": the attacker has asked for a proof of an address of
+/// theirs, and waits with it until the account is the victim's.
+#[test]
+fn the_first_proof_ends_an_unexpired_change_of_the_address_and_a_later_one_does_not() {
+    let scene = Scene::new();
+    let mut user = scene.user(&["victim@example.com", "attacker@example.org"]);
+    let [victims, attackers] = [0, 1].map(|number| scene.kept(&user, email(&user, number)));
+    let proofs = vec![victims.clone(), attackers.clone()];
+    let standing = Standing { proofs: proofs.clone(), ..Standing::default() };
+    let decision = user.clone().prove(&victims.proof, &standing, &Settings::default(), &scene.ctx()).unwrap();
+    assert!(matches!(decision.proof, ProofChange::UseFirst(id) if id == victims.proof.id));
+    assert_eq!(
+        decision.events[0].details,
+        Some(Unproven { ended_proofs: vec![attackers.proof.address.id], ..Unproven::default() })
+    );
+    // On an account that is its owner's already it is the owner's own change.
+    let standing = Standing { proved_at: Some(Timestamp(1)), proofs, ..Standing::default() };
+    let decision = user.prove(&victims.proof, &standing, &Settings::default(), &scene.ctx()).unwrap();
+    assert!(matches!(decision.proof, ProofChange::Use(_)));
+}
+
+#[test]
+fn the_first_proof_ends_a_link_to_reset_the_password_and_names_it_while_it_works() {
+    let scene = Scene::new();
+    let mut user = scene.user(&["a@example.com"]);
+    let proof = scene.kept(&user, email(&user, 0)).proof;
+    for (until, works) in [(scene.now.0 + 1, true), (scene.now.0, false)] {
+        let standing = Standing { reset_until: Some(Timestamp(until)), ..Standing::default() };
+        let decision = user.clone().prove(&proof, &standing, &Settings::default(), &scene.ctx()).unwrap();
+        assert_eq!(matches!(decision.secret, SecretChange::EndReset), works);
+        let named = works.then(|| Unproven { ended_reset: true, ..Unproven::default() });
+        assert_eq!(decision.events[0].details, named);
+    }
+    let standing = Standing {
+        proved_at: Some(Timestamp(1)),
+        reset_until: Some(Timestamp(9_999)),
+        ..Standing::default()
+    };
+    let decision = user.prove(&proof, &standing, &Settings::default(), &scene.ctx()).unwrap();
+    assert!(matches!(decision.secret, SecretChange::Keep));
+}
+
+#[test]
+fn knowing_a_password_that_is_not_trusted_sets_no_other_and_an_administrator_can_vouch_for_it() {
+    let scene = Scene::new();
+    let mut user = scene.user(&["a@example.com"]);
+    change_password(&mut user, "the attacker's", &scene);
+    let proof = scene.kept(&user, email(&user, 0)).proof;
+    let standing = Standing { password_set_by: Some(SetBy::Owner), ..Standing::default() };
+    user.prove(&proof, &standing, &Settings::default(), &scene.ctx()).unwrap();
+    let before = user.clone();
+    let new = || PasswordHash::from_stored("another".to_owned());
+    let refused = user.change_password(new(), Some(SetBy::Untrusted), &scene.ctx());
+    let Err(Error::Refused(refusals)) = refused else { panic!("it was taken") };
+    assert_eq!((refusals, &user), (vec![crate::error::Refusal::PasswordNotTrusted], &before));
+    assert!(matches!(
+        user.clone().reset_password(new(), &scene.ctx()).secret,
+        SecretChange::Set(_, SetBy::Owner)
+    ));
+    let vouched = user.set_password_reset_required(false, &scene.ctx());
+    assert!(matches!(vouched.secret, SecretChange::Vouch));
+}
+
 #[test]
 fn a_tenant_that_purges_drops_the_password_and_the_trojan_identifiers() {
     let scene = Scene::new();
     let mut user = scene.user(&["attacker@example.org", "victim@example.com", "vouched@example.com"]);
     user.verify_email(user.emails[2].id, &scene.ctx()).unwrap();
     user.add_phone(PhoneNumber::parse("+441514960453").unwrap(), false, &scene.ctx()).unwrap();
-    user.change_password(PasswordHash::from_stored("the attacker's".to_owned()), &scene.ctx());
+    change_password(&mut user, "the attacker's", &scene);
     let proof = scene.kept(&user, email(&user, 1));
     let removed = vec![user.emails[0].id, user.phone_numbers[0].id];
     let standing = Standing { password_set_by: Some(SetBy::Owner), ..Standing::default() };
@@ -224,11 +295,12 @@ fn a_tenant_that_purges_drops_the_password_and_the_trojan_identifiers() {
         kinds(&decision.events),
         ["user.email.verified", "user.password.removed", "user.email.removed", "user.phone.removed"]
     );
-    assert!(matches!(decision.secret, crate::directory::password::SecretChange::Remove));
+    assert!(matches!(decision.secret, SecretChange::Remove));
     assert_eq!(
         decision.events[0].details,
         Some(Unproven {
             ended_proofs: vec![],
+            ended_reset: false,
             password: Some(UnprovenPassword::Removed),
             removed_identifiers: removed,
         })
@@ -259,12 +331,13 @@ fn what_an_administrator_has_set_is_vouched_for_and_stays() {
 fn after_the_first_proof_an_account_is_its_owners_and_nothing_more_is_distrusted() {
     let scene = Scene::new();
     let mut user = scene.user(&["a@example.com", "b@example.com", "c@example.com"]);
-    user.change_password(PasswordHash::from_stored("the owner's".to_owned()), &scene.ctx());
+    change_password(&mut user, "the owner's", &scene);
     let proofs: Vec<_> = (0..2).map(|number| scene.kept(&user, email(&user, number))).collect();
     let standing = Standing {
         proved_at: Some(Timestamp(1)),
         password_set_by: Some(SetBy::Owner),
         proofs: proofs.clone(),
+        ..Standing::default()
     };
     let decision = user.prove(&proofs[0].proof, &standing, &PURGING(), &scene.ctx()).unwrap();
     assert!(matches!(decision.proof, ProofChange::Use(_)));
@@ -277,14 +350,31 @@ fn after_the_first_proof_an_account_is_its_owners_and_nothing_more_is_distrusted
 fn an_administrators_verify_on_a_prepared_account_ends_the_proofs_of_its_other_addresses() {
     let scene = Scene::new();
     let mut user = scene.user(&["victim@example.com", "attacker@example.org"]);
-    let victims = user.emails[0].id;
-    let decision = user.verify_email(victims, &scene.ctx()).unwrap();
-    assert!(matches!(decision.proof, ProofChange::EndOthers(id) if id == victims));
+    let [victims, attackers] = [0, 1].map(|number| scene.kept(&user, email(&user, number)));
+    let proofs = [victims.clone(), attackers.clone()];
+    let decision = user.clone().verify_email(user.emails[0].id, &scene.ctx()).unwrap();
+    let decision = decision.naming(&proofs, scene.now);
+    assert!(matches!(decision.proof, ProofChange::EndOthers(id) if id == user.emails[0].id));
+    assert_eq!(
+        decision.events[0].details,
+        Some(Unproven { ended_proofs: vec![attackers.proof.address.id], ..Unproven::default() })
+    );
+    // One that is only too old could be asked for again: it ends, and was under way no more.
+    let later = Timestamp(scene.now.0 + 100_000);
+    let decision = user.clone().verify_email(user.emails[0].id, &scene.ctx()).unwrap();
+    let decision = decision.naming(&proofs, later);
+    assert!(matches!(decision.proof, ProofChange::EndOthers(_)));
+    assert_eq!(decision.events[0].details, None);
+    // Where nothing is under way nothing ends.
+    let decision = user.verify_email(user.emails[0].id, &scene.ctx()).unwrap();
+    let decision = decision.naming(std::slice::from_ref(&victims), scene.now);
+    assert!(matches!(decision.proof, ProofChange::Keep));
+    assert_eq!(decision.events[0].details, None);
     // From then on the account is known to be somebody's, who may prove more of it.
     let decision = user.verify_email(user.emails[1].id, &scene.ctx()).unwrap();
-    assert!(matches!(decision.proof, ProofChange::Keep));
+    assert!(matches!(decision.naming(&proofs, scene.now).proof, ProofChange::Keep));
     // What was set there before anything was proved is not trusted for all that.
-    user.change_password(PasswordHash::from_stored("the attacker's".to_owned()), &scene.ctx());
+    change_password(&mut user, "the attacker's", &scene);
     let proof = scene.kept(&user, email(&user, 0)).proof;
     let standing = Standing { password_set_by: Some(SetBy::Owner), ..Standing::default() };
     user.prove(&proof, &standing, &Settings::default(), &scene.ctx()).unwrap();
@@ -403,7 +493,7 @@ impl Ledger {
 
     fn standing(&self) -> Standing {
         let proofs = self.proofs.values().filter_map(|kept| self.kept(&kept.proof)).collect();
-        Standing { proved_at: self.proved_at, password_set_by: None, proofs }
+        Standing { proved_at: self.proved_at, proofs, ..Standing::default() }
     }
 
     fn decide(&self, what: What, which: usize) -> Option<Decided> {

@@ -54,6 +54,7 @@ pub(crate) async fn an_event_tells_who_did_it_how_and_what_else_came_of_it(store
         if number == 1 {
             change.events[0].details = Some(Unproven {
                 ended_proofs: vec![user.emails[0].id],
+                ended_reset: true,
                 password: Some(UnprovenPassword::Removed),
                 removed_identifiers: vec![user.emails[0].id, IdentifierId::new(&maker.random)],
             });
@@ -99,6 +100,28 @@ pub(crate) async fn a_users_events_are_found_among_all_even_when_the_user_is_gon
     assert_eq!(events(store, verified).await.len(), 3);
     let nobody = EventList { user_id: Some(crate::id::UserId::new(&SeededRandom::new(99))), ..EVERYTHING };
     assert_eq!(events(store, nobody).await, []);
+}
+
+pub(crate) async fn the_events_of_an_address_are_found_among_all_of_its_user(store: &dyn Store) {
+    let maker = Maker::new(&default());
+    let (mut user, change) = maker.with_email("a@example.com", false);
+    store.keep(change).await.unwrap();
+    for version in 1..=4 {
+        let rule = if version % 2 == 1 { verify } else { unverify };
+        store.keep(maker.change(&mut user, version, rule)).await.unwrap();
+        store.keep(maker.with_email("b@example.com", false).1).await.unwrap();
+    }
+    let email = user.emails[0].id;
+    store.keep(maker.delete(&user, 5)).await.unwrap();
+    let all = events(store, EVERYTHING).await.into_iter().map(|(_, event)| event);
+    let expected: Vec<_> = all.filter(|event| event.identifier_id == Some(email)).collect();
+    assert!(expected.len() >= 4);
+    let found = store.identifier_events(&default(), user.user_id, email).await.unwrap();
+    assert_eq!(found, Some(expected));
+    let other = IdentifierId::new(&SeededRandom::new(98));
+    assert_eq!(store.identifier_events(&default(), user.user_id, other).await.unwrap(), Some(Vec::new()));
+    let nobody = UserId::new(&SeededRandom::new(99));
+    assert_eq!(store.identifier_events(&default(), nobody, email).await.unwrap(), None);
 }
 
 pub(crate) async fn memberships_are_among_a_users_events(store: &dyn Store) {

@@ -16,6 +16,7 @@ mod search;
 mod secrets;
 mod tenants;
 mod users;
+pub(in crate::store) mod ways;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -62,6 +63,7 @@ macro_rules! contract {
                 events_come_back_whole_in_the_order_they_were_kept
                 an_event_tells_who_did_it_how_and_what_else_came_of_it
                 a_users_events_are_found_among_all_even_when_the_user_is_gone
+                the_events_of_an_address_are_found_among_all_of_its_user
                 memberships_are_among_a_users_events
                 the_newest_events_come_first_and_pages_lead_back_to_the_oldest
                 the_newest_events_are_counted_by_day_and_type
@@ -95,13 +97,18 @@ macro_rules! contract {
                 tenants_do_not_see_or_block_each_other
                 the_total_counts_creations_and_deletions
                 what_a_tenant_has_chosen_is_kept_for_that_tenant
+                of_many_who_choose_at_once_each_choice_is_kept
             }
             secrets {
                 a_password_is_kept_with_the_change_that_sets_it
                 a_hash_gives_way_to_another_only_while_it_is_the_one_kept
                 tries_of_a_password_count_for_a_while_and_until_it_is_set
                 a_reset_token_is_found_by_its_id_until_another_one_or_a_password_ends_it
+                a_mailed_reset_token_ends_with_the_trust_of_its_email_and_with_its_removal
+                mailed_resets_are_counted_with_proofs_of_the_address
                 secrets_alone_are_kept_on_the_version_they_were_decided_on
+                a_token_that_ends_without_events_is_seen_by_who_decides_at_the_same_time
+                a_password_can_lose_the_trust_in_it_and_get_it_back
                 the_secrets_of_a_deleted_user_are_gone
             }
             proofs {
@@ -112,10 +119,14 @@ macro_rules! contract {
                 a_proof_that_ends_is_gone_with_its_event
                 tries_of_a_code_are_counted_before_and_after_all_that_happens_at_once
                 proofs_are_started_as_often_as_the_limits_allow
+                of_several_limits_that_stand_in_the_way_the_longest_is_told
+                requests_are_forgotten_when_it_is_time
             }
             mails {
                 a_mail_waits_with_the_change_that_sends_it
                 a_mail_is_claimed_by_one_and_comes_back_when_its_time_is_over
+                a_mail_is_kept_for_longer_by_who_has_it_and_touched_by_nobody_who_had_it_before
+                what_waits_is_due_at_once_when_it_is_hurried_unless_it_is_being_tried
                 a_mail_that_was_sent_or_is_given_up_goes_with_an_event
             }
         }

@@ -152,7 +152,7 @@ pub(crate) async fn the_first_proof_ends_the_others_of_its_user(store: &dyn Stor
     let maker = Maker::new(&default());
     let mut user = user(store, &maker).await;
     let password = maker.change(&mut user, 2, |user, ctx| {
-        user.change_password(PasswordHash::from_stored("a hash".to_owned()), ctx)
+        user.change_password(PasswordHash::from_stored("a hash".to_owned()), None, ctx).unwrap()
     });
     store.keep(password).await.unwrap();
     let proofs = [maker.proof(&user, 0), maker.proof(&user, 1)];
@@ -163,6 +163,8 @@ pub(crate) async fn the_first_proof_ends_the_others_of_its_user(store: &dyn Stor
     store.keep(maker.prove(&mut user, 5, &proofs[1], &standing)).await.unwrap();
     assert!(store.proof(proofs[0].id).await.unwrap().is_none());
     assert!(user.force_password_reset);
+    let standing = store.standing(&default(), user.user_id).await.unwrap();
+    assert_eq!(standing.password_set_by, Some(SetBy::Untrusted));
 
     // Later ones end nothing; nor do those of another user.
     let next = maker.proof(&user, 0);
@@ -265,4 +267,37 @@ pub(crate) async fn proofs_are_started_as_often_as_the_limits_allow(store: &dyn 
     assert!(matches!(store.keep(change).await, Err(KeepError::TooOften(_))));
     assert!(store.proof(refused.id).await.unwrap().is_none());
     assert_eq!(store.due_mails(Timestamp(9_999), 100).await.unwrap().len(), 5);
+}
+
+/// Issue 5: `Retry-After` was that of the first limit, and whoever came back then was refused again.
+pub(crate) async fn of_several_limits_that_stand_in_the_way_the_longest_is_told(store: &dyn Store) {
+    let maker = Maker::new(&default());
+    let (user, change) = maker.with_email("a@example.com", false);
+    store.keep(change).await.unwrap();
+    let limit = |of, seconds, most| Limit { of, within: Duration::from_secs(seconds), most };
+    let minute = limit(Counted::Address, 60, 1);
+    let hour = limit(Counted::User, 3_600, 1);
+    store.keep(maker.start(&user, 1, &maker.proof(&user, 0), &[])).await.unwrap();
+    for limits in [[minute, hour], [hour, minute]] {
+        let refused = store.keep(maker.start(&user, 2, &maker.proof(&user, 0), &limits)).await;
+        assert!(matches!(refused, Err(KeepError::TooOften(Timestamp(4_600)))), "{refused:?}");
+    }
+}
+
+pub(crate) async fn requests_are_forgotten_when_it_is_time(store: &dyn Store) {
+    let mut maker = Maker::new(&default());
+    let (user, change) = maker.with_email("a@example.com", false);
+    store.keep(change).await.unwrap();
+    store.keep(maker.start(&user, 1, &maker.proof(&user, 0), &[])).await.unwrap();
+    maker.now = Timestamp(1_010);
+    let ever = Limit { of: Counted::Address, within: Duration::from_secs(1_000_000), most: 1 };
+    let may_start = async |version| {
+        let kept = store.keep(maker.start(&user, version, &maker.proof(&user, 0), &[ever])).await;
+        assert!(matches!(kept, Ok(()) | Err(KeepError::TooOften(_))), "{kept:?}");
+        kept.is_ok()
+    };
+    store.forget_requests(Timestamp(999)).await.unwrap();
+    assert!(!may_start(2).await);
+    store.forget_requests(Timestamp(1_000)).await.unwrap();
+    assert!(may_start(2).await);
 }

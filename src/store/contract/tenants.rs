@@ -1,5 +1,7 @@
 //! Tenants, and the walls between them.
 
+use futures_util::future::join_all;
+
 use super::*;
 
 pub(crate) async fn a_tenant_is_made_once(store: &dyn Store) {
@@ -43,14 +45,33 @@ pub(crate) async fn the_total_counts_creations_and_deletions(store: &dyn Store) 
 
 pub(crate) async fn what_a_tenant_has_chosen_is_kept_for_that_tenant(store: &dyn Store) {
     let acme: TenantId = "acme".parse().unwrap();
+    let choices = choices(&[("proof_means", "both"), ("display_name", "Ädmin's \"Acme\"")]);
     let mut chosen = Settings::default();
-    chosen.set("proof_means", "both").unwrap();
-    chosen.set("display_name", "Ädmin's \"Acme\"").unwrap();
-    assert!(!store.keep_settings(&acme, chosen.clone()).await.unwrap());
+    choices.apply(&mut chosen);
+    assert!(!store.choose(&acme, choices.clone()).await.unwrap());
     assert_eq!(store.settings(&acme).await.unwrap(), Settings::default());
     assert!(store.create_tenant(&acme, Timestamp(1)).await.unwrap());
     assert_eq!(store.settings(&acme).await.unwrap(), Settings::default());
-    assert!(store.keep_settings(&acme, chosen.clone()).await.unwrap());
+    assert!(store.choose(&acme, choices).await.unwrap());
     assert_eq!(store.settings(&acme).await.unwrap(), chosen);
     assert_eq!(store.settings(&default()).await.unwrap(), Settings::default());
+}
+
+fn choices(choices: &[(&str, &str)]) -> Choices {
+    let choices = choices.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Choices::new(choices.collect()).unwrap()
+}
+
+/// Issue 5: who chose at the same time as another took the other's choice back.
+pub(crate) async fn of_many_who_choose_at_once_each_choice_is_kept(store: &dyn Store) {
+    for value in ["60", "61", "62"] {
+        let names = ["link_expiry", "code_expiry", "proofs_per_user_and_hour", "proofs_per_address_and_hour"];
+        let chosen =
+            join_all(names.map(async |name| store.choose(&default(), choices(&[(name, value)])).await)).await;
+        assert!(chosen.into_iter().all(|chosen| chosen.unwrap()));
+        let shown = store.settings(&default()).await.unwrap().shown();
+        for name in names {
+            assert!(shown.contains(&(name, value.to_owned())), "{name}={value}");
+        }
+    }
 }

@@ -93,7 +93,11 @@ pub const TABLES: &[Table] = tables! {
     memberships(tenant_id Text, group_id Bytes, user_id Text; creation_time Integer),
     secrets(tenant_id Text, user_id Text; password_hash Text, set_by Text),
     password_tries(tenant_id Text, user_id Text, tried_at Integer; tries Integer),
-    reset_tokens(token_id Text; tenant_id Text, user_id Text, secret_hash Bytes, expires_at Integer),
+    reset_tokens(
+        token_id Text;
+        tenant_id Text, user_id Text, secret_hash Bytes, expires_at Integer,
+        identifier_id Bytes, canonical Text, generation Integer
+    ),
     proofs(
         proof_id Text;
         tenant_id Text, user_id Text, identifier_id Bytes, kind Text, canonical Text, generation Integer,

@@ -15,7 +15,7 @@ use crate::directory::event::{Actor, Method, Origin};
 use crate::directory::group::NewGroup;
 use crate::directory::password::{NewPassword, Password, Wanted};
 use crate::directory::proof::AddressId;
-use crate::directory::settings::Settings;
+use crate::directory::settings::Choices;
 use crate::directory::user::{NewUser, User};
 use crate::id::{RequestId, SeededRandom, TenantId, UserId};
 use crate::secret::{PlainKey, ServerSecret};
@@ -143,12 +143,13 @@ async fn make_store(path: &Path) -> UserId {
         first.get_or_insert(user_id);
     }
     let user_id = first.unwrap();
+    let twice = Choices::new(vec![("proofs_per_address_and_minute".to_owned(), "2".to_owned())]).unwrap();
+    assert!(app.store.choose(&tenant, twice).await.unwrap());
     let expiry = Duration::from_secs(600);
     app.start_password_reset(&origin, user_id, expiry, true).await.unwrap();
     let email = User::from_document(&app.user(&tenant, user_id).await.unwrap()).unwrap().emails[0].id;
     let delivery = Delivery { by_mail: true, in_answer: false };
     app.start_proof(&origin, user_id, AddressId::email(email), None, delivery).await.unwrap();
-    assert!(app.store.keep_settings(&tenant, Settings::default()).await.unwrap());
     let wrong = Password::new("wrong");
     let new = Wanted::Plain(Password::new("another one"));
     assert!(app.change_password(&origin, user_id, &wrong, new).await.is_err());

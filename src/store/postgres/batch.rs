@@ -76,6 +76,7 @@ with changed as (
     from unnest($22::bigint[], $23::text[], $24::text[], $25::text[], $26::text[])
         as term (change, tenant_id, user_id, field, value)
     where term.change = any ((select array_agg(number) from changed)::bigint[])
+    on conflict do nothing
 ), recorded as (
     insert into pending_events (sequence, tenant_id, event_id, type, time, user_id, identifier_id, method, key_id, key_name, request_id, personal, group_id, actor, details)
     select nextval('event_sequence'), tenant_id, event_id, type, time, user_id, identifier_id, method, key_id, key_name, request_id, personal, group_id, actor, details

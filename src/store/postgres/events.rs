@@ -95,6 +95,34 @@ async fn of_user(
     Ok(EventPage { events, next })
 }
 
+/// All events of one address of a user, oldest first; nothing if nothing ever happened to the user.
+pub(super) async fn of_identifier(
+    client: &Client,
+    tenant: &TenantId,
+    user_id: UserId,
+    identifier_id: IdentifierId,
+) -> Answer<Option<Vec<Event>>> {
+    let of: [(&(dyn ToSql + Sync), Type); 3] = [
+        (&tenant.as_str(), Type::TEXT),
+        (&user_id.as_str(), Type::TEXT),
+        (&identifier_id.as_bytes().as_slice(), Type::BYTEA),
+    ];
+    let any = "select 1 from events where tenant_id = $1 and user_id = $2 limit 1";
+    if client.query_typed_opt(any, &of[..2]).await?.is_none() {
+        return Ok(None);
+    }
+    let rows = client
+        .query_typed(
+            &format!(
+                "select {COLUMNS} from events where tenant_id = $1 and user_id = $2 and identifier_id = $3 \
+                 order by position"
+            ),
+            &of,
+        )
+        .await?;
+    each(&rows, |row| event(row).map(|(_, event)| event)).map(Some)
+}
+
 pub(super) fn event(row: &Row) -> Answer<(i64, Event)> {
     let user_id = row.try_get::<_, &str>(4)?;
     let event = Event {

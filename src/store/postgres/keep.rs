@@ -11,7 +11,7 @@ use super::super::{
 use super::connection::{Answer, Session, Values};
 use super::rows::{storable, violates};
 use super::writer::{Operation, Outcome};
-use super::{events, failure, groups, keys, outbox, proofs, secrets};
+use super::{events, failure, groups, keys, outbox, proofs, requests, secrets};
 use crate::error::Error;
 
 /// How often an operation is tried that others stood in the way of.
@@ -93,12 +93,13 @@ async fn apply(session: &Session, operation: &Operation) -> Result<bool, Fault> 
             secrets::count_try(session, tenant, *user_id, *attempt).await
         }
         Operation::CountCodeTry(id, most) => proofs::count_try(session, *id, *most).await,
-        Operation::ClaimMail(tenant, id, now, until) => {
-            outbox::claim(session, tenant, *id, *now, *until).await
-        }
-        Operation::PostponeMail(tenant, id, due_at) => outbox::postpone(session, tenant, *id, *due_at).await,
+        Operation::HurryMails(now) => outbox::hurry(session, *now).await,
+        Operation::ClaimMail(mail, now, until) => outbox::claim(session, mail, *now, *until).await,
+        Operation::RenewMail(mail, until) => outbox::renew(session, mail, *until).await,
+        Operation::PostponeMail(mail, due_at) => outbox::postpone(session, mail, *due_at).await,
         Operation::RemoveMail(tenant, id) => outbox::remove(session, tenant, *id).await,
-        Operation::KeepSettings(kept) => keys::keep_settings(session, &kept.0, &kept.1).await,
+        Operation::Choose(tenant, choices) => keys::choose(session, tenant, choices).await,
+        Operation::ForgetRequests(until) => requests::forget(session, *until).await,
         Operation::Nothing => return nothing(session).await,
     };
     Ok(done?)
@@ -130,7 +131,7 @@ async fn keep(session: &Session, change: &UserChange) -> Result<bool, Fault> {
             }
         }
         DocumentChange::Stay(version) => {
-            let rises = i64::from(!change.events.is_empty());
+            let rises = i64::from(change.is_decided_on());
             let lock = "update users set version = version + $4 where tenant_id = $1 and user_id = $2 and version = $3";
             let values: Values<'_> = &[&tenant.as_str(), &user_id.as_str(), &version.0, &rises];
             if session.execute(lock, values).await? != 1 {
@@ -150,6 +151,7 @@ async fn keep(session: &Session, change: &UserChange) -> Result<bool, Fault> {
         keep_identifier(session, change, identifier).await?;
     }
     keep_terms(session, change).await?;
+    requests::count(session, change).await?;
     secrets::keep(session, change).await?;
     proofs::keep(session, change).await?;
     outbox::keep(session, tenant, &change.mail).await?;
@@ -286,10 +288,12 @@ async fn keep_terms(session: &Session, change: &UserChange) -> Answer<()> {
              where index_terms.tenant_id = $1 and index_terms.field = term.field \
              and index_terms.value = term.value and index_terms.user_id = $2",
         ),
+        // A term that is there already is no reason to refuse the change.
         (
             &change.added_terms,
             "insert into index_terms (tenant_id, field, value, user_id) \
-             select $1, term.field, term.value, $2 from unnest($3::text[], $4::text[]) as term (field, value)",
+             select $1, term.field, term.value, $2 from unnest($3::text[], $4::text[]) as term (field, value) \
+             on conflict do nothing",
         ),
     ] {
         if !terms.is_empty() {

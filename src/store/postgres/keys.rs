@@ -6,7 +6,7 @@ use super::super::Tenant;
 use super::connection::{Answer, Session};
 use super::rows::{Fixed, Readable, parsed};
 use crate::directory::api_key::{ApiKey, Scope};
-use crate::directory::settings::Settings;
+use crate::directory::settings::{Choices, Settings};
 use crate::id::TenantId;
 use crate::secret::{KeyHash, KeyId};
 use crate::time::Timestamp;
@@ -36,8 +36,13 @@ impl std::str::FromStr for Json {
     }
 }
 
-/// Keeps what the tenant has chosen; false if there is no such tenant.
-pub(super) async fn keep_settings(session: &Session, tenant: &TenantId, settings: &Settings) -> Answer<bool> {
+/// Keeps what the tenant chooses now beside what it has chosen; false if there is no such tenant.
+pub(super) async fn choose(session: &Session, tenant: &TenantId, choices: &Choices) -> Answer<bool> {
+    // Who else chooses waits, and leaves this as it is.
+    let lock = "select settings from tenants where tenant_id = $1 for no key update";
+    let Some(row) = session.row(lock, &[&tenant.as_str()]).await? else { return Ok(false) };
+    let mut settings = settings(&row)?.unwrap_or_default();
+    choices.apply(&mut settings);
     let json = serde_json::json!(settings).to_string();
     let sql = "update tenants set settings = $2 where tenant_id = $1";
     Ok(session.execute(sql, &[&tenant.as_str(), &json]).await? == 1)

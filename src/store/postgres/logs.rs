@@ -11,12 +11,12 @@ use tokio_postgres::Client;
 use super::super::search::logs::{LogLeaf, LogSearch};
 use super::super::search::{Range, Search};
 use super::super::statement::Statement as _;
+use super::super::ways::{COUNTED, MOST_WITHIN};
 use super::super::{LogSortKey, Page, Sorted};
 use super::connection::Answer;
 use super::events;
 use super::rows::{parsed, text_of};
 use super::sql::Sql;
-use super::users::COUNTED;
 use crate::directory::event::Event;
 use crate::directory::log::{LogId, WORDINGS, Wording};
 use crate::directory::text::fold;
@@ -155,18 +155,23 @@ impl<'a> Plan<'a> {
         sql.value(self.client).await
     }
 
-    /// About how many of `all` logs match, by the share of the newest.
+    /// About how many of `all` logs match, by the share of the newest of those that are within its bounds.
     async fn estimate(&self, all: i64) -> Answer<i64> {
-        let everything: Vec<&Wording> = WORDINGS.iter().collect();
-        let every = Plan { search: &Search::All, wordings: Vec::new(), keys: Vec::new(), ..*self };
+        let bounds = self.search.bounds();
+        let within = Plan { search: &bounds, wordings: WORDINGS.iter().collect(), keys: Vec::new(), ..*self };
+        let (all_within, order) = match bounds {
+            Search::All => (all, "position desc"),
+            _ => (within.count(&within.wordings, MOST_WITHIN).await?, "time desc, position desc"),
+        };
         let mut sql = Sql::new(self.tenant);
         sql.push("select count(*) from (");
         let columns = "e.position, e.type, e.time, e.user_id, e.group_id, e.key_id, e.request_id";
-        every.push_matching(&mut sql, &everything, columns);
-        sql.push(&format!(" order by position desc limit {COUNTED}) e where "));
+        within.push_matching(&mut sql, &within.wordings, columns);
+        sql.push(&format!(" order by {order} limit {COUNTED}) e where "));
         self.push_search(&mut sql);
         let sample: i64 = sql.value(self.client).await?;
-        Ok((all * sample / COUNTED).clamp(COUNTED + 1, all.max(COUNTED + 1)))
+        // More than are counted match, so that many are within the bounds.
+        Ok((all_within * sample / COUNTED).clamp(COUNTED + 1, all.max(COUNTED + 1)))
     }
 
     /// Writes that the event `e` matches.
@@ -261,6 +266,13 @@ mod tests {
         assert_eq!(look("", 12_000).await, (18_000, false, 18_000));
         assert_eq!(look("category:groups", 1).await, (6_000, false, 17_997));
         let (total, is_estimate, _) = look("category:users", 0).await;
+        assert!(is_estimate && (10_800..=13_200).contains(&total), "{total}");
+        // What came later says nothing of what was before.
+        let sql = "insert into events (tenant_id, position, event_id, type, time, user_id, method, key_id, key_name, request_id) \
+                   select tenant_id, position + 18000, event_id, 'group.created', time + 18000, user_id, method, key_id, key_name, \
+                   request_id from events; update tenants set logs = 36000";
+        client.batch_execute(sql).await.unwrap();
+        let (total, is_estimate, _) = look("category:users time_stamp:<=18000", 0).await;
         assert!(is_estimate && (10_800..=13_200).contains(&total), "{total}");
     }
 }

@@ -5,6 +5,7 @@ mod batch;
 mod connection;
 mod copy;
 mod events;
+mod explain;
 mod groups;
 mod keep;
 mod keys;
@@ -14,6 +15,7 @@ mod newest;
 mod options;
 mod outbox;
 mod proofs;
+mod requests;
 mod rows;
 mod secrets;
 mod sequencer;
@@ -48,13 +50,14 @@ use crate::directory::log::LogId;
 use crate::directory::mail::Mail;
 use crate::directory::password::{PasswordHash, ResetToken};
 use crate::directory::proof::{KeptProof, Standing};
-use crate::directory::settings::Settings;
+use crate::directory::settings::{Choices, Settings};
 use crate::error::Error;
-use crate::id::{GroupId, MailId, TenantId, UserId};
+use crate::id::{GroupId, IdentifierId, MailId, TenantId, UserId};
 use crate::secret::{KeyId, TokenId};
 use crate::time::Timestamp;
 use connection::{Purpose, Readers, Server};
 pub use copy::PostgresTables;
+pub use explain::explain;
 pub use options::Options;
 use sequencer::Sequencer;
 use snapshot::Snapshots;
@@ -184,7 +187,7 @@ impl Store for PostgresStore {
     }
 
     async fn user(&self, tenant: &TenantId, user_id: UserId) -> Result<Option<Kept>, Error> {
-        let sql = "select version, document from users where tenant_id = $1 and user_id = $2";
+        let sql = "select version, document, has_proofs from users where tenant_id = $1 and user_id = $2";
         let row = self.readers.row(sql, &[&tenant.as_str(), &user_id.as_str()]).await?;
         rows::one(row, rows::kept)
     }
@@ -288,6 +291,20 @@ impl Store for PostgresStore {
         self.server.wait_for(read).await?
     }
 
+    async fn identifier_events(
+        &self,
+        tenant: &TenantId,
+        user_id: UserId,
+        identifier_id: IdentifierId,
+    ) -> Result<Option<Vec<Event>>, Error> {
+        let read = async {
+            let snapshot = self.snapshots.begin().await?;
+            let found = events::of_identifier(snapshot.client(), tenant, user_id, identifier_id).await;
+            snapshot.end(found).await
+        };
+        self.server.wait_for(read).await?
+    }
+
     async fn logs(
         &self,
         tenant: &TenantId,
@@ -352,30 +369,40 @@ impl Store for PostgresStore {
         let of: connection::Values<'_> = &[&tenant.as_str(), &user_id.as_str()];
         let account = rows::one(self.readers.row(proofs::ACCOUNT, of).await?, proofs::account)?;
         let (proved_at, password_set_by) = account.unwrap_or_default();
+        let reset_until = self.readers.row(secrets::RESET_UNTIL, of).await?;
+        let reset_until = rows::one(reset_until, |row| row.try_get(0))?.map(Timestamp);
         let proofs = rows::all(&self.readers.rows(proofs::OF_USER, of).await?, proofs::kept)?;
-        Ok(Standing { proved_at, password_set_by, proofs })
+        Ok(Standing { proved_at, password_set_by, reset_until, proofs })
     }
 
     async fn count_code_try(&self, id: TokenId, most: u32) -> Result<bool, Error> {
         self.write(Operation::CountCodeTry(id, most)).await
     }
 
+    async fn forget_requests(&self, until: Timestamp) -> Result<(), Error> {
+        self.write(Operation::ForgetRequests(until)).await.map(drop)
+    }
+
     async fn due_mails(&self, now: Timestamp, limit: u32) -> Result<Vec<Mail>, Error> {
-        rows::all(&self.readers.rows(outbox::DUE, &[&now.0, &i64::from(limit)]).await?, outbox::mail)
+        let kinds = outbox::known_kinds();
+        let rows = self.readers.rows(outbox::DUE, &[&now.0, &kinds, &i64::from(limit)]).await?;
+        rows::all(&rows, outbox::mail)
     }
 
-    async fn claim_mail(
-        &self,
-        tenant: &TenantId,
-        id: MailId,
-        now: Timestamp,
-        until: Timestamp,
-    ) -> Result<bool, Error> {
-        self.write(Operation::ClaimMail(tenant.clone(), id, now, until)).await
+    async fn hurry_mails(&self, now: Timestamp) -> Result<(), Error> {
+        self.write(Operation::HurryMails(now)).await.map(drop)
     }
 
-    async fn postpone_mail(&self, tenant: &TenantId, id: MailId, due_at: Timestamp) -> Result<(), Error> {
-        self.write(Operation::PostponeMail(tenant.clone(), id, due_at)).await.map(drop)
+    async fn claim_mail(&self, mail: &Mail, now: Timestamp, until: Timestamp) -> Result<bool, Error> {
+        self.write(Operation::ClaimMail(Box::new(mail.clone()), now, until)).await
+    }
+
+    async fn renew_mail(&self, mail: &Mail, until: Timestamp) -> Result<bool, Error> {
+        self.write(Operation::RenewMail(Box::new(mail.clone()), until)).await
+    }
+
+    async fn postpone_mail(&self, mail: &Mail, due_at: Timestamp) -> Result<(), Error> {
+        self.write(Operation::PostponeMail(Box::new(mail.clone()), due_at)).await.map(drop)
     }
 
     async fn remove_mail(&self, tenant: &TenantId, id: MailId) -> Result<(), Error> {
@@ -387,8 +414,8 @@ impl Store for PostgresStore {
         Ok(rows::one(row, keys::settings)?.flatten().unwrap_or_default())
     }
 
-    async fn keep_settings(&self, tenant: &TenantId, settings: Settings) -> Result<bool, Error> {
-        self.write(Operation::KeepSettings(Box::new((tenant.clone(), settings)))).await
+    async fn choose(&self, tenant: &TenantId, choices: Choices) -> Result<bool, Error> {
+        self.write(Operation::Choose(tenant.clone(), choices)).await
     }
 
     async fn create_tenant(&self, tenant: &TenantId, now: Timestamp) -> Result<bool, Error> {

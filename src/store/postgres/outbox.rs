@@ -8,9 +8,15 @@ use crate::directory::mail::{Mail, MailChange, MailKind};
 use crate::id::{IdentifierId, MailId, TenantId};
 use crate::time::Timestamp;
 
-/// What is to be tried at a moment and is tried by nobody, the longest due first.
+/// What is to be tried at a moment and is tried by nobody, the longest due first. Kinds that this
+/// program does not know are those of a later version, whose servers send them.
 pub(super) const DUE: &str = "select tenant_id, mail_id, kind, token_id, user_id, identifier_id, created_at, due_at, attempts \
-     from outbox where due_at <= $1 and leased_until <= $1 order by due_at limit $2";
+     from outbox where due_at <= $1 and leased_until <= $1 and kind = any($2) order by due_at limit $3";
+
+/// The kinds of mail that this program can make.
+pub(super) fn known_kinds() -> Vec<&'static str> {
+    MailKind::ALL.iter().map(|kind| kind.as_str()).collect()
+}
 
 /// A kind of mail, read by its name.
 struct Kind(MailKind);
@@ -37,31 +43,38 @@ pub(super) fn mail(row: &Row) -> Answer<Mail> {
     })
 }
 
-/// Takes a mail for oneself until a moment, and counts that it is tried; false if another has it, or it
-/// is due later by now, or gone.
-pub(super) async fn claim(
-    session: &Session,
-    tenant: &TenantId,
-    id: MailId,
-    now: Timestamp,
-    until: Timestamp,
-) -> Answer<bool> {
-    let sql = "update outbox set leased_until = $4, attempts = attempts + 1 \
-               where tenant_id = $1 and mail_id = $2 and due_at <= $3 and leased_until <= $3";
-    let id = id.as_bytes().as_slice();
-    Ok(session.execute(sql, &[&tenant.as_str(), &id, &now.0, &until.0]).await? == 1)
+/// Makes mail due that waits for a later moment and is tried by nobody.
+pub(super) async fn hurry(session: &Session, now: Timestamp) -> Answer<bool> {
+    let sql = "update outbox set due_at = $1 where due_at > $1 and leased_until <= $1";
+    Ok(session.execute(sql, &[&now.0]).await? > 0)
 }
 
-/// Lets a mail wait until a moment.
-pub(super) async fn postpone(
-    session: &Session,
-    tenant: &TenantId,
-    id: MailId,
-    due_at: Timestamp,
-) -> Answer<bool> {
-    let sql = "update outbox set due_at = $3, leased_until = 0 where tenant_id = $1 and mail_id = $2";
-    let id = id.as_bytes().as_slice();
-    Ok(session.execute(sql, &[&tenant.as_str(), &id, &due_at.0]).await? == 1)
+/// Takes a mail for oneself until a moment, and counts that it is tried; false if another has it, or
+/// has tried it since it was read, or it is due later by now, or gone.
+pub(super) async fn claim(session: &Session, mail: &Mail, now: Timestamp, until: Timestamp) -> Answer<bool> {
+    let sql = "update outbox set leased_until = $5, attempts = attempts + 1 \
+               where tenant_id = $1 and mail_id = $2 and attempts = $3 and due_at <= $4 and leased_until <= $4";
+    let (tenant, id) = (mail.tenant.as_str(), mail.id.as_bytes().as_slice());
+    Ok(session.execute(sql, &[&tenant, &id, &i64::from(mail.attempts), &now.0, &until.0]).await? == 1)
+}
+
+/// Keeps a mail until a later moment that one has taken; false if another has taken it since, or it is
+/// gone.
+pub(super) async fn renew(session: &Session, mail: &Mail, until: Timestamp) -> Answer<bool> {
+    let sql = "update outbox set leased_until = $4 where tenant_id = $1 and mail_id = $2 and attempts = $3";
+    let (tenant, id) = (mail.tenant.as_str(), mail.id.as_bytes().as_slice());
+    let attempts = i64::from(mail.attempts) + 1;
+    Ok(session.execute(sql, &[&tenant, &id, &attempts, &until.0]).await? == 1)
+}
+
+/// Lets a mail wait until a moment that one has taken; false if another has taken it since, or it is
+/// gone.
+pub(super) async fn postpone(session: &Session, mail: &Mail, due_at: Timestamp) -> Answer<bool> {
+    let sql = "update outbox set due_at = $4, leased_until = 0 \
+               where tenant_id = $1 and mail_id = $2 and attempts = $3";
+    let (tenant, id) = (mail.tenant.as_str(), mail.id.as_bytes().as_slice());
+    let attempts = i64::from(mail.attempts) + 1;
+    Ok(session.execute(sql, &[&tenant, &id, &attempts, &due_at.0]).await? == 1)
 }
 
 /// Removes a mail that was sent, or need not be any more.

@@ -8,14 +8,10 @@ use super::keep::Fault;
 use super::rows::{Fixed, id, parsed};
 use crate::directory::password::SetBy;
 use crate::directory::proof::{AddressId, AddressKind, CodeCheck, KeptProof, LinkCheck, Proof, ProofChange};
-use crate::directory::settings::{Counted, Limit};
 use crate::error::Error;
 use crate::id::{IdentifierId, TenantId, UserId};
 use crate::secret::{CodeHash, KeyHash, TokenId};
 use crate::time::Timestamp;
-
-/// How long requests are kept to be counted, in seconds: the longest span of a limit.
-const COUNTED_FOR: i64 = 3_600;
 
 /// Declares a statement that reads proofs with the generations that their addresses have now. An
 /// address is claimed or verified, so one of two rows can be its.
@@ -84,7 +80,7 @@ pub(super) async fn keep(session: &Session, change: &UserChange) -> Result<(), F
     }
     match &change.proof {
         ProofChange::Keep => {}
-        ProofChange::Start(proof, limits) => start(session, proof, limits).await?,
+        ProofChange::Start(proof, _) => start(session, proof).await?,
         ProofChange::Use(id) => use_up(session, change, *id).await?,
         ProofChange::UseFirst(id) => {
             use_up(session, change, *id).await?;
@@ -133,18 +129,9 @@ async fn end_all_but(session: &Session, of: Of<'_>, id: TokenId) -> Answer<()> {
     session.execute(sql, &[&of.0.as_str(), &of.1.as_str(), &id.as_str()]).await.map(drop)
 }
 
-/// Starts a proof in place of any other of its address, if the limits allow.
-async fn start(session: &Session, proof: &Proof, limits: &[Limit]) -> Result<(), Fault> {
+/// Starts a proof in place of any other of its address.
+async fn start(session: &Session, proof: &Proof) -> Result<(), Fault> {
     let (tenant, user) = (proof.tenant.as_str(), proof.user_id.as_str());
-    // Requests for one address are counted one after another, whichever users claim it.
-    let address = format!("{tenant} {} {}", proof.address.kind, proof.canonical);
-    session.row("select pg_advisory_xact_lock(1651469921, hashtext($1))", &[&address]).await?;
-    for limit in limits {
-        if let Some(until) = reached(session, proof, *limit).await? {
-            return Err(KeepError::TooOften(until).into());
-        }
-    }
-    count(session, proof).await?;
     end(session, (&proof.tenant, proof.user_id), proof.address.id).await?;
     if insert(session, proof).await? != 1 {
         let fault = format!("user {user} has an address in the document that the table does not have");
@@ -182,47 +169,6 @@ async fn insert(session: &Session, proof: &Proof) -> Answer<u64> {
             ],
         )
         .await
-}
-
-/// Until when a limit stands in the way, if it does: until the oldest request that must not count any
-/// more does not.
-async fn reached(session: &Session, proof: &Proof, limit: Limit) -> Answer<Option<Timestamp>> {
-    let within = limit.within.as_secs().cast_signed();
-    let since = proof.issued_at.0 - within;
-    let tenant = proof.tenant.as_str();
-    let requests = match limit.of {
-        Counted::Address => {
-            let sql = "select requested_at, requests from proof_requests \
-                       where tenant_id = $1 and kind = $2 and canonical = $3 and requested_at > $4 \
-                       order by requested_at desc";
-            session.rows(sql, &[&tenant, &proof.address.kind.as_str(), &proof.canonical, &since]).await?
-        }
-        Counted::User => {
-            let sql = "select requested_at, requests from proof_requests \
-                       where tenant_id = $1 and user_id = $2 and requested_at > $3 order by requested_at desc";
-            session.rows(sql, &[&tenant, &proof.user_id.as_str(), &since]).await?
-        }
-    };
-    let mut counted = 0;
-    for row in requests {
-        counted += row.try_get::<_, i64>(1)?;
-        if counted >= i64::from(limit.most) {
-            return Ok(Some(Timestamp(row.try_get::<_, i64>(0)? + within)));
-        }
-    }
-    Ok(None)
-}
-
-/// Counts that a proof is started. What is too old to count is forgotten.
-async fn count(session: &Session, proof: &Proof) -> Answer<()> {
-    let tenant = proof.tenant.as_str();
-    let forget = "delete from proof_requests where tenant_id = $1 and requested_at <= $2";
-    session.execute(forget, &[&tenant, &(proof.issued_at.0 - COUNTED_FOR)]).await?;
-    let count = "insert into proof_requests (tenant_id, requested_at, kind, canonical, user_id, requests) \
-                 values ($1, $2, $3, $4, $5, 1) on conflict (tenant_id, requested_at, kind, canonical, user_id) \
-                 do update set requests = proof_requests.requests + 1";
-    let (kind, user) = (proof.address.kind.as_str(), proof.user_id.as_str());
-    session.execute(count, &[&tenant, &proof.issued_at.0, &kind, &proof.canonical, &user]).await.map(drop)
 }
 
 /// Counts that the code of a proof is tried; false if it was tried too often.

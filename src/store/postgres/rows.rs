@@ -86,7 +86,7 @@ pub(super) fn violates(error: &tokio_postgres::Error, key: &str) -> bool {
 }
 
 pub(super) fn kept(row: &Row) -> Answer<Kept> {
-    Ok(Kept { version: Version(row.try_get(0)?), document: document(row, 1)? })
+    Ok(Kept { version: Version(row.try_get(0)?), document: document(row, 1)?, has_proofs: row.try_get(2)? })
 }
 
 /// The JSON in this column.

@@ -2,10 +2,12 @@
 
 use tokio_postgres::Row;
 
-use super::super::{PasswordTry, UserChange};
+use super::super::{IdentifierChange, IdentifierKind, KeepError, PasswordTry, UserChange};
 use super::connection::{Answer, Session};
+use super::keep::Fault;
 use super::rows::{Fixed, parsed};
-use crate::directory::password::{PasswordHash, ResetToken, SecretChange};
+use crate::directory::password::{MailedReset, PasswordHash, ResetToken, SecretChange};
+use crate::error::Error;
 use crate::id::{TenantId, UserId};
 use crate::secret::{KeyHash, TokenId};
 use crate::time::Timestamp;
@@ -13,8 +15,28 @@ use crate::time::Timestamp;
 pub(super) const PASSWORD: &str = "select password_hash from secrets where tenant_id = $1 and user_id = $2";
 pub(super) const OLDEST_TRY: &str =
     "select min(tried_at) from password_tries where tenant_id = $1 and user_id = $2 and tried_at > $3";
+
+/// A statement that reads tokens to reset a password: those that were not mailed, and those whose email
+/// is what it was then.
+macro_rules! open_resets {
+    ($columns:literal, $condition:literal) => {
+        concat!(
+            "select ",
+            $columns,
+            " from reset_tokens where ",
+            $condition,
+            " and (identifier_id is null or generation = \
+             (select i.generation from identifiers i where i.tenant_id = reset_tokens.tenant_id and i.kind = 'email' \
+              and i.canonical = reset_tokens.canonical and i.claimant = '' \
+              and i.user_id = reset_tokens.user_id and i.identifier_id = reset_tokens.identifier_id))"
+        )
+    };
+}
+
 pub(super) const RESET_TOKEN: &str =
-    "select tenant_id, user_id, secret_hash, expires_at from reset_tokens where token_id = $1";
+    open_resets!("tenant_id, user_id, secret_hash, expires_at", "token_id = $1");
+/// Until when the link of a user works.
+pub(super) const RESET_UNTIL: &str = open_resets!("expires_at", "tenant_id = $1 and user_id = $2");
 
 pub(super) fn reset_token(id: TokenId, row: &Row) -> Answer<ResetToken> {
     Ok(ResetToken {
@@ -26,36 +48,81 @@ pub(super) fn reset_token(id: TokenId, row: &Row) -> Answer<ResetToken> {
     })
 }
 
-/// Keeps what a change makes of a user's secrets. The user's row is locked.
-pub(super) async fn keep(session: &Session, change: &UserChange) -> Answer<()> {
+/// Keeps what a change makes of a user's secrets. The user's row is locked, and the addresses are as they
+/// will be.
+pub(super) async fn keep(session: &Session, change: &UserChange) -> Result<(), Fault> {
     let (tenant, user) = (change.tenant.as_str(), change.user_id.as_str());
+    for identifier in &change.identifiers {
+        if let IdentifierChange::Remove(removed) = identifier
+            && removed.kind == IdentifierKind::Email
+        {
+            let sql = "delete from reset_tokens where tenant_id = $1 and user_id = $2 and identifier_id = $3";
+            session.execute(sql, &[&tenant, &user, &removed.id.as_bytes().as_slice()]).await?;
+        }
+    }
     match &change.secret {
-        SecretChange::Keep => Ok(()),
+        SecretChange::Keep => {}
         SecretChange::Set(hash, by) => {
             let sql = "insert into secrets (tenant_id, user_id, password_hash, set_by) values ($1, $2, $3, $4) \
                        on conflict (tenant_id, user_id) do update \
                        set password_hash = excluded.password_hash, set_by = excluded.set_by";
             session.execute(sql, &[&tenant, &user, &hash.to_stored(), &by.as_str()]).await?;
             forget_tries(session, tenant, user).await?;
-            end_reset(session, tenant, user).await
+            end_reset(session, tenant, user).await?;
         }
         SecretChange::Remove => {
             let sql = "delete from secrets where tenant_id = $1 and user_id = $2";
             session.execute(sql, &[&tenant, &user]).await?;
             forget_tries(session, tenant, user).await?;
-            end_reset(session, tenant, user).await
+            end_reset(session, tenant, user).await?;
         }
-        SecretChange::StartReset(token) => {
+        SecretChange::StartReset(token, mailed) => {
             end_reset(session, tenant, user).await?;
             let sql = "insert into reset_tokens (token_id, tenant_id, user_id, secret_hash, expires_at) \
                        values ($1, $2, $3, $4, $5)";
             let hash = token.hash.to_stored();
             session
                 .execute(sql, &[&token.id.as_str(), &tenant, &user, &hash.as_slice(), &token.expires_at.0])
-                .await
-                .map(drop)
+                .await?;
+            if let Some(mailed) = mailed {
+                bind(session, change, token, mailed).await?;
+            }
+        }
+        SecretChange::EndReset => end_reset(session, tenant, user).await?,
+        SecretChange::Distrust => {
+            let sql = "update secrets set set_by = 'untrusted' where tenant_id = $1 and user_id = $2";
+            session.execute(sql, &[&tenant, &user]).await?;
+            end_reset(session, tenant, user).await?;
+        }
+        SecretChange::Vouch => {
+            let sql = "update secrets set set_by = 'admin' \
+                       where tenant_id = $1 and user_id = $2 and set_by = 'untrusted'";
+            session.execute(sql, &[&tenant, &user]).await?;
         }
     }
+    Ok(())
+}
+
+/// Binds a token to the email that it is mailed to.
+async fn bind(
+    session: &Session,
+    change: &UserChange,
+    token: &ResetToken,
+    mailed: &MailedReset,
+) -> Result<(), Fault> {
+    let sql = "update reset_tokens \
+               set identifier_id = i.identifier_id, canonical = i.canonical, generation = i.generation \
+               from identifiers i where token_id = $1 and i.tenant_id = $2 and i.kind = 'email' and i.canonical = $3 \
+               and i.claimant = '' and i.user_id = $4 and i.identifier_id = $5";
+    let (tenant, user) = (change.tenant.as_str(), change.user_id.as_str());
+    let email = mailed.email.as_bytes().as_slice();
+    let bound =
+        session.execute(sql, &[&token.id.as_str(), &tenant, &mailed.canonical, &user, &email]).await?;
+    if bound == 1 {
+        return Ok(());
+    }
+    let fault = format!("user {user} has a verified email in the document that the table does not have");
+    Err(KeepError::Failed(Error::Internal(fault)).into())
 }
 
 async fn forget_tries(session: &Session, tenant: &str, user: &str) -> Answer<()> {

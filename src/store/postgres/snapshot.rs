@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
 
 use super::connection::{Answer, Link, Purpose, Server, Session};
 use super::failure;
@@ -66,7 +67,11 @@ impl Snapshot<'_> {
 
     /// Ends the transaction and gives what was read in it.
     pub(super) async fn end<T>(mut self, read: Answer<T>) -> Result<T, Error> {
-        let answer = read.map_err(|error| failure(&error));
+        let answer = read.map_err(|error| match error.code() {
+            // The server gave it up after the time that a statement may take.
+            Some(code) if *code == SqlState::QUERY_CANCELED => Error::TooCostly,
+            _ => failure(&error),
+        });
         if let Some(session) = self.session.take()
             && session.run("rollback").await.is_err()
         {

@@ -12,8 +12,9 @@ use super::super::{GroupChange, KeepError, MembershipChange, PasswordTry, UserCh
 use super::connection::{Link, Purpose, Server, Session};
 use super::{batch, keep, told};
 use crate::directory::api_key::ApiKey;
+use crate::directory::mail::Mail;
 use crate::directory::password::PasswordHash;
-use crate::directory::settings::Settings;
+use crate::directory::settings::Choices;
 use crate::error::Error;
 use crate::id::{MailId, TenantId, UserId};
 use crate::secret::{KeyId, TokenId};
@@ -36,10 +37,13 @@ pub(super) enum Operation {
     RehashPassword(Box<(TenantId, UserId, PasswordHash, PasswordHash)>),
     CountPasswordTry(TenantId, UserId, PasswordTry),
     CountCodeTry(TokenId, u32),
-    ClaimMail(TenantId, MailId, Timestamp, Timestamp),
-    PostponeMail(TenantId, MailId, Timestamp),
+    HurryMails(Timestamp),
+    ClaimMail(Box<Mail>, Timestamp, Timestamp),
+    RenewMail(Box<Mail>, Timestamp),
+    PostponeMail(Box<Mail>, Timestamp),
     RemoveMail(TenantId, MailId),
-    KeepSettings(Box<(TenantId, Settings)>),
+    Choose(TenantId, Choices),
+    ForgetRequests(Timestamp),
     /// Shows that the server takes changes.
     Nothing,
 }

@@ -162,6 +162,21 @@ fn request(text: &str) -> Option<LogLeaf> {
 }
 
 impl LogSearch {
+    /// The bounds in time and position that every log is within that can match; everything if there are
+    /// none.
+    #[must_use]
+    pub fn bounds(&self) -> Self {
+        match self {
+            Self::Is(LogLeaf::Time(_) | LogLeaf::Position(_)) => self.clone(),
+            Self::And(parts) => {
+                let mut bounds: Vec<_> = parts.iter().map(Self::bounds).collect();
+                bounds.retain(|bound| *bound != Self::All);
+                if bounds.is_empty() { Self::All } else { Self::And(bounds) }
+            }
+            _ => Self::All,
+        }
+    }
+
     /// Whether every log of events of this type matches, or none does; nothing where it depends on
     /// more than the type.
     pub fn settled(&self, kind: EventType) -> Option<bool> {

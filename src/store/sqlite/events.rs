@@ -1,13 +1,11 @@
 //! Reading the record of what happened.
 
-use std::collections::VecDeque;
-
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::super::{EventList, EventPage};
 use super::rows;
-use crate::directory::event::Event;
-use crate::id::{TenantId, UserId};
+use crate::directory::event::{Event, EventType};
+use crate::id::{IdentifierId, TenantId, UserId};
 
 /// How many events are looked at for one answer at most; what is rare among them comes in several.
 pub(super) const LOOKED_AT: usize = 10_000;
@@ -60,34 +58,57 @@ fn of_all(connection: &Connection, tenant: &TenantId, wanted: EventList) -> rusq
     Ok(page)
 }
 
-/// Walks a user's events from the newest back to the wanted position, each leading to the one before
-/// it, and keeps the oldest of them.
+/// Walks back from a user's newest event, each leading to the one before it, to the position `?3`.
+const OF_USER: &str = "with recursive chain (position, previous, type, identifier_id) as (\
+     select position, previous, type, identifier_id from events where tenant_id = ?1 and position = ?2 \
+     union all select e.position, e.previous, e.type, e.identifier_id from chain cross join events e \
+     where e.tenant_id = ?1 and e.position = chain.previous and e.position > ?3) \
+     select position from chain where position > ?3";
+
+/// The oldest of a user's events after the wanted position. The way there leads over all newer ones,
+/// because an index would be one more page to write for each change; so only their positions are read.
 fn of_user(
     connection: &Connection,
     tenant: &TenantId,
     user_id: UserId,
     wanted: EventList,
 ) -> rusqlite::Result<EventPage> {
-    let mut statement = connection.prepare_cached(&format!(
-        "select {COLUMNS}, previous from events where tenant_id = ?1 and position = ?2"
-    ))?;
-    let mut oldest: VecDeque<(i64, Event)> = VecDeque::new();
-    let mut more = false;
-    let mut position = newest_of_user(connection, tenant, user_id)?;
-    while let Some(at) = position.filter(|position| *position > wanted.after) {
-        let (found, previous) = statement
-            .query_row(params![tenant.as_str(), at], |row| Ok((rows::event(row)?, row.get("previous")?)))?;
-        position = previous;
-        if wanted.kind.is_none_or(|kind| kind == found.1.kind) {
-            oldest.push_front(found);
-            if oldest.len() > wanted.limit as usize {
-                oldest.pop_back();
-                more = true;
-            }
-        }
+    let kind = wanted.kind.map_or("", EventType::as_str);
+    let newest = newest_of_user(connection, tenant, user_id)?;
+    let mut positions: Vec<i64> = connection
+        .prepare_cached(&format!("{OF_USER} and (?4 = '' or type = ?4) order by position limit ?5"))?
+        .query_map(
+            params![tenant.as_str(), newest, wanted.after, kind, i64::from(wanted.limit) + 1],
+            |row| row.get(0),
+        )?
+        .collect::<rusqlite::Result<_>>()?;
+    let more = positions.len() > wanted.limit as usize;
+    positions.truncate(wanted.limit as usize);
+    let next = positions.last().copied().filter(|_| more);
+    let mut events = Vec::with_capacity(positions.len());
+    for position in positions {
+        events.extend(at(connection, tenant, position)?.map(|event| (position, event)));
     }
-    let next = oldest.back().map(|(position, _)| *position).filter(|_| more);
-    Ok(EventPage { events: oldest.into(), next })
+    Ok(EventPage { events, next })
+}
+
+/// All events of one address of a user, oldest first; nothing if nothing ever happened to the user.
+pub(super) fn of_identifier(
+    connection: &Connection,
+    tenant: &TenantId,
+    user_id: UserId,
+    identifier_id: IdentifierId,
+) -> rusqlite::Result<Option<Vec<Event>>> {
+    let Some(newest) = newest_of_user(connection, tenant, user_id)? else { return Ok(None) };
+    let positions: Vec<i64> = connection
+        .prepare_cached(&format!("{OF_USER} and identifier_id = ?4 order by position"))?
+        .query_map(params![tenant.as_str(), newest, 0, identifier_id.as_bytes()], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    let mut events = Vec::with_capacity(positions.len());
+    for position in positions {
+        events.extend(at(connection, tenant, position)?);
+    }
+    Ok(Some(events))
 }
 
 /// The position of a user's newest event: in the row of the user, or where the user was deleted.

@@ -10,20 +10,24 @@ use std::ops::ControlFlow;
 
 use rusqlite::Connection;
 
+use super::super::drivers::drivers;
 use super::super::search::Range;
 use super::super::search::Search;
 use super::super::search::logs::{LogLeaf, LogSearch};
 use super::super::statement::Statement as _;
+use super::super::ways::{COUNTED, FEW, MOST_WITHIN};
 use super::super::{LogSortKey, Page, Sorted};
-use super::drivers::{FEW, drivers};
 use super::sql::Sql;
-use super::users::COUNTED;
 use super::{events, rows};
 use crate::directory::event::Event;
 use crate::directory::log::{LogId, WORDINGS, Wording};
 use crate::directory::text::fold;
 use crate::id::{TenantId, UserId};
 use crate::secret::KeyId;
+
+/// How many of a user's events are followed to find the few that there are logs of; beyond, the index of
+/// the logs is walked.
+const FOLLOWED: i64 = 100_000;
 
 pub(super) fn list(
     connection: &Connection,
@@ -67,6 +71,9 @@ impl<'a> Plan<'a> {
     /// Conditions that find every log that can match, if those are few.
     fn lookups(&self) -> rusqlite::Result<Option<Vec<&'a LogLeaf>>> {
         let found = drivers(self.search, FEW, &|leaf, most| {
+            if let LogLeaf::User(user_id) = leaf {
+                return self.count_of_user(*user_id);
+            }
             let mut sql = Sql::new(self.tenant);
             sql.push("select count(*) from (");
             self.push_lookup(&mut sql, leaf);
@@ -76,6 +83,15 @@ impl<'a> Plan<'a> {
             sql.value(self.connection).map(Some)
         })?;
         Ok(found.map(|found| found.leaves))
+    }
+
+    /// How many logs are of a user; nothing where the user's events are too many to be followed.
+    fn count_of_user(&self, user_id: UserId) -> rusqlite::Result<Option<i64>> {
+        let mut sql = Sql::new(self.tenant);
+        push_chain(&mut sql, user_id, "select count(*), coalesce(sum(is_logged), 0) from chain");
+        let counts = sql.rows(self.connection, |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let (events, logs): (i64, i64) = counts.first().copied().unwrap_or_default();
+        Ok(Some(logs).filter(|_| events <= FOLLOWED))
     }
 
     /// The page, from the few logs that the lookups find.
@@ -187,7 +203,7 @@ impl<'a> Plan<'a> {
             if WORDINGS.iter().all(|wording| self.search.settled(wording.event) == Some(true)) {
                 (all, false)
             } else {
-                match self.count()? {
+                match self.count(COUNTED + 1)? {
                     counted if counted <= COUNTED => (counted, false),
                     _ => (self.estimate(all)?, true),
                 }
@@ -195,30 +211,35 @@ impl<'a> Plan<'a> {
         Ok((total.unsigned_abs(), is_estimate))
     }
 
-    /// How many logs match, counted up to one more than [`COUNTED`].
-    fn count(&self) -> rusqlite::Result<i64> {
+    /// How many logs match, counted up to a bound.
+    fn count(&self, most: i64) -> rusqlite::Result<i64> {
         if self.wordings.is_empty() {
             return Ok(0);
         }
         let mut sql = Sql::new(self.tenant);
         sql.push("select count(*) from (");
         self.push_matching(&mut sql, &self.wordings, "1", "events_logs_time");
-        sql.push(&format!(" limit {})", COUNTED + 1));
+        sql.push(&format!(" limit {most})"));
         sql.value(self.connection)
     }
 
-    /// About how many of `all` logs match, by the share of the newest.
+    /// About how many of `all` logs match, by the share of the newest of those that are within its bounds.
     fn estimate(&self, all: i64) -> rusqlite::Result<i64> {
-        let everything =
-            Plan { search: &Search::All, wordings: WORDINGS.iter().collect(), keys: Vec::new(), ..*self };
+        let bounds = self.search.bounds();
+        let within = Plan { search: &bounds, wordings: WORDINGS.iter().collect(), keys: Vec::new(), ..*self };
+        let (all_within, index, order) = match bounds {
+            Search::All => (all, "events_logs", "position desc"),
+            _ => (within.count(MOST_WITHIN)?, "events_logs_time", "time desc, position desc"),
+        };
         let mut sql = Sql::new(self.tenant);
         sql.push("select count(*) from (");
         let columns = "e.position, e.type, e.time, e.user_id, e.group_id, e.key_id, e.request_id";
-        everything.push_matching(&mut sql, &everything.wordings, columns, "events_logs");
-        sql.push(&format!(" order by position desc limit {COUNTED}) e where "));
+        within.push_matching(&mut sql, &within.wordings, columns, index);
+        sql.push(&format!(" order by {order} limit {COUNTED}) e where "));
         self.push_search(&mut sql);
         let sample: i64 = sql.value(self.connection)?;
-        Ok((all * sample / COUNTED).clamp(COUNTED + 1, all.max(COUNTED + 1)))
+        // More than are counted match, so that many are within the bounds.
+        Ok((all_within * sample / COUNTED).clamp(COUNTED + 1, all.max(COUNTED + 1)))
     }
 
     /// The page of the logs at these positions, of which there may be one more than are wanted.
@@ -272,7 +293,11 @@ impl<'a> Plan<'a> {
                 sql.push("select position from events indexed by events_group where tenant_id = ?1 and group_id = ");
                 return sql.bind(group_id.as_bytes().to_vec());
             }
-            LogLeaf::User(user_id) => return push_chain(sql, *user_id),
+            LogLeaf::User(user_id) => {
+                sql.push("select position from (");
+                push_chain(sql, *user_id, "select position from chain where is_logged");
+                return sql.push(")");
+            }
         };
         sql.push(&format!(
             "select e.position from events e indexed by {index} where e.tenant_id = ?1 and {} and ",
@@ -298,22 +323,25 @@ fn push_one_of<'a>(sql: &mut Sql, column: &str, values: impl IntoIterator<Item =
     sql.push_joined(&values, ", ", "", |sql, value| sql.bind((*value).to_owned()));
 }
 
-/// Writes the positions of the logs of a user: the user's events lead from each to the one before.
-fn push_chain(sql: &mut Sql, user_id: UserId) {
-    sql.push(
-        "select position from (with recursive chain (position, previous, type) as (\
-         select position, previous, type from events where tenant_id = ?1 and position = coalesce(\
-         (select last_event from users where tenant_id = ?1 and user_id = ",
-    );
+/// Writes a statement on the events of a user, of which the newest are the rows of `chain`: each leads to
+/// the one before.
+fn push_chain(sql: &mut Sql, user_id: UserId, select: &str) {
+    let is_logged = is_logged();
+    sql.push(&format!(
+        "with recursive chain (position, previous, is_logged) as (\
+         select position, previous, {is_logged} from events where tenant_id = ?1 and position = coalesce(\
+         (select last_event from users where tenant_id = ?1 and user_id = "
+    ));
     sql.bind(user_id.as_str().to_owned());
     sql.push(
         "), (select max(position) from events where tenant_id = ?1 and type = 'user.deleted' and user_id = ",
     );
     sql.bind(user_id.as_str().to_owned());
     sql.push(&format!(
-        ")) union all select e.position, e.previous, e.type from chain cross join events e \
-         where e.tenant_id = ?1 and e.position = chain.previous) select position from chain where {})",
-        is_logged()
+        ")) union all select e.position, e.previous, {} from chain cross join events e \
+         where e.tenant_id = ?1 and e.position = chain.previous limit {}) {select}",
+        is_logged.replace("type", "e.type"),
+        FOLLOWED + 1
     ));
 }
 
@@ -445,6 +473,26 @@ mod tests {
     }
 
     #[test]
+    fn the_logs_of_a_user_are_found_however_much_else_happened_to_the_user() {
+        for events in [FOLLOWED, FOLLOWED + 1] {
+            let connection = store();
+            let sql = "insert into events (tenant_id, position, event_id, type, time, user_id, method, key_id, key_name, request_id, previous) \
+                       with recursive made (number) as (select 1 union all select number + 1 from made where number < ?1) \
+                       select 'default', number, zeroblob(16), case number when 1 then 'user.created' when ?1 then 'user.deleted' \
+                       else 'user.email.verified' end, number, 'UOtBaOybB6dTpIJNrnkRw', 'admin_api', 'AAAAAAAAAAAA', 'key', \
+                       '00000000000000000000000000000000', nullif(number - 1, 0) from made";
+            connection.execute(sql, [events]).unwrap();
+            connection.execute("update tenants set logs = 2", []).unwrap();
+            let (tenant, search) = (TenantId::default_tenant(), search("targets.id:UOtBaOybB6dTpIJNrnkRw"));
+            let plan = Plan::of(&connection, &tenant, &search).unwrap();
+            assert_eq!(plan.lookups().unwrap().is_some(), events == FOLLOWED);
+            let page = list(&connection, &tenant, &search, first_ten(LogSortKey::TimeStamp, false)).unwrap();
+            let times: Vec<_> = page.documents.iter().map(|(_, event)| event.time.0).collect();
+            assert_eq!((times, page.total), (vec![1, events], 2));
+        }
+    }
+
+    #[test]
     fn the_longest_filters_are_answered() {
         let connection = store();
         add(&connection, "user.created", 3);
@@ -485,5 +533,11 @@ mod tests {
         let (total, is_estimate) = look("category:users");
         assert!(is_estimate && (10_800..=13_200).contains(&total), "{total}");
         assert_eq!(look("actor.id:AAAAAAAAAAAA category:groups"), (6_000, false));
+        // What came later says nothing of what was before.
+        add(&connection, "group.created", 11_000);
+        for bound in ["time_stamp:<=18000", "id:<=0000000000004650"] {
+            let (total, is_estimate) = look(&format!("category:users {bound}"));
+            assert!(is_estimate && (10_800..=13_200).contains(&total), "{bound} {total}");
+        }
     }
 }

@@ -3,7 +3,6 @@
 mod backup;
 mod checkpoint;
 mod copy;
-mod drivers;
 mod events;
 mod explain;
 mod groups;
@@ -15,6 +14,7 @@ mod outbox;
 mod proofs;
 mod reader;
 mod recompute;
+mod requests;
 mod rows;
 mod secrets;
 mod sql;
@@ -43,15 +43,15 @@ use crate::directory::log::LogId;
 use crate::directory::mail::Mail;
 use crate::directory::password::{PasswordHash, ResetToken};
 use crate::directory::proof::{KeptProof, Standing};
-use crate::directory::settings::Settings;
+use crate::directory::settings::{Choices, Settings};
 use crate::error::Error;
-use crate::id::{GroupId, MailId, TenantId, UserId};
+use crate::id::{GroupId, IdentifierId, MailId, TenantId, UserId};
 use crate::secret::{KeyId, TokenId};
 use crate::time::Timestamp;
 pub use backup::backup;
 use checkpoint::{Checkpoints, Limits};
 pub use copy::SqliteTables;
-pub use explain::{Counted, Explanation, Way, explain};
+pub use explain::explain;
 pub(in crate::store) use groups::SearchForms;
 pub use load::NewRecord;
 use reader::Readers;
@@ -112,7 +112,10 @@ impl SqliteStore {
 
     fn over(path: &Path, connection: Connection, limits: Limits) -> anyhow::Result<Self> {
         let checkpoints = Checkpoints::start(connect(path, READER_CACHE_KIB)?, limits)?;
-        Ok(Self { readers: Readers::new(path.to_owned()), writer: Writer::start(connection, checkpoints)? })
+        Ok(Self {
+            readers: Readers::new(path.to_owned(), reader::LONGEST),
+            writer: Writer::start(connection, checkpoints)?,
+        })
     }
 }
 
@@ -216,7 +219,9 @@ impl Store for SqliteStore {
         // On this thread: a lookup by key takes microseconds, handing it to another takes longer.
         self.readers.read(|connection| {
             connection
-                .prepare_cached("select version, document from users where tenant_id = ?1 and user_id = ?2")?
+                .prepare_cached(
+                    "select version, document, has_proofs from users where tenant_id = ?1 and user_id = ?2",
+                )?
                 .query_row(params![tenant.as_str(), user_id.as_str()], rows::kept)
                 .optional()
         })
@@ -294,6 +299,18 @@ impl Store for SqliteStore {
         self.readers.read_list(move |connection| newest::by_day(connection, &tenant, newest)).await
     }
 
+    async fn identifier_events(
+        &self,
+        tenant: &TenantId,
+        user_id: UserId,
+        identifier_id: IdentifierId,
+    ) -> Result<Option<Vec<Event>>, Error> {
+        let tenant = tenant.clone();
+        let read =
+            move |connection: &Connection| events::of_identifier(connection, &tenant, user_id, identifier_id);
+        self.readers.read_list(read).await
+    }
+
     async fn logs(
         &self,
         tenant: &TenantId,
@@ -352,9 +369,7 @@ impl Store for SqliteStore {
     async fn reset_token(&self, id: TokenId) -> Result<Option<ResetToken>, Error> {
         self.readers.read(|connection| {
             connection
-                .prepare_cached(
-                    "select tenant_id, user_id, secret_hash, expires_at from reset_tokens where token_id = ?1",
-                )?
+                .prepare_cached(secrets::RESET_TOKEN)?
                 .query_row([id.as_str()], |row| rows::reset_token(id, row))
                 .optional()
         })
@@ -372,22 +387,28 @@ impl Store for SqliteStore {
         self.write(Operation::CountCodeTry(id, most)).await
     }
 
+    async fn forget_requests(&self, until: Timestamp) -> Result<(), Error> {
+        self.write(Operation::ForgetRequests(until)).await.map(drop)
+    }
+
     async fn due_mails(&self, now: Timestamp, limit: u32) -> Result<Vec<Mail>, Error> {
         self.readers.read(|connection| outbox::due(connection, now, limit))
     }
 
-    async fn claim_mail(
-        &self,
-        tenant: &TenantId,
-        id: MailId,
-        now: Timestamp,
-        until: Timestamp,
-    ) -> Result<bool, Error> {
-        self.write(Operation::ClaimMail(tenant.clone(), id, now, until)).await
+    async fn hurry_mails(&self, now: Timestamp) -> Result<(), Error> {
+        self.write(Operation::HurryMails(now)).await.map(drop)
     }
 
-    async fn postpone_mail(&self, tenant: &TenantId, id: MailId, due_at: Timestamp) -> Result<(), Error> {
-        self.write(Operation::PostponeMail(tenant.clone(), id, due_at)).await.map(drop)
+    async fn claim_mail(&self, mail: &Mail, now: Timestamp, until: Timestamp) -> Result<bool, Error> {
+        self.write(Operation::ClaimMail(Box::new(mail.clone()), now, until)).await
+    }
+
+    async fn renew_mail(&self, mail: &Mail, until: Timestamp) -> Result<bool, Error> {
+        self.write(Operation::RenewMail(Box::new(mail.clone()), until)).await
+    }
+
+    async fn postpone_mail(&self, mail: &Mail, due_at: Timestamp) -> Result<(), Error> {
+        self.write(Operation::PostponeMail(Box::new(mail.clone()), due_at)).await.map(drop)
     }
 
     async fn remove_mail(&self, tenant: &TenantId, id: MailId) -> Result<(), Error> {
@@ -398,8 +419,8 @@ impl Store for SqliteStore {
         self.readers.read(|connection| rows::settings(connection, tenant))
     }
 
-    async fn keep_settings(&self, tenant: &TenantId, settings: Settings) -> Result<bool, Error> {
-        self.write(Operation::KeepSettings(Box::new((tenant.clone(), settings)))).await
+    async fn choose(&self, tenant: &TenantId, choices: Choices) -> Result<bool, Error> {
+        self.write(Operation::Choose(tenant.clone(), choices)).await
     }
 
     async fn create_tenant(&self, tenant: &TenantId, now: Timestamp) -> Result<bool, Error> {

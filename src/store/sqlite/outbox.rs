@@ -7,15 +7,23 @@ use crate::directory::mail::{Mail, MailChange, MailKind};
 use crate::id::{IdentifierId, MailId, TenantId};
 use crate::time::Timestamp;
 
-/// What is to be tried at a moment and is tried by nobody, the longest due first.
+/// What is to be tried at a moment and is tried by nobody, the longest due first. Kinds that this
+/// program does not know are those of a later version, whose servers send them.
 pub(super) fn due(connection: &Connection, now: Timestamp, limit: u32) -> rusqlite::Result<Vec<Mail>> {
     connection
         .prepare_cached(
             "select tenant_id, mail_id, kind, token_id, user_id, identifier_id, created_at, due_at, attempts \
-             from outbox where due_at <= ?1 and leased_until <= ?1 order by due_at limit ?2",
+             from outbox where due_at <= ?1 and leased_until <= ?1 \
+             and kind in (select value from json_each(?2)) order by due_at limit ?3",
         )?
-        .query_map(params![now.0, limit], mail)?
+        .query_map(params![now.0, known_kinds(), limit], mail)?
         .collect()
+}
+
+/// The kinds of mail that this program can make, as a JSON array.
+fn known_kinds() -> String {
+    let names: Vec<_> = MailKind::ALL.iter().map(|kind| kind.as_str()).collect();
+    serde_json::json!(names).to_string()
 }
 
 fn mail(row: &Row<'_>) -> rusqlite::Result<Mail> {
@@ -33,36 +41,51 @@ fn mail(row: &Row<'_>) -> rusqlite::Result<Mail> {
     })
 }
 
-/// Takes a mail for oneself until a moment, and counts that it is tried; false if another has it, or it
-/// is due later by now, or gone.
+/// Makes mail due that waits for a later moment and is tried by nobody.
+pub(super) fn hurry(connection: &Connection, now: Timestamp) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached("update outbox set due_at = ?1 where due_at > ?1 and leased_until <= ?1")?
+        .execute([now.0])
+        .map(|hurried| hurried > 0)
+}
+
+/// Takes a mail for oneself until a moment, and counts that it is tried; false if another has it, or
+/// has tried it since it was read, or it is due later by now, or gone.
 pub(super) fn claim(
     connection: &Connection,
-    tenant: &TenantId,
-    id: MailId,
+    mail: &Mail,
     now: Timestamp,
     until: Timestamp,
 ) -> rusqlite::Result<bool> {
     connection
         .prepare_cached(
-            "update outbox set leased_until = ?4, attempts = attempts + 1 \
-             where tenant_id = ?1 and mail_id = ?2 and due_at <= ?3 and leased_until <= ?3",
+            "update outbox set leased_until = ?5, attempts = attempts + 1 \
+             where tenant_id = ?1 and mail_id = ?2 and attempts = ?3 and due_at <= ?4 and leased_until <= ?4",
         )?
-        .execute(params![tenant.as_str(), id.as_bytes(), now.0, until.0])
+        .execute(params![mail.tenant.as_str(), mail.id.as_bytes(), mail.attempts, now.0, until.0])
         .map(|claimed| claimed == 1)
 }
 
-/// Lets a mail wait until a moment.
-pub(super) fn postpone(
-    connection: &Connection,
-    tenant: &TenantId,
-    id: MailId,
-    due_at: Timestamp,
-) -> rusqlite::Result<bool> {
+/// Keeps a mail until a later moment that one has taken; false if another has taken it since, or it is
+/// gone.
+pub(super) fn renew(connection: &Connection, mail: &Mail, until: Timestamp) -> rusqlite::Result<bool> {
     connection
         .prepare_cached(
-            "update outbox set due_at = ?3, leased_until = 0 where tenant_id = ?1 and mail_id = ?2",
+            "update outbox set leased_until = ?4 where tenant_id = ?1 and mail_id = ?2 and attempts = ?3 + 1",
         )?
-        .execute(params![tenant.as_str(), id.as_bytes(), due_at.0])
+        .execute(params![mail.tenant.as_str(), mail.id.as_bytes(), mail.attempts, until.0])
+        .map(|renewed| renewed == 1)
+}
+
+/// Lets a mail wait until a moment that one has taken; false if another has taken it since, or it is
+/// gone.
+pub(super) fn postpone(connection: &Connection, mail: &Mail, due_at: Timestamp) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached(
+            "update outbox set due_at = ?4, leased_until = 0 \
+             where tenant_id = ?1 and mail_id = ?2 and attempts = ?3 + 1",
+        )?
+        .execute(params![mail.tenant.as_str(), mail.id.as_bytes(), mail.attempts, due_at.0])
         .map(|postponed| postponed == 1)
 }
 

@@ -4,19 +4,16 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::super::{IdentifierChange, KeepError, UserChange};
 use super::rows::parsed;
+use super::secrets;
 use super::writer::{UserRow, failed};
 use crate::directory::password::SetBy;
 use crate::directory::proof::{
     AddressId, AddressKind, CodeCheck, KeptProof, LinkCheck, Proof, ProofChange, Standing,
 };
-use crate::directory::settings::{Counted, Limit};
 use crate::error::Error;
 use crate::id::{IdentifierId, TenantId, UserId};
 use crate::secret::{CodeHash, KeyHash, TokenId};
 use crate::time::Timestamp;
-
-/// How long requests are kept to be counted, in seconds: the longest span of a limit.
-const COUNTED_FOR: i64 = 3_600;
 
 /// A proof with the generation that its address has now. An address is claimed or verified, so one of
 /// two rows of the tree can be its.
@@ -44,6 +41,8 @@ pub(super) fn standing(
         .prepare_cached("select proved_at from users where tenant_id = ?1 and user_id = ?2")?
         .query_row(of, |row| row.get(0))
         .optional()?;
+    let reset_until: Option<i64> =
+        connection.prepare_cached(secrets::RESET_UNTIL)?.query_row(of, |row| row.get(0)).optional()?;
     let password_set_by: Option<String> = connection
         .prepare_cached("select set_by from secrets where tenant_id = ?1 and user_id = ?2")?
         .query_row(of, |row| row.get(0))
@@ -55,6 +54,7 @@ pub(super) fn standing(
     Ok(Standing {
         proved_at: proved_at.flatten().map(Timestamp),
         password_set_by: password_set_by.as_deref().and_then(SetBy::from_name),
+        reset_until: reset_until.map(Timestamp),
         proofs,
     })
 }
@@ -116,7 +116,7 @@ pub(super) fn keep(connection: &Connection, change: &UserChange, user: &UserRow)
     }
     let done = match &change.proof {
         ProofChange::Keep => Ok(()),
-        ProofChange::Start(proof, limits) => return start(connection, proof, limits, user),
+        ProofChange::Start(proof, _) => return start(connection, proof, user),
         ProofChange::Use(_) => note_proved(connection, change, user),
         ProofChange::UseFirst(id) => {
             note_proved(connection, change, user).and_then(|()| end_all_but(connection, of, *id))
@@ -163,15 +163,9 @@ fn end_all_but(connection: &Connection, of: Of, id: TokenId) -> rusqlite::Result
         .map(drop)
 }
 
-/// Starts a proof in place of any other of its address, if the limits allow.
-fn start(connection: &Connection, proof: &Proof, limits: &[Limit], user: &UserRow) -> Result<(), KeepError> {
+/// Starts a proof in place of any other of its address.
+fn start(connection: &Connection, proof: &Proof, user: &UserRow) -> Result<(), KeepError> {
     let sql = |error| failed(&error);
-    for limit in limits {
-        if let Some(until) = reached(connection, proof, *limit).map_err(sql)? {
-            return Err(KeepError::TooOften(until));
-        }
-    }
-    count(connection, proof).map_err(sql)?;
     end(connection, (&proof.tenant, proof.user_id), proof.address.id).map_err(sql)?;
     if insert(connection, proof).map_err(sql)? != 1 {
         let fault =
@@ -208,60 +202,6 @@ fn insert(connection: &Connection, proof: &Proof) -> rusqlite::Result<usize> {
             proof.code.as_ref().map(|code| code.expires_at.0),
             proof.issued_at.0,
         ])
-}
-
-/// Until when a limit stands in the way, if it does: until the oldest request that must not count any
-/// more does not.
-fn reached(connection: &Connection, proof: &Proof, limit: Limit) -> rusqlite::Result<Option<Timestamp>> {
-    let within = limit.within.as_secs().cast_signed();
-    let since = proof.issued_at.0 - within;
-    let tenant = proof.tenant.as_str();
-    let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
-    let requests: Vec<(i64, u32)> = match limit.of {
-        Counted::Address => connection
-            .prepare_cached(
-                "select requested_at, requests from proof_requests \
-                 where tenant_id = ?1 and kind = ?2 and canonical = ?3 and requested_at > ?4 order by requested_at desc",
-            )?
-            .query_map(params![tenant, proof.address.kind.as_str(), proof.canonical, since], read)?
-            .collect::<rusqlite::Result<_>>()?,
-        Counted::User => connection
-            .prepare_cached(
-                "select requested_at, requests from proof_requests \
-                 where tenant_id = ?1 and user_id = ?2 and requested_at > ?3 order by requested_at desc",
-            )?
-            .query_map(params![tenant, proof.user_id.as_str(), since], read)?
-            .collect::<rusqlite::Result<_>>()?,
-    };
-    let mut counted = 0;
-    for (requested_at, number) in requests {
-        counted += number;
-        if counted >= limit.most {
-            return Ok(Some(Timestamp(requested_at + within)));
-        }
-    }
-    Ok(None)
-}
-
-/// Counts that a proof is started. What is too old to count is forgotten.
-fn count(connection: &Connection, proof: &Proof) -> rusqlite::Result<()> {
-    let tenant = proof.tenant.as_str();
-    connection
-        .prepare_cached("delete from proof_requests where tenant_id = ?1 and requested_at <= ?2")?
-        .execute(params![tenant, proof.issued_at.0 - COUNTED_FOR])?;
-    connection
-        .prepare_cached(
-            "insert into proof_requests (tenant_id, requested_at, kind, canonical, user_id, requests) \
-             values (?1, ?2, ?3, ?4, ?5, 1) on conflict do update set requests = requests + 1",
-        )?
-        .execute(params![
-            tenant,
-            proof.issued_at.0,
-            proof.address.kind.as_str(),
-            proof.canonical,
-            proof.user_id.as_str()
-        ])
-        .map(drop)
 }
 
 /// Counts that the code of a proof is tried; false if it was tried too often.

@@ -3,15 +3,19 @@
 use std::ffi::c_int;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use super::{READER_CACHE_KIB, connect, failure};
 use crate::error::Error;
 
 /// How many long reads run at once; more wait for their turn without holding a thread.
 const LONG_READS: usize = 4;
+/// How long a long read may take: others wait behind it.
+pub(super) const LONGEST: Duration = Duration::from_secs(10);
 /// After how many steps of SQLite's machine a read is looked at.
 const STEPS: c_int = 1_000;
 /// How often a read is looked at before it is long: after some tenths of a millisecond.
@@ -24,12 +28,16 @@ pub(super) struct Readers(Arc<Pool>);
 struct Pool {
     path: PathBuf,
     idle: Mutex<Vec<Connection>>,
-    long_reads: Semaphore,
+    /// Turns of long reads, each held until its read has ended, whether or not anybody waits for it.
+    long_reads: Arc<Semaphore>,
+    longest: Duration,
 }
 
 impl Readers {
-    pub(super) fn new(path: PathBuf) -> Self {
-        Self(Arc::new(Pool { path, idle: Mutex::default(), long_reads: Semaphore::new(LONG_READS) }))
+    /// Those of the store in this file, whose long reads take so long at most.
+    pub(super) fn new(path: PathBuf, longest: Duration) -> Self {
+        let long_reads = Arc::new(Semaphore::new(LONG_READS));
+        Self(Arc::new(Pool { path, idle: Mutex::default(), long_reads, longest }))
     }
 
     /// Reads on this thread.
@@ -48,6 +56,9 @@ impl Readers {
     /// Reads what may be a few rows or millions, all of one moment. It is tried on this thread; what takes longer begins
     /// anew on another one, where it holds up nobody. Most lists are short, and handing one over costs
     /// more than reading it.
+    ///
+    /// # Errors
+    /// [`Error::TooCostly`] when it takes longer than a long read may.
     pub(super) async fn read_list<T: Send + 'static>(
         &self,
         read: impl Fn(&Connection) -> rusqlite::Result<T> + Send + 'static,
@@ -55,35 +66,51 @@ impl Readers {
         if let Some(short) = self.try_short(&read)? {
             return Ok(short);
         }
-        let _turn = self.0.long_reads.acquire().await.expect("the semaphore is never closed");
+        let turns = self.0.long_reads.clone();
+        let turn = turns.acquire_owned().await.expect("the semaphore is never closed");
         let readers = self.clone();
-        tokio::task::spawn_blocking(move || readers.read(|connection| at_one_moment(connection, read)))
+        let long = move || {
+            let _turn = turn;
+            let end = Instant::now() + readers.0.longest;
+            readers.read_until(move || Instant::now() > end, read)?.ok_or(Error::TooCostly)
+        };
+        tokio::task::spawn_blocking(long)
             .await
             .unwrap_or_else(|error| Err(Error::Internal(format!("a reading thread failed: {error}"))))
     }
 
     /// Reads on this thread, or gives nothing if that takes long.
     fn try_short<T>(&self, read: impl Fn(&Connection) -> rusqlite::Result<T>) -> Result<Option<T>, Error> {
-        let mut connection = self.connection()?;
         let mut looks = 0;
         let is_long = move || {
             looks += 1;
             looks > LOOKS
         };
+        self.read_until(is_long, read)
+    }
+
+    /// Reads what the store held at one moment, or gives nothing if it is to be broken off: `is_over` is
+    /// asked now and then.
+    fn read_until<T>(
+        &self,
+        is_over: impl FnMut() -> bool + Send + 'static,
+        read: impl Fn(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<Option<T>, Error> {
+        let mut connection = self.connection()?;
         let tried = begin(&connection).and_then(|()| {
-            connection.progress_handler(STEPS, Some(is_long))?;
+            connection.progress_handler(STEPS, Some(is_over))?;
             let found = read(&connection);
             // Before the transaction ends: its end must not be cut short.
             connection.progress_handler(0, None::<fn() -> bool>)?;
             end(&connection, found)
         });
-        let short = match tried {
+        let found = match tried {
             Err(error) if error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) => None,
             // A connection that failed is not used again.
             tried => Some(tried.map_err(|error| failure(&error))?),
         };
         self.idle().push(connection);
-        Ok(short)
+        Ok(found)
     }
 
     fn connection(&self) -> Result<Connection, Error> {
@@ -154,7 +181,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.db");
         let store = SqliteStore::open(&path, Timestamp(0)).unwrap();
-        let readers = Readers::new(path);
+        let readers = Readers::new(path, LONGEST);
         let (threads, here) = (Arc::new(Mutex::default()), thread::current().id());
         for _ in 0..100 {
             assert_eq!(readers.read_list(count(10, &threads)).await.unwrap(), 10);
@@ -173,6 +200,23 @@ mod tests {
 
         // Other reads on the same connection are not cut short.
         assert_eq!(readers.read(count(1_000_000, &threads)).unwrap(), 1_000_000);
+        readers.close();
+        crate::store::Store::close(&store).await;
+    }
+
+    #[tokio::test]
+    async fn what_takes_too_long_is_broken_off_and_others_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.db");
+        let store = SqliteStore::open(&path, Timestamp(0)).unwrap();
+        let readers = Readers::new(path, Duration::from_millis(50));
+        let threads = Arc::new(Mutex::default());
+        for _ in 0..=LONG_READS {
+            let endless = readers.read_list(count(i64::MAX, &threads)).await;
+            assert!(matches!(endless, Err(Error::TooCostly)), "{endless:?}");
+        }
+        assert_eq!(readers.0.long_reads.available_permits(), LONG_READS);
+        assert_eq!(readers.read_list(count(10, &threads)).await.unwrap(), 10);
         readers.close();
         crate::store::Store::close(&store).await;
     }

@@ -13,7 +13,7 @@ use crate::directory::api_key::{ApiKey, Scope};
 use crate::directory::event::{Actor, Event, EventType, Method, Personal};
 use crate::directory::log::Wording;
 use crate::directory::password::ResetToken;
-use crate::directory::settings::Settings;
+use crate::directory::settings::{Choices, Settings};
 use crate::id::{EventId, GroupId, IdentifierId, RequestId, TenantId, UserId};
 use crate::secret::{KeyHash, TokenId};
 use crate::time::Timestamp;
@@ -45,7 +45,7 @@ pub(super) fn document(row: &Row<'_>) -> rusqlite::Result<Bytes> {
 
 pub(super) fn kept(row: &Row<'_>) -> rusqlite::Result<Kept> {
     let document = Bytes::copy_from_slice(row.get_ref(1)?.as_bytes()?);
-    Ok(Kept { version: Version(row.get(0)?), document })
+    Ok(Kept { version: Version(row.get(0)?), document, has_proofs: row.get(2)? })
 }
 
 pub(super) fn tenant(row: &Row<'_>) -> rusqlite::Result<Tenant> {
@@ -100,12 +100,14 @@ pub(super) fn settings(connection: &Connection, tenant: &TenantId) -> rusqlite::
     kept.flatten().map_or_else(|| Ok(Settings::default()), read)
 }
 
-/// Keeps what the tenant has chosen; false if there is no such tenant.
-pub(super) fn keep_settings(
+/// Keeps what the tenant chooses now beside what it has chosen; false if there is no such tenant.
+pub(super) fn choose(
     connection: &Connection,
     tenant: &TenantId,
-    settings: &Settings,
+    choices: &Choices,
 ) -> rusqlite::Result<bool> {
+    let mut settings = settings(connection, tenant)?;
+    choices.apply(&mut settings);
     connection
         .execute(
             "update tenants set settings = ?2 where tenant_id = ?1",

@@ -3,19 +3,56 @@
 
 use rusqlite::{Connection, params};
 
-use super::super::{PasswordTry, UserChange};
-use crate::directory::password::{PasswordHash, ResetToken, SecretChange, SetBy};
-use crate::id::{TenantId, UserId};
+use super::super::{IdentifierChange, IdentifierKind, KeepError, PasswordTry, UserChange};
+use super::writer::failed;
+use crate::directory::password::{MailedReset, PasswordHash, ResetToken, SecretChange, SetBy};
+use crate::error::Error;
+use crate::id::{IdentifierId, TenantId, UserId};
+
+/// A statement that reads tokens to reset a password: those that were not mailed, and those whose email
+/// is what it was then.
+macro_rules! open_resets {
+    ($columns:literal, $condition:literal) => {
+        concat!(
+            "select ",
+            $columns,
+            " from reset_tokens where ",
+            $condition,
+            " and (identifier_id is null or generation = \
+             (select i.generation from identifiers i where i.tenant_id = reset_tokens.tenant_id and i.kind = 'email' \
+              and i.canonical = reset_tokens.canonical and i.claimant = '' \
+              and i.user_id = reset_tokens.user_id and i.identifier_id = reset_tokens.identifier_id))"
+        )
+    };
+}
+
+pub(super) const RESET_TOKEN: &str =
+    open_resets!("tenant_id, user_id, secret_hash, expires_at", "token_id = ?1");
+/// Until when the link of a user works.
+pub(super) const RESET_UNTIL: &str = open_resets!("expires_at", "tenant_id = ?1 and user_id = ?2");
 
 /// Keeps what a change makes of a user's secrets: for most changes that is nothing at all.
-pub(super) fn keep(connection: &Connection, change: &UserChange) -> rusqlite::Result<()> {
+pub(super) fn keep(connection: &Connection, change: &UserChange) -> Result<(), KeepError> {
     let of = (&change.tenant, change.user_id);
-    match &change.secret {
+    for identifier in &change.identifiers {
+        if let IdentifierChange::Remove(removed) = identifier
+            && removed.kind == IdentifierKind::Email
+        {
+            end_reset_to(connection, of, removed.id).map_err(|error| failed(&error))?;
+        }
+    }
+    let done = match &change.secret {
         SecretChange::Keep => Ok(()),
         SecretChange::Set(hash, by) => set(connection, of, hash, *by),
         SecretChange::Remove => remove(connection, of),
-        SecretChange::StartReset(token) => start_reset(connection, of, token),
-    }
+        SecretChange::StartReset(token, mailed) => {
+            return start_reset(connection, of, token, mailed.as_ref());
+        }
+        SecretChange::EndReset => end_reset(connection, of),
+        SecretChange::Distrust => distrust(connection, of),
+        SecretChange::Vouch => vouch(connection, of),
+    };
+    done.map_err(|error| failed(&error))
 }
 
 /// The tenant and the user whose secrets they are.
@@ -46,21 +83,72 @@ fn run(connection: &Connection, sql: &str, of: Of) -> rusqlite::Result<()> {
     connection.prepare_cached(sql)?.execute([of.0.as_str(), of.1.as_str()]).map(drop)
 }
 
-fn start_reset(connection: &Connection, of: Of, token: &ResetToken) -> rusqlite::Result<()> {
-    end_reset(connection, of)?;
+/// Ends the link that was mailed to this email.
+fn end_reset_to(connection: &Connection, of: Of, email: IdentifierId) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "delete from reset_tokens where tenant_id = ?1 and user_id = ?2 and identifier_id = ?3",
+        )?
+        .execute(params![of.0.as_str(), of.1.as_str(), email.as_bytes()])
+        .map(drop)
+}
+
+fn distrust(connection: &Connection, of: Of) -> rusqlite::Result<()> {
+    run(connection, "update secrets set set_by = 'untrusted' where tenant_id = ?1 and user_id = ?2", of)?;
+    end_reset(connection, of)
+}
+
+fn vouch(connection: &Connection, of: Of) -> rusqlite::Result<()> {
+    let sql = "update secrets set set_by = 'admin' \
+               where tenant_id = ?1 and user_id = ?2 and set_by = 'untrusted'";
+    run(connection, sql, of)
+}
+
+fn start_reset(
+    connection: &Connection,
+    of: Of,
+    token: &ResetToken,
+    mailed: Option<&MailedReset>,
+) -> Result<(), KeepError> {
+    let sql = |error| failed(&error);
+    end_reset(connection, of).map_err(sql)?;
     connection
         .prepare_cached(
             "insert into reset_tokens (token_id, tenant_id, user_id, secret_hash, expires_at) \
              values (?1, ?2, ?3, ?4, ?5)",
-        )?
-        .execute(params![
-            token.id.as_str(),
-            of.0.as_str(),
-            of.1.as_str(),
-            token.hash.to_stored(),
-            token.expires_at.0
-        ])
-        .map(drop)
+        )
+        .and_then(|mut statement| {
+            statement.execute(params![
+                token.id.as_str(),
+                of.0.as_str(),
+                of.1.as_str(),
+                token.hash.to_stored(),
+                token.expires_at.0
+            ])
+        })
+        .map_err(sql)?;
+    let Some(mailed) = mailed else { return Ok(()) };
+    let bound = connection
+        .prepare_cached(
+            "update reset_tokens set identifier_id = i.identifier_id, canonical = i.canonical, generation = i.generation \
+             from identifiers i where token_id = ?1 and i.tenant_id = ?2 and i.kind = 'email' and i.canonical = ?3 \
+             and i.claimant = '' and i.user_id = ?4 and i.identifier_id = ?5",
+        )
+        .and_then(|mut statement| {
+            statement.execute(params![
+                token.id.as_str(),
+                of.0.as_str(),
+                mailed.canonical,
+                of.1.as_str(),
+                mailed.email.as_bytes()
+            ])
+        })
+        .map_err(sql)?;
+    if bound == 1 {
+        return Ok(());
+    }
+    let fault = format!("user {} has a verified email in the document that the table does not have", of.1);
+    Err(KeepError::Failed(Error::Internal(fault)))
 }
 
 /// Puts a hash in the place of another; false if that is no longer the one that is kept.

@@ -66,7 +66,6 @@ impl Sql {
     }
 
     /// How the database goes about it, a line a step.
-    #[cfg(test)]
     pub(super) fn explained(&self, connection: &Connection) -> rusqlite::Result<Vec<String>> {
         connection
             .prepare(&format!("explain query plan {}", self.text))?

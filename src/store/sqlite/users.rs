@@ -1,49 +1,27 @@
-//! Lists of users: pages in an order, with or without a filter.
-//!
-//! The planner of the database does not know how common a term is, so the way is chosen here. Where no
-//! more users can match than a page holds, all of them are fetched. Where few can, they are found and
-//! sorted, and those of the page are fetched. Else the index of the order is walked, and each user on the way is asked; but not far. If the page is not full by then, the users
-//! that the least common condition finds are fetched all the same, or, where no condition finds users
-//! by itself, the walk goes on to its end.
+//! Lists of users: pages in an order, with or without a filter, found in one of the `ways`.
 
 mod condition;
 #[cfg(test)]
 mod tests;
 
 use std::cell::OnceCell;
+use std::ops::Bound;
 
 use bytes::Bytes;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, params};
 
+use super::super::columns::{looked_at, order, ranges, sorted_by};
+use super::super::drivers::{Drivers, can_be_looked_up, drivers};
 use super::super::search::users::{Column, UserLeaf, UserSearch};
 use super::super::search::{Operand, Range, Search};
 use super::super::statement::Statement as _;
+use super::super::ways::{BOUNDS, Bounds, Counted, Explanation, Matches, Sample, Way, asks_for_ids};
 use super::super::{List, Page, Place};
-use super::drivers::{Drivers, FEW, drivers};
-use super::explain::{Counted, Explanation, Way};
 use super::rows;
 use super::sql::Sql;
 use crate::id::{GroupId, TenantId};
-use condition::{column, index, name, push_driver, push_search};
-
-/// How much is done in one way before another is chosen.
-#[derive(Clone, Copy)]
-struct Bounds {
-    /// Up to how many users are fetched and sorted without trying anything else.
-    few: i64,
-    /// How many users a walk looks at before it is given up for another way.
-    walked: i64,
-    /// Up to how many matches are counted one by one.
-    counted: i64,
-    /// From how many users the share of those who match is estimated.
-    sampled: i64,
-}
-
-/// Up to how many matches are counted one by one.
-pub(super) const COUNTED: i64 = 10_000;
-
-const BOUNDS: Bounds = Bounds { few: FEW, walked: 20_000, counted: COUNTED, sampled: 10_000 };
+use condition::{index, push_driver, push_search};
 
 /// Where the users of a list come from.
 enum Source<'a> {
@@ -53,16 +31,6 @@ enum Source<'a> {
     Drivers(Drivers<'a, UserLeaf>),
 }
 
-/// What is known of how many users match.
-#[derive(Clone, Copy)]
-enum Matches {
-    Unknown,
-    /// So many.
-    Exactly(i64),
-    /// More than are counted one by one.
-    Many,
-}
-
 /// The users of a page, and one more if there is one.
 struct Found {
     documents: Vec<Bytes>,
@@ -70,32 +38,6 @@ struct Found {
     way: Way,
     /// The statement that found them.
     sql: Sql,
-}
-
-/// How many of the users that were looked at match.
-#[derive(Clone, Copy)]
-struct Sample {
-    seen: i64,
-    matched: i64,
-}
-
-impl Sample {
-    /// How many users to look at, at this share, to find so many.
-    fn reach(self, wanted: i64) -> i64 {
-        wanted.saturating_mul(self.seen).checked_div(self.matched).unwrap_or(i64::MAX)
-    }
-
-    /// About how many of all users match.
-    fn estimate(self, users: i64) -> i64 {
-        self.matched.saturating_mul(users) / self.seen.max(1)
-    }
-
-    /// At least so many of all users match, as good as certainly: ids are random, so the first ones are
-    /// a fair sample, and five times its standard error is taken off.
-    fn surely(self, users: i64) -> i64 {
-        let error = 5 * (self.matched.isqrt() + 1);
-        Self { matched: (self.matched - error).max(0), ..self }.estimate(users)
-    }
 }
 
 pub(super) fn list(connection: &Connection, tenant: &TenantId, list: &List) -> rusqlite::Result<Page> {
@@ -112,11 +54,12 @@ pub(super) fn explain(
 ) -> rusqlite::Result<Explanation> {
     let listing = Listing::of(connection, tenant, list, BOUNDS);
     let found = listing.find()?;
-    let (way, statement) = (found.way, found.sql.expanded(connection)?);
+    let (way, statement, plan) =
+        (found.way, found.sql.expanded(connection)?, found.sql.explained(connection)?);
     let page = listing.page(found)?;
     let parts = parts.iter().map(|part| listing.count_alone(part)).collect::<rusqlite::Result<_>>()?;
     let users = listing.users()?.unsigned_abs();
-    Ok(Explanation { users, parts, way, statement, page })
+    Ok(Explanation { users, parts, way, statement, plan, page })
 }
 
 /// A list of the users who match a search.
@@ -229,14 +172,9 @@ impl<'a> Listing<'a> {
         Ok((self.sample()?.estimate(users).clamp(least, users.max(least)).unsigned_abs(), true))
     }
 
-    /// Whether more users match than are counted one by one, as good as certainly. Where ids are asked
-    /// for, the first of them are no fair sample.
+    /// Whether more users match than are counted one by one, as good as certainly.
     fn surely_many(&self, sample: Sample) -> rusqlite::Result<bool> {
-        let mut asks_for_ids = false;
-        self.search.each(&mut |leaf| {
-            asks_for_ids |= matches!(leaf, UserLeaf::Column(Column::UserId, _));
-        });
-        Ok(!asks_for_ids && sample.surely(self.users()?) > self.bounds.counted)
+        Ok(!asks_for_ids(self.search) && sample.surely(self.users()?) > self.bounds.counted)
     }
 
     /// How many users of the order come before the end of the page, and one more.
@@ -251,8 +189,8 @@ impl<'a> Listing<'a> {
     /// The column of the order, and its direction.
     fn order(&self) -> (&'static str, &'static str) {
         match self.place {
-            Place::Sorted { sort, descending: true, .. } => (column(sort), "desc"),
-            Place::Sorted { sort, descending: false, .. } => (column(sort), "asc"),
+            Place::Sorted { sort, descending: true, .. } => (sorted_by(sort), "desc"),
+            Place::Sorted { sort, descending: false, .. } => (sorted_by(sort), "asc"),
             Place::ById { .. } => ("user_id", "asc"),
         }
     }
@@ -262,10 +200,11 @@ impl<'a> Listing<'a> {
         drivers(self.search, most, &|leaf, most| self.count_leaf(leaf, most).map(Some))
     }
 
-    /// What finds every user who can match, if it finds half of all users at most: beyond, looking at
-    /// each user is less work.
+    /// What finds every user who can match, if it finds about half of all users at most: beyond, looking
+    /// at each user is less work.
     fn many(&self) -> rusqlite::Result<Option<Drivers<'a, UserLeaf>>> {
-        self.drivers(self.users()? / 2)
+        let count = |leaf: &UserLeaf, _| self.estimate_leaf(leaf).map(Some);
+        drivers(self.search, self.users()? / 2, &count)
     }
 
     /// How many users a condition finds by itself, up to one more than `most`.
@@ -279,14 +218,34 @@ impl<'a> Listing<'a> {
         sql.value(self.connection)
     }
 
+    /// About how many users a condition finds by itself: counted where they are few, else by its share
+    /// of the first users.
+    fn estimate_leaf(&self, leaf: &UserLeaf) -> rusqlite::Result<i64> {
+        let Bounds { few, probed, .. } = self.bounds;
+        let counted = self.count_leaf(leaf, few)?;
+        if counted <= few {
+            return Ok(counted);
+        }
+        match leaf {
+            UserLeaf::Member(group_id) => self.members(*group_id),
+            // Of ids, the first are no sample. A filter has no reason to ask for many of them.
+            UserLeaf::Column(Column::UserId, _) => self.count_leaf(leaf, i64::MAX),
+            UserLeaf::Column(..) | UserLeaf::Term(_) => {
+                let share = self.look_at_first(&Search::Is(leaf.clone()), probed)?;
+                Ok(share.estimate(self.users()?).max(few + 1))
+            }
+        }
+    }
+
     /// How many users a search finds by itself.
     fn count_alone(&self, search: &UserSearch) -> rusqlite::Result<Counted> {
-        let most = self.users()? / 2;
-        if let Some(drivers) = drivers(search, most, &|leaf, most| self.count_leaf(leaf, most).map(Some))? {
-            return Ok(Counted::Exactly(drivers.count.unsigned_abs()));
-        }
-        let can_be_looked_up = drivers(search, 0, &|_, _| Ok(Some(0)))?.is_some();
-        Ok(if can_be_looked_up { Counted::MoreThan(most.unsigned_abs()) } else { Counted::NotLookedUp })
+        let few = self.bounds.few;
+        let found = drivers(search, few, &|leaf, most| self.count_leaf(leaf, most).map(Some))?;
+        Ok(match found {
+            Some(drivers) => Counted::Exactly(drivers.count.unsigned_abs()),
+            None if can_be_looked_up(search) => Counted::MoreThan(few.unsigned_abs()),
+            None => Counted::NotLookedUp,
+        })
     }
 
     /// How many users are in a group.
@@ -315,13 +274,18 @@ impl<'a> Listing<'a> {
         if let Some(sample) = self.sample.get() {
             return Ok(*sample);
         }
+        let sample = self.look_at_first(self.search, self.bounds.sampled)?;
+        Ok(*self.sample.get_or_init(|| sample))
+    }
+
+    /// How many of so many first users, in the order of their ids, match a search.
+    fn look_at_first(&self, search: &UserSearch, most: i64) -> rusqlite::Result<Sample> {
         let mut sql = Sql::new(self.tenant);
         sql.push("select count(*) ");
-        self.push_first(&mut sql, ("user_id", "asc"), self.bounds.sampled, &[]);
-        push_search(&mut sql, self.search, "u.user_id");
+        push_first(&mut sql, search, ("user_id", "asc"), most, &[]);
+        push_search(&mut sql, search, "u.user_id");
         let matched = sql.value(self.connection)?;
-        let seen = self.users()?.min(self.bounds.sampled);
-        Ok(*self.sample.get_or_init(|| Sample { seen, matched }))
+        Ok(Sample { seen: self.users()?.min(most), matched })
     }
 
     /// The users of the page, where everybody matches. The index is walked from the tenant's end of it, and
@@ -448,8 +412,13 @@ impl<'a> Listing<'a> {
                 "u.user_id"
             }
             Source::Index(Some(most)) => {
-                self.push_first(sql, self.order(), *most, &ranges(self.search, self.order().0));
-                "u.user_id"
+                let order = self.order();
+                let mut ranges = ranges(self.search, order.0);
+                let after = self.after();
+                ranges.extend(&after);
+                push_first(sql, self.search, order, *most, &ranges);
+                push_search(sql, self.search, "u.user_id");
+                return "u.user_id";
             }
             Source::Drivers(drivers) => return self.push_found(sql, drivers),
         };
@@ -477,59 +446,45 @@ impl<'a> Listing<'a> {
         user_id
     }
 
+    /// The ids after the one where the last page ended, if there was one.
+    fn after(&self) -> Option<Range> {
+        match self.place {
+            Place::ById { after: Some(after) } => Some(Range {
+                lower: Bound::Excluded(Operand::Text(after.as_str().to_owned())),
+                upper: Bound::Unbounded,
+            }),
+            Place::ById { after: None } | Place::Sorted { .. } => None,
+        }
+    }
+
     /// Writes that users come after the one where the last page ended.
     fn push_after(&self, sql: &mut Sql, user_id: &str) {
-        if let Place::ById { after: Some(after) } = self.place {
-            sql.push(&format!(" and {user_id} > "));
-            sql.bind(after.as_str().to_owned());
-        }
-    }
-
-    /// Writes that users come from the first of an order, which may be bounded by ranges.
-    fn push_first(&self, sql: &mut Sql, (column, direction): (&str, &str), most: i64, ranges: &[&Range]) {
-        let columns = columns(self.search, column).join(", w.");
-        let index = index(column);
-        sql.push(&format!(
-            "from (select w.user_row, w.{columns} from users w indexed by {index} where w.tenant_id = ?1"
-        ));
-        for range in ranges {
+        if let Some(after) = self.after() {
             sql.push(" and ");
-            sql.push_range(&format!("w.{column}"), range);
+            sql.push_range(user_id, &after);
         }
-        self.push_after(sql, "w.user_id");
-        sql.push(&format!(" order by {}", order("w", column, "w.user_id", direction)));
-        sql.push(" limit ");
-        sql.bind(most);
-        sql.push(") u where ");
     }
 }
 
-/// The order of a column of a table, and of the user's id among those who are equal in it.
-fn order(table: &str, column: &str, user_id: &str, direction: &str) -> String {
-    match column {
-        "user_id" => format!("{user_id} {direction}"),
-        _ => format!("{table}.{column} {direction}, {user_id} {direction}"),
+/// Writes that users come from the first of an order, which may be bounded by ranges.
+fn push_first(
+    sql: &mut Sql,
+    search: &UserSearch,
+    (column, direction): (&str, &str),
+    most: i64,
+    ranges: &[&Range],
+) {
+    let columns = looked_at(search, column).join(", w.");
+    let index = index(column);
+    sql.push(&format!(
+        "from (select w.user_row, w.{columns} from users w indexed by {index} where w.tenant_id = ?1"
+    ));
+    for range in ranges {
+        sql.push(" and ");
+        sql.push_range(&format!("w.{column}"), range);
     }
-}
-
-/// The columns that a search and an order look at, and the id.
-fn columns<'a>(search: &UserSearch, order: &'a str) -> Vec<&'a str> {
-    let mut columns = vec!["user_id", order];
-    search.each(&mut |leaf| {
-        if let UserLeaf::Column(column, _) = leaf {
-            columns.push(name(*column));
-        }
-    });
-    columns.sort_unstable();
-    columns.dedup();
-    columns
-}
-
-/// The ranges of a column that every user who matches is in.
-fn ranges<'a>(search: &'a UserSearch, of: &str) -> Vec<&'a Range> {
-    match search {
-        Search::Is(UserLeaf::Column(column, range)) if name(*column) == of => vec![range],
-        Search::And(parts) => parts.iter().flat_map(|part| ranges(part, of)).collect(),
-        _ => Vec::new(),
-    }
+    sql.push(&format!(" order by {}", order("w", column, "w.user_id", direction)));
+    sql.push(" limit ");
+    sql.bind(most);
+    sql.push(") u where ");
 }

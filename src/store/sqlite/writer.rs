@@ -12,10 +12,11 @@ use super::super::{
     PasswordTry, Row, SortNames, UserChange, Version,
 };
 use super::checkpoint::Checkpoints;
-use super::{failure, groups, outbox, proofs, rows, secrets};
+use super::{failure, groups, outbox, proofs, requests, rows, secrets};
 use crate::directory::api_key::ApiKey;
+use crate::directory::mail::Mail;
 use crate::directory::password::PasswordHash;
-use crate::directory::settings::Settings;
+use crate::directory::settings::Choices;
 use crate::error::Error;
 use crate::id::{MailId, TenantId, UserId};
 use crate::secret::{KeyId, TokenId};
@@ -38,10 +39,13 @@ pub(super) enum Operation {
     RehashPassword(Box<(TenantId, UserId, PasswordHash, PasswordHash)>),
     CountPasswordTry(TenantId, UserId, PasswordTry),
     CountCodeTry(TokenId, u32),
-    ClaimMail(TenantId, MailId, Timestamp, Timestamp),
-    PostponeMail(TenantId, MailId, Timestamp),
+    HurryMails(Timestamp),
+    ClaimMail(Box<Mail>, Timestamp, Timestamp),
+    RenewMail(Box<Mail>, Timestamp),
+    PostponeMail(Box<Mail>, Timestamp),
     RemoveMail(TenantId, MailId),
-    KeepSettings(Box<(TenantId, Settings)>),
+    Choose(TenantId, Choices),
+    ForgetRequests(Timestamp),
     /// Shows that the thread lives and the file can be locked for writing.
     Nothing,
 }
@@ -115,10 +119,9 @@ fn commit(connection: &Connection, operations: &[Operation]) -> Vec<Outcome> {
     transaction(connection, || {
         let outcomes: Vec<Outcome> =
             operations.iter().map(|operation| apply(connection, operation)).collect();
-        // A conflict is found before anything is written.
-        let failed = outcomes
-            .iter()
-            .any(|outcome| outcome.as_ref().is_err_and(|error| !matches!(error, KeepError::Conflict)));
+        // A conflict is found before anything is written, and so is a limit that is reached.
+        let is_clean = |error: &KeepError| matches!(error, KeepError::Conflict | KeepError::TooOften(_));
+        let failed = outcomes.iter().any(|outcome| outcome.as_ref().is_err_and(|error| !is_clean(error)));
         if failed { Ok(None) } else { Ok(Some(outcomes)) }
     })
     .and_then(|outcomes| match outcomes {
@@ -197,10 +200,13 @@ fn apply(connection: &Connection, operation: &Operation) -> Outcome {
             secrets::count_try(connection, tenant, *user_id, *attempt)
         }
         Operation::CountCodeTry(id, most) => proofs::count_try(connection, *id, *most),
-        Operation::ClaimMail(tenant, id, now, until) => outbox::claim(connection, tenant, *id, *now, *until),
-        Operation::PostponeMail(tenant, id, due_at) => outbox::postpone(connection, tenant, *id, *due_at),
+        Operation::HurryMails(now) => outbox::hurry(connection, *now),
+        Operation::ClaimMail(mail, now, until) => outbox::claim(connection, mail, *now, *until),
+        Operation::RenewMail(mail, until) => outbox::renew(connection, mail, *until),
+        Operation::PostponeMail(mail, due_at) => outbox::postpone(connection, mail, *due_at),
         Operation::RemoveMail(tenant, id) => outbox::remove(connection, tenant, *id),
-        Operation::KeepSettings(kept) => rows::keep_settings(connection, &kept.0, &kept.1),
+        Operation::Choose(tenant, choices) => rows::choose(connection, tenant, choices),
+        Operation::ForgetRequests(until) => requests::forget(connection, *until),
         Operation::Nothing => Ok(false),
     };
     done.map_err(|error| failed(&error))
@@ -245,8 +251,9 @@ pub(super) fn keep(connection: &Connection, change: &UserChange) -> Outcome {
         }
         DocumentChange::Stay(version) => {
             let kept = decided_on(connection, change, *version)?;
-            if !change.events.is_empty() {
-                note_events(connection, &kept, last_event).map_err(sql)?;
+            if change.is_decided_on() {
+                let last_event = if change.events.is_empty() { kept.last_event } else { Some(last_event) };
+                raise_version(connection, &kept, last_event).map_err(sql)?;
             }
             Some(kept)
         }
@@ -261,7 +268,8 @@ pub(super) fn keep(connection: &Connection, change: &UserChange) -> Outcome {
         keep_identifier(connection, tenant, *user_id, identifier)?;
     }
     keep_terms(connection, change).map_err(sql)?;
-    secrets::keep(connection, change).map_err(sql)?;
+    secrets::keep(connection, change)?;
+    requests::count(connection, change).map_err(sql)?;
     if let Some(kept) = &kept {
         proofs::keep(connection, change, kept)?;
     }
@@ -274,11 +282,12 @@ pub(super) fn keep(connection: &Connection, change: &UserChange) -> Outcome {
     Ok(true)
 }
 
-/// The row of the user, if all that a change was decided on is still so: the version, and the proof that
-/// it uses, which is used up by this. Nothing else is written before.
+/// The row of the user, if all that a change was decided on is still so, and no limit stands in its way:
+/// the version, and the proof that it uses, which is used up by this. Nothing else is written before.
 fn decided_on(connection: &Connection, change: &UserChange, version: Version) -> Result<UserRow, KeepError> {
     let kept = user_row(connection, &change.tenant, change.user_id).map_err(|error| failed(&error))?;
     let kept = kept.filter(|kept| kept.version == version.0).ok_or(KeepError::Conflict)?;
+    requests::check(connection, change)?;
     proofs::use_up(connection, change)?;
     Ok(kept)
 }
@@ -349,8 +358,8 @@ fn update_user(connection: &Connection, kept: &UserRow, row: &Row, last_event: i
     Ok(())
 }
 
-/// Keeps that something happened to a user whose document stays as it is.
-fn note_events(connection: &Connection, kept: &UserRow, last_event: i64) -> rusqlite::Result<()> {
+/// Keeps that something became of a user whose document stays as it is, and the last event of the user.
+fn raise_version(connection: &Connection, kept: &UserRow, last_event: Option<i64>) -> rusqlite::Result<()> {
     connection
         .prepare_cached("update users set version = version + 1, last_event = ?2 where user_row = ?1")?
         .execute(params![kept.row, last_event])
@@ -440,11 +449,73 @@ fn keep_terms(connection: &Connection, change: &UserChange) -> rusqlite::Result<
             .execute([tenant, &term.field, &term.value, user_id.as_str()])?;
     }
     for term in &change.added_terms {
+        // A term that is there already is no reason to refuse the change.
         connection
             .prepare_cached(
-                "insert into index_terms (tenant_id, field, value, user_id) values (?1, ?2, ?3, ?4)",
+                "insert into index_terms (tenant_id, field, value, user_id) values (?1, ?2, ?3, ?4) \
+                 on conflict do nothing",
             )?
             .execute([tenant, &term.field, &term.value, user_id.as_str()])?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::directory::event::{Actor, Context, Method, Origin};
+    use crate::directory::proof::AddressId;
+    use crate::directory::settings::Settings;
+    use crate::directory::user::{NewUser, User};
+    use crate::id::{RequestId, SeededRandom};
+    use crate::secret::ServerSecret;
+
+    /// Issue 5: each request that came too often made the whole batch be done twice.
+    #[test]
+    fn a_limit_that_is_reached_does_not_make_the_others_of_its_batch_be_done_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = super::super::made(&folder.path().join("test.db"), Timestamp(0)).unwrap();
+        let random = SeededRandom::new(1);
+        let origin = Origin {
+            tenant: TenantId::default_tenant(),
+            actor: Actor::Server,
+            method: Method::Policy,
+            request_id: RequestId::new(&random),
+            remote_address: None,
+            user_agent: None,
+            reason: None,
+        };
+        let ctx = Context { now: Timestamp(1_000), random: &random, origin: &origin };
+        let secret = ServerSecret::new(&random);
+        let user = |email: &str| {
+            let new = NewUser { email: Some(email.to_owned()), ..NewUser::default() };
+            let (mut user, events) = User::create(new, &ctx).unwrap();
+            let change = UserChange::create(&origin.tenant, &mut user, Vec::new(), events.into());
+            commit(&connection, &[Operation::Keep(Box::new(change))]).remove(0).unwrap();
+            user
+        };
+        let start = |user: &User, version| {
+            let (address, settings) = (AddressId::email(user.emails[0].id), Settings::default());
+            let made = user.make_proof(address, None, &settings, &secret, &ctx).unwrap();
+            let decision = user.start_proof(made.proof, true, &settings, &ctx).unwrap();
+            let change = UserChange::beside(&origin.tenant, Version(version), user.user_id, decision);
+            Operation::Keep(Box::new(change.unwrap()))
+        };
+        // What is rolled back is counted, too.
+        let written = |operations: &[Operation]| {
+            let total =
+                || -> i64 { connection.query_row("select total_changes()", [], |row| row.get(0)).unwrap() };
+            let before = total();
+            (commit(&connection, operations), total() - before)
+        };
+        let (one, other) = (user("a@example.com"), user("b@example.com"));
+        let (outcomes, alone) = written(&[start(&one, 1)]);
+        assert!(matches!(outcomes[..], [Ok(true)]));
+        let (outcomes, beside) = written(&[start(&other, 1), start(&one, 2)]);
+        assert!(
+            matches!(outcomes[..], [Ok(true), Err(KeepError::TooOften(Timestamp(1_060)))]),
+            "{outcomes:?}"
+        );
+        assert_eq!(beside, alone);
+    }
 }

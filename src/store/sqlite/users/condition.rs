@@ -1,41 +1,13 @@
 //! Conditions on users as SQL.
 
+use super::super::super::columns::name;
 use super::super::super::statement::Statement as _;
 use super::super::sql::Sql;
-use crate::store::SortKey;
 use crate::store::search::users::{Column, Lookup, UserLeaf, UserSearch};
-
-/// The column that users are sorted by; its index has its name.
-pub(super) fn column(sort: SortKey) -> &'static str {
-    match sort {
-        SortKey::CreationTime => "creation_time",
-        SortKey::LastUpdated => "last_updated",
-        SortKey::GivenName => "given_name",
-        SortKey::MiddleName => "middle_name",
-        SortKey::FamilyName => "family_name",
-        SortKey::Name => "name",
-        // All users are equal in these while nobody can sign in, so what is left is the order of ids.
-        SortKey::FailureCount
-        | SortKey::LastSignInAttempt
-        | SortKey::SignInAttemptsCount
-        | SortKey::LastSignInSuccess
-        | SortKey::SignInSuccessCount
-        | SortKey::LastActivity
-        | SortKey::BlockUntil => "user_id",
-    }
-}
 
 /// The index of the order of a column.
 pub(super) fn index(column: &str) -> String {
     format!("users_{}", if column == "user_id" { "id" } else { column })
-}
-
-pub(super) fn name(column: Column) -> &'static str {
-    match column {
-        Column::UserId => "user_id",
-        Column::CreationTime => "creation_time",
-        Column::LastUpdated => "last_updated",
-    }
 }
 
 /// Writes which rows `t` of `index_terms` a lookup finds.

@@ -1,34 +1,16 @@
 //! That every way finds the same, and takes no more than it should.
 
-use std::collections::BTreeSet;
 use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use proptest::prelude::*;
-
 use super::*;
 use crate::store::SortKey;
+use crate::store::contract::ways::{self, Known, SMALL, four_hundred, group, id, term};
 use crate::store::search::Operand;
-use crate::store::search::users::{Column, Lookup};
+use crate::store::search::users::Column;
 use crate::store::sqlite::SqliteStore;
 use crate::time::Timestamp;
-
-/// A user as the tests know one: `place` is both times and the id, and the terms are of one field.
-struct Known {
-    place: i64,
-    terms: BTreeSet<&'static str>,
-    is_member: bool,
-}
-
-fn group() -> GroupId {
-    GroupId::from_bytes([7; 16])
-}
-
-fn id(place: i64) -> String {
-    // Ids are random: those of one time after the other are far from each other.
-    format!("{:021}", place.wrapping_mul(7_919) % 1_000_003)
-}
 
 /// A store of these users, whose documents are their places.
 fn store_of(users: &[Known]) -> (Connection, tempfile::TempDir) {
@@ -67,137 +49,15 @@ fn store_of(users: &[Known]) -> (Connection, tempfile::TempDir) {
     (connection, folder)
 }
 
-fn text(text: &str) -> Operand {
-    Operand::Text(text.to_owned())
-}
-
-fn term(values: Range) -> UserSearch {
-    Search::Is(UserLeaf::Term(Lookup { field: "f".to_owned(), values }))
-}
-
-fn is_in(range: &Range, value: &Operand) -> bool {
-    use std::ops::RangeBounds;
-    (range.lower.as_ref(), range.upper.as_ref()).contains(value)
-}
-
-/// Whether a user matches, found out without any index.
-fn matches(search: &UserSearch, user: &Known) -> bool {
-    match search {
-        Search::All => true,
-        Search::And(parts) => parts.iter().all(|part| matches(part, user)),
-        Search::Or(parts) => parts.iter().any(|part| matches(part, user)),
-        Search::Not(part) => !matches(part, user),
-        Search::Is(UserLeaf::Member(_)) => user.is_member,
-        Search::Is(UserLeaf::Term(lookup)) => {
-            user.terms.iter().any(|term| is_in(&lookup.values, &text(term)))
-        }
-        Search::Is(UserLeaf::Column(Column::UserId, range)) => is_in(range, &text(&id(user.place))),
-        Search::Is(UserLeaf::Column(Column::CreationTime, range)) => {
-            is_in(range, &Operand::Number(user.place / 3))
-        }
-        Search::Is(UserLeaf::Column(Column::LastUpdated, range)) => {
-            is_in(range, &Operand::Number(user.place))
-        }
-    }
-}
-
-fn any_range(value: impl Strategy<Value = Operand> + Clone) -> impl Strategy<Value = Range> {
-    let ends = (value.clone(), value.clone());
-    prop_oneof![
-        value.prop_map(Range::only),
-        ends.prop_map(|(lower, upper)| Range {
-            lower: Bound::Included(lower.clone().min(upper.clone())),
-            upper: Bound::Excluded(lower.max(upper)),
-        }),
-        Just(Range::any()),
-    ]
-}
-
-fn any_search() -> impl Strategy<Value = UserSearch> {
-    let terms = prop::sample::select(vec!["a", "b", "c", "d", "rare"]).prop_map(text);
-    let numbers = (0..400_i64).prop_map(Operand::Number);
-    let ids = (0..400_i64).prop_map(|place| text(&id(place)));
-    let column = |column| move |range| Search::Is(UserLeaf::Column(column, range));
-    let leaf = prop_oneof![
-        4 => any_range(terms).prop_map(term),
-        1 => any_range(numbers.clone()).prop_map(column(Column::CreationTime)),
-        1 => any_range(numbers).prop_map(column(Column::LastUpdated)),
-        1 => any_range(ids).prop_map(column(Column::UserId)),
-        1 => Just(Search::Is(UserLeaf::Member(group()))),
-        1 => Just(Search::All),
-    ];
-    leaf.prop_recursive(3, 8, 3, |inner| {
-        prop_oneof![
-            prop::collection::vec(inner.clone(), 1..4).prop_map(Search::And),
-            prop::collection::vec(inner.clone(), 1..4).prop_map(Search::Or),
-            inner.prop_map(|part| Search::Not(Box::new(part))),
-        ]
-    })
-}
-
-/// Bounds within which every way is taken by few users.
-const SMALL: Bounds = Bounds { few: 15, walked: 40, counted: 60, sampled: 50 };
-
-fn four_hundred() -> Vec<Known> {
-    let user = |place: i64| {
-        let terms = [("a", 2), ("b", 3), ("c", 5), ("d", 1), ("rare", 97)];
-        let terms = terms.into_iter().filter(|(_, every)| place % every == 0).map(|(term, _)| term);
-        Known { place, terms: terms.collect(), is_member: place % 4 == 1 }
-    };
-    (0..400).map(user).collect()
-}
-
 #[test]
 fn every_way_finds_the_users_who_match() {
     let users = four_hundred();
     let (connection, _folder) = store_of(&users);
     let tenant = TenantId::default_tenant();
-    let sorts = prop::sample::select(vec![SortKey::CreationTime, SortKey::LastUpdated, SortKey::Name]);
-    let page = (sorts, any::<bool>(), prop_oneof![Just(0_u64), 0..450_u64], 1..30_u32);
-    let config = ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() };
-    let mut runner = proptest::test_runner::TestRunner::new(config);
-    let tested = runner.run(&(any_search(), page), |(search, (sort, descending, offset, limit))| {
-        let mut expected: Vec<_> = users.iter().filter(|user| matches(&search, user)).collect();
-        let key = |user: &Known| match sort {
-            SortKey::CreationTime => (user.place / 3, id(user.place)),
-            SortKey::LastUpdated => (user.place, id(user.place)),
-            _ => (0, id(user.place)),
-        };
-        expected.sort_by_key(|user| key(user));
-        if descending {
-            expected.reverse();
-        }
-        let count = expected.len() as u64;
-        let show = |documents: &[Bytes]| -> Vec<String> {
-            documents.iter().map(|document| String::from_utf8(document.to_vec()).unwrap()).collect()
-        };
-        let places =
-            |users: &[&Known]| -> Vec<String> { users.iter().map(|user| user.place.to_string()).collect() };
-        let list = List { filter: Some(search), place: Place::Sorted { sort, descending, offset }, limit };
-        let listing = Listing::of(&connection, &tenant, &list, SMALL);
-        let page = listing.page(listing.find().unwrap()).unwrap();
-        let rest = &expected[(offset as usize).min(expected.len())..];
-        let shown = &rest[..rest.len().min(limit as usize)];
-        prop_assert_eq!(show(&page.documents), places(shown));
-        prop_assert_eq!(page.has_next, rest.len() > shown.len());
-        if page.total_is_estimate {
-            prop_assert!(count > 60 && page.total > 60 && page.total <= 400, "{} of {}", page.total, count);
-        } else {
-            prop_assert_eq!(page.total, count);
-        }
-        // The walk by id goes on where a page ended.
-        expected.sort_by_key(|user| id(user.place));
-        let after = expected.get(offset as usize).map(|user| id(user.place).parse().unwrap());
-        let rest = if after.is_some() { &expected[offset as usize + 1..] } else { &expected[..] };
-        let list = List { place: Place::ById { after }, ..list };
-        let listing = Listing::of(&connection, &tenant, &list, SMALL);
-        let page = listing.page(listing.find().unwrap()).unwrap();
-        let shown = &rest[..rest.len().min(limit as usize)];
-        prop_assert_eq!(show(&page.documents), places(shown));
-        prop_assert_eq!(page.has_next, rest.len() > shown.len());
-        Ok(())
+    ways::every_way_finds_the_users_who_match(&users, |list| {
+        let listing = Listing::of(&connection, &tenant, list, SMALL);
+        listing.page(listing.find().unwrap()).unwrap()
     });
-    tested.unwrap();
 }
 
 /// Sixty thousand users, whose terms are `all` of all, `one` and `two` of a tenth each, and both of
@@ -318,7 +178,8 @@ fn what_lies_before_a_page_is_passed_over_in_the_index_alone() {
             let place = Place::Sorted { sort: *sort, descending, offset: 300 };
             let steps = plan(&connection, None, place);
             let bound = if descending { "<" } else { ">" };
-            let index = format!("SEARCH w USING COVERING INDEX {} (tenant_id{bound}?)", index(column(*sort)));
+            let index =
+                format!("SEARCH w USING COVERING INDEX {} (tenant_id{bound}?)", index(sorted_by(*sort)));
             assert!(steps.contains(&index), "{sort} {steps}");
             assert_eq!(steps.matches("SEARCH w").count(), 1, "{sort} {steps}");
             // Only the page itself is sorted, after it was cut.

@@ -1,9 +1,6 @@
 //! Which conditions of a search find everything that can match, and how many rows these are.
 
-use super::super::search::Search;
-
-/// Up to how many rows are fetched and sorted without looking for another way.
-pub(super) const FEW: i64 = 5_000;
+use super::search::Search;
 
 /// Conditions that together find every row that can match.
 pub(super) struct Drivers<'a, Leaf> {
@@ -30,11 +27,11 @@ impl<Leaf: Clone> Drivers<'_, Leaf> {
 
 /// The drivers of a search that find the fewest rows, if they are `most` at most. `count` counts the
 /// rows that meet a condition, up to one more than a bound; nothing where they cannot be looked up.
-pub(super) fn drivers<'a, Leaf>(
+pub(super) fn drivers<'a, Leaf, E>(
     search: &'a Search<Leaf>,
     most: i64,
-    count: &impl Fn(&Leaf, i64) -> rusqlite::Result<Option<i64>>,
-) -> rusqlite::Result<Option<Drivers<'a, Leaf>>> {
+    count: &impl Fn(&'a Leaf, i64) -> Result<Option<i64>, E>,
+) -> Result<Option<Drivers<'a, Leaf>>, E> {
     match search {
         Search::Is(leaf) => {
             let counted = count(leaf, most)?.filter(|found| *found <= most);
@@ -63,17 +60,30 @@ pub(super) fn drivers<'a, Leaf>(
     }
 }
 
+/// Whether indexes can find everything that can match, however much that is.
+pub(super) fn can_be_looked_up<Leaf>(search: &Search<Leaf>) -> bool {
+    match search {
+        Search::Is(_) => true,
+        Search::And(parts) => parts.iter().any(can_be_looked_up),
+        Search::Or(parts) => !parts.is_empty() && parts.iter().all(can_be_looked_up),
+        Search::All | Search::Not(_) => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+
     use super::*;
     use Search::{All, And, Is, Not, Or};
 
     /// The drivers of a search whose conditions are how many rows they find, and what is left.
     fn chosen(search: &Search<i64>, most: i64) -> Option<(Vec<i64>, Search<i64>)> {
         let count = |leaf: &i64, most: i64| {
-            Ok(Some(*leaf).filter(|found| *found >= 0).map(|found| found.min(most + 1)))
+            Ok::<_, Infallible>(Some(*leaf).filter(|found| *found >= 0).map(|found| found.min(most + 1)))
         };
-        let drivers = drivers(search, most, &count).unwrap()?;
+        let Ok(drivers) = drivers(search, most, &count);
+        let drivers = drivers?;
         Some((drivers.leaves.iter().map(|leaf| **leaf).collect(), drivers.rest(search)))
     }
 
@@ -84,6 +94,10 @@ mod tests {
         assert_eq!(chosen(&search, 10), Some((vec![3], rest)));
         assert_eq!(chosen(&search, 2), None);
         assert_eq!(chosen(&Is(3), 3), Some((vec![3], All)));
+        for no_driver in [All, Not(Box::new(Is(1))), Or(vec![Is(1), All]), Or(Vec::new())] {
+            assert!(!can_be_looked_up(&no_driver), "{no_driver:?}");
+        }
+        assert!(can_be_looked_up(&And(vec![All, Or(vec![Is(9), Is(7)])])));
         for no_driver in [All, Not(Box::new(Is(1))), Is(-1), Or(vec![Is(1), All]), Or(vec![Is(1), Is(-1)])] {
             assert_eq!(chosen(&no_driver, 10), None, "{no_driver:?}");
         }

@@ -1,0 +1,31 @@
+//! Forgetting what counts no more, whether or not anybody asks for anything.
+
+use std::time::Duration;
+
+use super::App;
+use crate::directory::settings::COUNTED_FOR;
+use crate::error::Error;
+
+/// How often it is done.
+const EVERY: Duration = Duration::from_secs(3_600);
+
+impl App {
+    /// Forgets what counts no more, now and every hour.
+    pub async fn keep_swept(&self) {
+        loop {
+            if let Err(error) = self.sweep().await {
+                tracing::warn!(%error, "old requests for mails could not be forgotten; it is tried again in an hour");
+            }
+            tokio::time::sleep(EVERY).await;
+        }
+    }
+
+    /// Forgets the requests for proofs and for mails that no limit counts any more, with the addresses
+    /// in them.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn sweep(&self) -> Result<(), Error> {
+        self.store.forget_requests(self.clock.now().before(COUNTED_FOR)).await
+    }
+}
