@@ -98,14 +98,13 @@ impl Writer {
 fn write_until_closed(connection: Connection, mut jobs: mpsc::Receiver<Job>, mut checkpoints: Checkpoints) {
     let mut batch = Vec::with_capacity(BATCH);
     while jobs.blocking_recv_many(&mut batch, BATCH) > 0 {
-        let (operations, waiting): (Vec<_>, Vec<_>) =
-            batch.drain(..).map(|job| (job.operation, job.done)).unzip();
-        let outcomes = commit(&connection, &operations);
-        for (done, outcome) in waiting.into_iter().zip(outcomes) {
+        let outcomes = commit(&connection, &mut batch, &mut jobs);
+        let changes = batch.len();
+        for (job, outcome) in batch.drain(..).zip(outcomes) {
             // Whoever asked may have gone away; what was asked is done all the same.
-            let _ = done.send(outcome);
+            let _ = job.done.send(outcome);
         }
-        checkpoints.after_commit(&connection, operations.len());
+        checkpoints.after_commit(&connection, changes);
     }
     checkpoints.stop();
     if let Err((_, error)) = connection.close() {
@@ -113,31 +112,42 @@ fn write_until_closed(connection: Connection, mut jobs: mpsc::Receiver<Job>, mut
     }
 }
 
-/// Commits operations together. First as if none will fail, which is nearly always so; if one does,
-/// all is rolled back and done again with a savepoint around each, so that each fails alone.
-fn commit(connection: &Connection, operations: &[Operation]) -> Vec<Outcome> {
+/// Commits operations together, and with them those that come while they are applied. First as if none
+/// will fail, which is nearly always so; if one does, all is rolled back and done again with a savepoint
+/// around each, so that each fails alone.
+fn commit(connection: &Connection, batch: &mut Vec<Job>, jobs: &mut mpsc::Receiver<Job>) -> Vec<Outcome> {
     transaction(connection, || {
-        let outcomes: Vec<Outcome> =
-            operations.iter().map(|operation| apply(connection, operation)).collect();
         // A conflict is found before anything is written, and so is a limit that is reached.
         let is_clean = |error: &KeepError| matches!(error, KeepError::Conflict | KeepError::TooOften(_));
-        let failed = outcomes.iter().any(|outcome| outcome.as_ref().is_err_and(|error| !is_clean(error)));
-        if failed { Ok(None) } else { Ok(Some(outcomes)) }
+        let mut outcomes = Vec::with_capacity(BATCH);
+        while let Some(job) = batch.get(outcomes.len()) {
+            let outcome = apply(connection, &job.operation);
+            if outcome.as_ref().is_err_and(|error| !is_clean(error)) {
+                return Ok(None);
+            }
+            outcomes.push(outcome);
+            // Whoever was answered after the last commit has asked again by now: two halves that wait
+            // for each other's commits would sync twice as often.
+            if outcomes.len() == batch.len() {
+                batch.extend(std::iter::from_fn(|| jobs.try_recv().ok()).take(BATCH - outcomes.len()));
+            }
+        }
+        Ok(Some(outcomes))
     })
     .and_then(|outcomes| match outcomes {
         Some(outcomes) => Ok(outcomes),
         None => transaction(connection, || {
-            operations
+            batch
                 .iter()
-                .map(|operation| apply_alone(connection, operation))
+                .map(|job| apply_alone(connection, &job.operation))
                 .collect::<rusqlite::Result<Vec<_>>>()
                 .map(Some)
         })
         .map(Option::unwrap_or_default),
     })
     .unwrap_or_else(|error| {
-        tracing::error!(%error, changes = operations.len(), "changes could not be committed");
-        operations.iter().map(|_| Err(KeepError::Failed(failure(&error)))).collect()
+        tracing::error!(%error, changes = batch.len(), "changes could not be committed");
+        batch.iter().map(|_| Err(KeepError::Failed(failure(&error)))).collect()
     })
 }
 
@@ -470,7 +480,16 @@ mod tests {
     use crate::id::{RequestId, SeededRandom};
     use crate::secret::ServerSecret;
 
-    /// Issue 5: each request that came too often made the whole batch be done twice.
+    /// Commits operations, the first of which is taken before the others come.
+    fn commit_all(connection: &Connection, operations: Vec<Operation>) -> Vec<Outcome> {
+        let (queue, mut jobs) = mpsc::channel(QUEUE);
+        for operation in operations {
+            assert!(queue.try_send(Job { operation, done: oneshot::channel().0 }).is_ok());
+        }
+        commit(connection, &mut vec![jobs.try_recv().unwrap()], &mut jobs)
+    }
+
+    /// Each request that came too often made the whole batch be done twice.
     #[test]
     fn a_limit_that_is_reached_does_not_make_the_others_of_its_batch_be_done_again() {
         let folder = tempfile::tempdir().unwrap();
@@ -491,7 +510,7 @@ mod tests {
             let new = NewUser { email: Some(email.to_owned()), ..NewUser::default() };
             let (mut user, events) = User::create(new, &ctx).unwrap();
             let change = UserChange::create(&origin.tenant, &mut user, Vec::new(), events.into());
-            commit(&connection, &[Operation::Keep(Box::new(change))]).remove(0).unwrap();
+            commit_all(&connection, vec![Operation::Keep(Box::new(change))]).remove(0).unwrap();
             user
         };
         let start = |user: &User, version| {
@@ -502,16 +521,16 @@ mod tests {
             Operation::Keep(Box::new(change.unwrap()))
         };
         // What is rolled back is counted, too.
-        let written = |operations: &[Operation]| {
+        let written = |operations: Vec<Operation>| {
             let total =
                 || -> i64 { connection.query_row("select total_changes()", [], |row| row.get(0)).unwrap() };
             let before = total();
-            (commit(&connection, operations), total() - before)
+            (commit_all(&connection, operations), total() - before)
         };
         let (one, other) = (user("a@example.com"), user("b@example.com"));
-        let (outcomes, alone) = written(&[start(&one, 1)]);
+        let (outcomes, alone) = written(vec![start(&one, 1)]);
         assert!(matches!(outcomes[..], [Ok(true)]));
-        let (outcomes, beside) = written(&[start(&other, 1), start(&one, 2)]);
+        let (outcomes, beside) = written(vec![start(&other, 1), start(&one, 2)]);
         assert!(
             matches!(outcomes[..], [Ok(true), Err(KeepError::TooOften(Timestamp(1_060)))]),
             "{outcomes:?}"
