@@ -111,6 +111,8 @@ impl Outbox {
             // It is no matter which it was. If all that there was room for was taken, there may be more,
             // but no room before one of these is done.
             tokio::select! {
+                // Once the end has come nothing more is begun, whatever else is ready.
+                biased;
                 () = &mut end => return,
                 Some(_) = sending.join_next() => {}
                 () = self.woken(), if sending.len() < AT_ONCE => {}
@@ -244,18 +246,26 @@ impl Outbox {
         }
     }
 
-    /// Removes a mail that was sent. One that stays would be sent twice, so this is tried for as long
-    /// as no other server can take it.
+    /// Removes a mail that was sent. One that stays would be sent twice, so this is tried again, and the
+    /// mail is kept for this server meanwhile.
     async fn end_sent(&self, mail: &Mail) -> Result<(), Error> {
-        let mut pause = END_AGAIN;
-        for _ in 1..END_TRIES {
-            if self.end(mail, mail.kind.sent()).await.is_ok() {
-                return Ok(());
+        let ended = async {
+            let mut pause = END_AGAIN;
+            for _ in 1..END_TRIES {
+                if self.end(mail, mail.kind.sent()).await.is_ok() {
+                    return Ok(());
+                }
+                sleep(pause).await;
+                pause *= 2;
             }
-            sleep(pause).await;
-            pause *= 2;
+            self.end(mail, mail.kind.sent()).await
+        };
+        tokio::select! {
+            biased;
+            ended = ended => ended,
+            // It is gone, by a try whose answer was lost, or another server has taken it.
+            () = self.keep_for_this_server(mail) => Ok(()),
         }
-        self.end(mail, mail.kind.sent()).await
     }
 
     /// What a mail says at this moment.

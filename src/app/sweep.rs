@@ -8,15 +8,21 @@ use crate::error::Error;
 
 /// How often it is done.
 const EVERY: Duration = Duration::from_secs(3_600);
+/// When it is tried again after it could not be done.
+const AGAIN: Duration = Duration::from_secs(60);
 
 impl App {
     /// Forgets what counts no more, now and every hour.
     pub async fn keep_swept(&self) {
         loop {
-            if let Err(error) = self.sweep().await {
-                tracing::warn!(%error, "old requests for mails could not be forgotten; it is tried again in an hour");
-            }
-            tokio::time::sleep(EVERY).await;
+            let pause = match self.sweep().await {
+                Ok(()) => EVERY,
+                Err(error) => {
+                    tracing::warn!(%error, "old requests for mails could not be forgotten; it is tried again in a minute");
+                    AGAIN
+                }
+            };
+            tokio::time::sleep(pause).await;
         }
     }
 

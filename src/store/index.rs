@@ -28,8 +28,8 @@ const MAX_FIELD_LENGTH: usize = 512;
 /// Values below this many objects are not searchable.
 const MAX_DEPTH: usize = 8;
 
-/// Before a path, the field of the numbers that are found there: they are compared as numbers and
-/// never with texts. No path begins so.
+/// Behind a path, the field of the numbers that are found there: they are compared as numbers and
+/// never with texts.
 pub const NUMBERS: &str = "#";
 /// The field of what a bare word finds: whole names and addresses, and the words of each.
 pub const WORDS: &str = "*";
@@ -184,7 +184,7 @@ fn push_values(terms: &mut Vec<Term>, path: &str, value: &Value, depth: usize) {
         Value::Bool(flag) => push(terms, path.to_owned().into(), flag.to_string()),
         Value::Number(number) => {
             if let Some(number) = number.as_f64() {
-                push(terms, format!("{NUMBERS}{path}").into(), number_value(number));
+                push(terms, format!("{path}{NUMBERS}").into(), number_value(number));
             }
         }
         Value::String(text) => push(terms, path.to_owned().into(), fold(text)),

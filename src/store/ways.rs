@@ -15,7 +15,7 @@ pub(super) const FEW: i64 = 5_000;
 /// Up to how many matches are counted one by one.
 pub(super) const COUNTED: i64 = 10_000;
 /// Up to how many logs are counted that are within a filter's bounds in time.
-pub(super) const MOST_WITHIN: i64 = 1_000_000;
+pub(super) const MOST_WITHIN: i64 = 100_000;
 
 /// How much is done in one way before another is chosen.
 #[derive(Clone, Copy)]

@@ -127,3 +127,18 @@ async fn what_a_tenant_chooses_is_shown_and_counts_at_once() {
     let nobody = home.complains(&["tenants", "show", "nobody"]);
     assert!(nobody.contains("bonafide tenants create nobody"), "{nobody}");
 }
+
+#[test]
+fn a_server_forgets_requests_that_no_limit_counts_any_more() {
+    let home = Home::new();
+    drop(home.serve(&[]));
+    let add = "insert into proof_requests values ('default', 1, 'email', 'ada@example.com', 'ada', 1)";
+    rusqlite::Connection::open(home.path("data/bonafide.db")).unwrap().execute(add, []).unwrap();
+    let _server = home.serve(&[]);
+    let database = home.database();
+    eventually("nothing", || {
+        let left: i64 =
+            database.query_row("select count(*) from proof_requests", [], |row| row.get(0)).ok()?;
+        (left == 0).then_some(())
+    });
+}

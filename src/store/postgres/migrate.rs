@@ -13,7 +13,6 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/postgres/0002_proofs.sql"),
     include_str!("../../../migrations/postgres/0003_mail_logs.sql"),
     include_str!("../../../migrations/postgres/0004_resets.sql"),
-    include_str!("../../../migrations/postgres/0005_numbers.sql"),
 ];
 
 /// The lock under which steps are taken, so that of several servers that start at once one takes
@@ -193,27 +192,6 @@ mod tests {
             assert_eq!((found.total, found.documents.len()), (expected, expected as usize), "{filter}");
         }
         store.close().await;
-    }
-
-    #[tokio::test]
-    async fn numbers_of_an_older_store_are_kept_where_no_texts_are() {
-        let database = Database::empty().await;
-        migrate(&Options::new(&database.url), Timestamp(0)).await.unwrap();
-        let client = connect(&database.url).await;
-        let add = "insert into index_terms select 'default', field, value, '' from (values \
-                   ('private_data.seats#', 'c008000000000000'), ('private_data.seats#', 'of velvet'), \
-                   ('private_data.seats', 'c008000000000000')) as term (field, value)";
-        client.batch_execute(add).await.unwrap();
-        let step = include_str!("../../../migrations/postgres/0005_numbers.sql");
-        client.batch_execute(step).await.unwrap();
-        let rows = client.query("select field, value from index_terms order by 1, 2", &[]).await.unwrap();
-        let found: Vec<(String, String)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
-        let expected = [
-            ("#private_data.seats", "c008000000000000"),
-            ("private_data.seats", "c008000000000000"),
-            ("private_data.seats#", "of velvet"),
-        ];
-        assert_eq!(found, expected.map(|(field, value)| (field.to_owned(), value.to_owned())));
     }
 
     #[tokio::test]

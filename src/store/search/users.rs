@@ -185,7 +185,7 @@ fn addresses(condition: &Condition, folded: fn(&str) -> String) -> Range {
 /// A value of claims or data: numbers among numbers, texts among texts. What looks like a number
 /// and stands without quotes may be either where it is looked for as a whole.
 fn value(condition: &Condition, field: &str) -> UserSearch {
-    let numbers = |values| term(format!("{NUMBERS}{field}"), values);
+    let numbers = |values| term(format!("{field}{NUMBERS}"), values);
     let number_of = |value: &Value| {
         let number = value.text.parse::<f64>().ok().filter(|number| !value.quoted && number.is_finite());
         number.map(|number| Operand::Text(number_value(number)))

@@ -31,7 +31,6 @@ const STEPS: &[Step] = &[
     Step::of(include_str!("../../../migrations/sqlite/0006_proofs.sql")),
     Step::of(include_str!("../../../migrations/sqlite/0007_mail_logs.sql")),
     Step::of(include_str!("../../../migrations/sqlite/0008_resets.sql")),
-    Step::of(include_str!("../../../migrations/sqlite/0009_numbers.sql")),
 ];
 
 /// What `application_id` is in a file of ours: "bona". It tells our files from those of others.
@@ -277,33 +276,6 @@ mod tests {
         let group = "select words || folded_description from groups";
         let forms: String = connection.query_row(group, [], |row| row.get(0)).unwrap();
         assert_eq!(forms, " r d süd strasse");
-    }
-
-    #[test]
-    fn numbers_of_an_older_store_are_kept_where_no_texts_are() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("older.db");
-        drop(SqliteStore::open(&path, Timestamp(0)).unwrap());
-        let connection = Connection::open(&path).unwrap();
-        let terms = [
-            ("private_data.seats#", "c008000000000000"),
-            ("private_data.seats#", "of velvet"),
-            ("private_data.seats", "c008000000000000"),
-        ];
-        for (field, value) in terms {
-            let sql = "insert into index_terms values ('default', ?1, ?2, '')";
-            connection.execute(sql, (field, value)).unwrap();
-        }
-        connection.execute_batch(include_str!("../../../migrations/sqlite/0009_numbers.sql")).unwrap();
-        let mut statement = connection.prepare("select field, value from index_terms order by 1, 2").unwrap();
-        let found = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
-        let found: Vec<(String, String)> = found.map(Result::unwrap).collect();
-        let expected = [
-            ("#private_data.seats", "c008000000000000"),
-            ("private_data.seats", "c008000000000000"),
-            ("private_data.seats#", "of velvet"),
-        ];
-        assert_eq!(found, expected.map(|(field, value)| (field.to_owned(), value.to_owned())));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::Semaphore;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::{READER_CACHE_KIB, connect, failure};
 use crate::error::Error;
@@ -58,7 +58,8 @@ impl Readers {
     /// more than reading it.
     ///
     /// # Errors
-    /// [`Error::TooCostly`] when it takes longer than a long read may.
+    /// [`Error::TooCostly`] when it takes longer than a long read may, [`Error::Unavailable`] when others
+    /// take so long that it does not come to its turn.
     pub(super) async fn read_list<T: Send + 'static>(
         &self,
         read: impl Fn(&Connection) -> rusqlite::Result<T> + Send + 'static,
@@ -66,12 +67,13 @@ impl Readers {
         if let Some(short) = self.try_short(&read)? {
             return Ok(short);
         }
-        let turns = self.0.long_reads.clone();
-        let turn = turns.acquire_owned().await.expect("the semaphore is never closed");
+        let end = Instant::now() + self.0.longest;
+        let turn = timeout_at(end, self.0.long_reads.clone().acquire_owned()).await;
+        let turn = turn.map_err(|_| Error::Unavailable("other long lists are being read".to_owned()))?;
+        let turn = turn.expect("the semaphore is never closed");
         let readers = self.clone();
         let long = move || {
             let _turn = turn;
-            let end = Instant::now() + readers.0.longest;
             readers.read_until(move || Instant::now() > end, read)?.ok_or(Error::TooCostly)
         };
         tokio::task::spawn_blocking(long)
@@ -216,6 +218,13 @@ mod tests {
             assert!(matches!(endless, Err(Error::TooCostly)), "{endless:?}");
         }
         assert_eq!(readers.0.long_reads.available_permits(), LONG_READS);
+
+        // Whoever does not come to a turn in time is told so, and does not wait for all before.
+        let turns = readers.0.long_reads.clone().acquire_many_owned(LONG_READS as u32).await.unwrap();
+        let waited = readers.read_list(count(i64::MAX, &threads)).await;
+        assert!(matches!(waited, Err(Error::Unavailable(_))), "{waited:?}");
+        assert_eq!(readers.read_list(count(10, &threads)).await.unwrap(), 10);
+        drop(turns);
         assert_eq!(readers.read_list(count(10, &threads)).await.unwrap(), 10);
         readers.close();
         crate::store::Store::close(&store).await;

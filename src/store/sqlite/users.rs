@@ -228,8 +228,8 @@ impl<'a> Listing<'a> {
         }
         match leaf {
             UserLeaf::Member(group_id) => self.members(*group_id),
-            // Of ids, the first are no sample. A filter has no reason to ask for many of them.
-            UserLeaf::Column(Column::UserId, _) => self.count_leaf(leaf, i64::MAX),
+            // Of ids, the first are no sample. More than half of all drive nothing.
+            UserLeaf::Column(Column::UserId, _) => self.count_leaf(leaf, self.users()? / 2),
             UserLeaf::Column(..) | UserLeaf::Term(_) => {
                 let share = self.look_at_first(&Search::Is(leaf.clone()), probed)?;
                 Ok(share.estimate(self.users()?).max(few + 1))
