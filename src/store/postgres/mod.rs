@@ -98,14 +98,17 @@ impl PostgresStore {
         Self::start(options)
     }
 
-    /// Connects, a quarter each for look-ups and for changes, and half for lists.
+    /// Connects: a quarter for look-ups, an eighth for changes, the rest for lists. Changes that wait
+    /// share a statement, so few connections keep many; each more makes the statements smaller, and
+    /// where PostgreSQL has no processor to spare, the rate too.
     fn start(options: &Options) -> anyhow::Result<Self> {
         let server = Arc::new(Server::new(options)?);
-        let quarter = (options.connections / 4).max(1);
+        let (lookups, changes) = ((options.connections / 4).max(1), (options.connections / 8).max(1));
+        let lists = options.connections.saturating_sub(lookups + changes).max(1);
         Ok(Self {
-            readers: Readers::start(&server, quarter),
-            snapshots: Snapshots::start(&server, options.connections.saturating_sub(2 * quarter).max(1)),
-            writer: Writer::start(&server, quarter),
+            readers: Readers::start(&server, lookups),
+            snapshots: Snapshots::start(&server, lists),
+            writer: Writer::start(&server, changes),
             sequencer: Sequencer::start(server.clone()),
             server,
         })
