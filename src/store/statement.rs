@@ -64,3 +64,22 @@ pub(super) trait Statement: Sized {
         self.push(")");
     }
 }
+
+/// A statement that reads tokens to reset a password: those that were not mailed, and those whose email
+/// is what it was then.
+macro_rules! open_resets {
+    ($columns:literal, $condition:literal) => {
+        concat!(
+            "select ",
+            $columns,
+            " from reset_tokens where ",
+            $condition,
+            " and (identifier_id is null or generation = \
+             (select i.generation from identifiers i where i.tenant_id = reset_tokens.tenant_id and i.kind = 'email' \
+              and i.canonical = reset_tokens.canonical and i.claimant = '' \
+              and i.user_id = reset_tokens.user_id and i.identifier_id = reset_tokens.identifier_id))"
+        )
+    };
+}
+
+pub(super) use open_resets;

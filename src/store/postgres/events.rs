@@ -59,11 +59,7 @@ async fn of_all(client: &Client, tenant: &TenantId, wanted: EventList) -> Answer
             ],
         )
         .await?;
-    let mut events = each(&rows, event)?;
-    let more = events.len() > wanted.limit as usize;
-    events.truncate(wanted.limit as usize);
-    let next = if more { events.last().map(|(position, _)| *position) } else { end };
-    Ok(EventPage { events, next })
+    page(&rows, wanted.limit, end)
 }
 
 async fn of_user(
@@ -88,10 +84,16 @@ async fn of_user(
             ],
         )
         .await?;
-    let mut events = each(&rows, event)?;
-    let more = events.len() > wanted.limit as usize;
-    events.truncate(wanted.limit as usize);
-    let next = events.last().map(|(position, _)| *position).filter(|_| more);
+    page(&rows, wanted.limit, None)
+}
+
+/// The page of these rows, which may be one more than is wanted. Where there are not more, it goes on after
+/// `end`, where looking was broken off.
+pub(super) fn page(rows: &[Row], limit: u32, end: Option<i64>) -> Answer<EventPage> {
+    let mut events = each(rows, event)?;
+    let more = events.len() > limit as usize;
+    events.truncate(limit as usize);
+    let next = if more { events.last().map(|(position, _)| *position) } else { end };
     Ok(EventPage { events, next })
 }
 

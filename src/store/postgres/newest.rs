@@ -5,7 +5,7 @@ use tokio_postgres::types::Type;
 
 use super::super::{DayCount, EventPage, NewestEvents};
 use super::connection::Answer;
-use super::events::{COLUMNS, LOOKED_AT, Named, event};
+use super::events::{COLUMNS, LOOKED_AT, Named, page};
 use super::rows::{Readable, each};
 use crate::directory::event::EventType;
 use crate::id::{TenantId, UserId};
@@ -48,11 +48,7 @@ async fn of_all(client: &Client, tenant: &TenantId, wanted: NewestEvents) -> Ans
             ],
         )
         .await?;
-    let mut events = each(&rows, event)?;
-    let more = events.len() > wanted.limit as usize;
-    events.truncate(wanted.limit as usize);
-    let next = if more { events.last().map(|(position, _)| *position) } else { end };
-    Ok(EventPage { events, next })
+    page(&rows, wanted.limit, end)
 }
 
 async fn of_user(
@@ -77,11 +73,7 @@ async fn of_user(
             ],
         )
         .await?;
-    let mut events = each(&rows, event)?;
-    let more = events.len() > wanted.limit as usize;
-    events.truncate(wanted.limit as usize);
-    let next = events.last().map(|(position, _)| *position).filter(|_| more);
-    Ok(EventPage { events, next })
+    page(&rows, wanted.limit, None)
 }
 
 /// Counts the newest events by day and type, in that order.

@@ -2,6 +2,7 @@
 
 use tokio_postgres::Row;
 
+use super::super::statement::open_resets;
 use super::super::{IdentifierChange, IdentifierKind, KeepError, PasswordTry, UserChange};
 use super::connection::{Answer, Session};
 use super::keep::Fault;
@@ -15,23 +16,6 @@ use crate::time::Timestamp;
 pub(super) const PASSWORD: &str = "select password_hash from secrets where tenant_id = $1 and user_id = $2";
 pub(super) const OLDEST_TRY: &str =
     "select min(tried_at) from password_tries where tenant_id = $1 and user_id = $2 and tried_at > $3";
-
-/// A statement that reads tokens to reset a password: those that were not mailed, and those whose email
-/// is what it was then.
-macro_rules! open_resets {
-    ($columns:literal, $condition:literal) => {
-        concat!(
-            "select ",
-            $columns,
-            " from reset_tokens where ",
-            $condition,
-            " and (identifier_id is null or generation = \
-             (select i.generation from identifiers i where i.tenant_id = reset_tokens.tenant_id and i.kind = 'email' \
-              and i.canonical = reset_tokens.canonical and i.claimant = '' \
-              and i.user_id = reset_tokens.user_id and i.identifier_id = reset_tokens.identifier_id))"
-        )
-    };
-}
 
 pub(super) const RESET_TOKEN: &str =
     open_resets!("tenant_id, user_id, secret_hash, expires_at", "token_id = $1");

@@ -8,7 +8,7 @@ use crate::directory::event::{Event, EventType};
 use crate::id::{IdentifierId, TenantId, UserId};
 
 /// How many events are looked at for one answer at most; what is rare among them comes in several.
-pub(super) const LOOKED_AT: usize = 10_000;
+const LOOKED_AT: usize = 10_000;
 
 pub(super) const COLUMNS: &str = "position, event_id, type, time, user_id, identifier_id, method, key_id, key_name, request_id, personal, group_id, actor, details";
 
@@ -41,21 +41,45 @@ fn of_all(connection: &Connection, tenant: &TenantId, wanted: EventList) -> rusq
         "select {COLUMNS} from events where tenant_id = ?1 and position > ?2 order by position"
     ))?;
     let mut rows = statement.query(params![tenant.as_str(), wanted.after])?;
-    let mut page = EventPage { events: Vec::new(), next: None };
-    let (mut looked_at, mut last) = (0, wanted.after);
+    let mut walk = Walk::new(wanted.kind, wanted.limit);
     while let Some(row) = rows.next()? {
-        let (position, event) = rows::event(row)?;
-        let is_wanted = wanted.kind.is_none_or(|kind| kind == event.kind);
-        if looked_at == LOOKED_AT || (is_wanted && page.events.len() == wanted.limit as usize) {
-            page.next = Some(last);
+        if !walk.goes_on(rows::event(row)?) {
             break;
         }
-        (looked_at, last) = (looked_at + 1, position);
-        if is_wanted {
-            page.events.push((position, event));
-        }
     }
-    Ok(page)
+    Ok(walk.page)
+}
+
+/// A walk along the record, until one more event is found than is wanted, or enough were looked at.
+pub(super) struct Walk {
+    /// What was found, and from where to go on if the walk was broken off.
+    pub(super) page: EventPage,
+    kind: Option<EventType>,
+    limit: u32,
+    looked_at: usize,
+    last: Option<i64>,
+}
+
+impl Walk {
+    /// Of one kind or all, `limit` of them at most, which is one at least.
+    pub(super) fn new(kind: Option<EventType>, limit: u32) -> Self {
+        let page = EventPage { events: Vec::new(), next: None };
+        Self { page, kind, limit, looked_at: 0, last: None }
+    }
+
+    /// Looks at the next event. False ends the walk, before this event.
+    pub(super) fn goes_on(&mut self, (position, event): (i64, Event)) -> bool {
+        let is_wanted = self.kind.is_none_or(|kind| kind == event.kind);
+        if self.looked_at == LOOKED_AT || (is_wanted && self.page.events.len() == self.limit as usize) {
+            self.page.next = self.last;
+            return false;
+        }
+        (self.looked_at, self.last) = (self.looked_at + 1, Some(position));
+        if is_wanted {
+            self.page.events.push((position, event));
+        }
+        true
+    }
 }
 
 /// Walks back from a user's newest event, each leading to the one before it, to the position `?3`.

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::super::{DayCount, EventPage, NewestEvents};
-use super::events::{COLUMNS, LOOKED_AT, newest_of_user};
+use super::events::{COLUMNS, Walk, newest_of_user};
 use super::rows;
 use crate::directory::event::EventType;
 use crate::id::{TenantId, UserId};
@@ -28,21 +28,13 @@ fn of_all(connection: &Connection, tenant: &TenantId, wanted: NewestEvents) -> r
         "select {COLUMNS} from events where tenant_id = ?1 and position < ?2 order by position desc"
     ))?;
     let mut rows = statement.query(params![tenant.as_str(), wanted.before.unwrap_or(i64::MAX)])?;
-    let mut page = EventPage { events: Vec::new(), next: None };
-    let (mut looked_at, mut last) = (0, 0);
+    let mut walk = Walk::new(wanted.kind, wanted.limit);
     while let Some(row) = rows.next()? {
-        let (position, event) = rows::event(row)?;
-        let is_wanted = wanted.kind.is_none_or(|kind| kind == event.kind);
-        if looked_at == LOOKED_AT || (is_wanted && page.events.len() == wanted.limit as usize) {
-            page.next = Some(last);
+        if !walk.goes_on(rows::event(row)?) {
             break;
         }
-        (looked_at, last) = (looked_at + 1, position);
-        if is_wanted {
-            page.events.push((position, event));
-        }
     }
-    Ok(page)
+    Ok(walk.page)
 }
 
 /// Walks back along a user's events, each of which names the one before it.
@@ -60,22 +52,13 @@ fn of_user(
         None => newest_of_user(connection, tenant, user_id)?,
         Some(before) => statement.query_row(key(before), |row| row.get("previous")).optional()?.flatten(),
     };
-    let mut page = EventPage { events: Vec::new(), next: None };
-    let (mut looked_at, mut last) = (0, 0);
+    let mut walk = Walk::new(wanted.kind, wanted.limit);
     while let Some(at) = position {
         let (found, previous) =
             statement.query_row(key(at), |row| Ok((rows::event(row)?, row.get("previous")?)))?;
-        let is_wanted = wanted.kind.is_none_or(|kind| kind == found.1.kind);
-        if looked_at == LOOKED_AT || (is_wanted && page.events.len() == wanted.limit as usize) {
-            page.next = Some(last);
-            break;
-        }
-        (looked_at, last, position) = (looked_at + 1, at, previous);
-        if is_wanted {
-            page.events.push(found);
-        }
+        position = if walk.goes_on(found) { previous } else { None };
     }
-    Ok(page)
+    Ok(walk.page)
 }
 
 /// Counts the newest events by day and type, in that order.

@@ -3,28 +3,12 @@
 
 use rusqlite::{Connection, params};
 
+use super::super::statement::open_resets;
 use super::super::{IdentifierChange, IdentifierKind, KeepError, PasswordTry, UserChange};
 use super::writer::failed;
 use crate::directory::password::{MailedReset, PasswordHash, ResetToken, SecretChange, SetBy};
 use crate::error::Error;
 use crate::id::{IdentifierId, TenantId, UserId};
-
-/// A statement that reads tokens to reset a password: those that were not mailed, and those whose email
-/// is what it was then.
-macro_rules! open_resets {
-    ($columns:literal, $condition:literal) => {
-        concat!(
-            "select ",
-            $columns,
-            " from reset_tokens where ",
-            $condition,
-            " and (identifier_id is null or generation = \
-             (select i.generation from identifiers i where i.tenant_id = reset_tokens.tenant_id and i.kind = 'email' \
-              and i.canonical = reset_tokens.canonical and i.claimant = '' \
-              and i.user_id = reset_tokens.user_id and i.identifier_id = reset_tokens.identifier_id))"
-        )
-    };
-}
 
 pub(super) const RESET_TOKEN: &str =
     open_resets!("tenant_id, user_id, secret_hash, expires_at", "token_id = ?1");
