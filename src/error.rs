@@ -41,6 +41,9 @@ pub enum Error {
     /// What was named does not exist here.
     #[error("no such {0}")]
     NotFound(Missing),
+    /// The user is another by now than the one that was to be changed.
+    #[error("the user is not as the request wants it")]
+    Changed,
     /// Fields of the request are missing or of the wrong form.
     #[error("invalid fields: {0}")]
     Invalid(#[from] InvalidFields),

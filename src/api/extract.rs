@@ -15,7 +15,8 @@ use percent_encoding::percent_decode_str;
 use utoipa::IntoParams;
 
 use super::answer::RemoteAddress;
-use crate::app::App;
+use super::tag;
+use crate::app::{App, Call, OnlyIf};
 use crate::directory::api_key::{ApiKey, Scope};
 use crate::directory::event::{Actor, Method, Origin};
 use crate::directory::log::LogId;
@@ -56,11 +57,25 @@ permission! { UsersRead UsersWrite EmailsVerify EventsRead PasswordsWrite Groups
 pub(super) struct Caller<P> {
     /// Where whatever the request changes comes from.
     pub(super) origin: Origin,
+    /// What must be so of the user that it changes.
+    only_if: Option<OnlyIf>,
     key: Arc<ApiKey>,
     permission: PhantomData<P>,
 }
 
+impl<'a, P> From<&'a Caller<P>> for Call<'a> {
+    fn from(caller: &'a Caller<P>) -> Self {
+        Self { origin: &caller.origin, only_if: caller.only_if.as_ref() }
+    }
+}
+
 impl<P> Caller<P> {
+    /// The same, for this reason.
+    pub(super) fn with_reason(mut self, reason: Option<String>) -> Self {
+        self.origin.reason = reason;
+        self
+    }
+
     /// Checks a scope that only some requests of an operation need beside its own.
     ///
     /// # Errors
@@ -94,6 +109,8 @@ impl<P: Permission> FromRequestParts<Arc<App>> for Caller<P> {
                 user_agent: user_agent(&parts.headers),
                 reason: None,
             },
+            // Whoever only reads changes nothing that it could be about.
+            only_if: if parts.method.is_safe() { None } else { tag::only_if(&parts.headers) },
             key,
             permission: PhantomData,
         })

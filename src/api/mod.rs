@@ -16,6 +16,7 @@ mod passwords;
 mod phones;
 mod problem;
 mod proofs;
+mod tag;
 mod usernames;
 mod users;
 

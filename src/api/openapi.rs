@@ -1,6 +1,8 @@
 //! The OpenAPI document: what the handlers say of themselves, completed by what all of them share.
 //! Its examples are made by the code that makes the answers.
 
+mod headers;
+
 use std::sync::LazyLock;
 
 use axum::http::HeaderValue;
@@ -94,8 +96,8 @@ fn complete(generated: utoipa::openapi::OpenApi) -> Value {
     complete_schemas(&mut components["schemas"]);
     components["responses"] = examples.problem_responses();
     for (path, item) in document["paths"].as_object_mut().into_iter().flatten() {
-        for operation in item.as_object_mut().into_iter().flat_map(Map::values_mut) {
-            complete_operation(path, operation, &examples);
+        for (method, operation) in item.as_object_mut().into_iter().flatten() {
+            complete_operation(method, path, operation, &examples);
         }
     }
     document
@@ -139,7 +141,7 @@ fn without(object: &Value, left_out: &[&str]) -> Value {
 }
 
 /// Adds the problems, headers and examples that follow from what an operation is.
-fn complete_operation(path: &str, operation: &mut Value, examples: &Examples) {
+fn complete_operation(method: &str, path: &str, operation: &mut Value, examples: &Examples) {
     let guarded = operation.get("security").is_some();
     let takes_body = operation.get("requestBody").is_some();
     let lists = operation["parameters"]
@@ -147,6 +149,7 @@ fn complete_operation(path: &str, operation: &mut Value, examples: &Examples) {
         .is_some_and(|all| all.iter().any(|parameter| parameter["in"] == "query"));
     let id = operation["operationId"].as_str().unwrap_or_default().to_owned();
     let mut problems = vec!["405", "500", "503"];
+    problems.extend(headers::add_tags(method, path, operation));
     if ["changePassword", "resetPassword", "verifyEmail", "startEmailProof", "startPhoneProof"]
         .contains(&id.as_str())
     {
@@ -418,6 +421,11 @@ impl Examples {
                 vec![Error::MethodNotAllowed],
             ),
             ("408", "The body did not arrive in time.", vec![Error::Timeout]),
+            (
+                "412",
+                "The user's tag is none of those in `If-Match`: nothing was changed.",
+                vec![Error::Changed],
+            ),
             ("413", "The body is larger than 1 MiB.", vec![Error::TooLarge { limit: MAX_BODY_BYTES }]),
             ("415", "The body is not labelled as JSON.", vec![Error::UnsupportedMediaType]),
             (

@@ -54,6 +54,7 @@ pub(crate) fn status(error: &Error) -> StatusCode {
         Error::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         Error::Timeout => StatusCode::REQUEST_TIMEOUT,
         Error::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        Error::Changed => StatusCode::PRECONDITION_FAILED,
         Error::Invalid(_) | Error::Refused(_) => StatusCode::UNPROCESSABLE_ENTITY,
         Error::Unavailable(_) | Error::TooCostly => StatusCode::SERVICE_UNAVAILABLE,
         Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -75,6 +76,10 @@ pub(crate) fn detail(error: &Error) -> String {
         Error::Timeout => "The body did not arrive in time.".into(),
         Error::UnsupportedMediaType => {
             "The body must be JSON, with the Content-Type application/json.".into()
+        }
+        Error::Changed => {
+            "The user's tag is none of those in the header If-Match: it was changed since, and this changed nothing. Find the user again, and decide on what it is now."
+                .into()
         }
         Error::NotFound(Missing::User) => "The user was not found.".into(),
         Error::NotFound(Missing::Email) => "The email was not found: the user has none with this id.".into(),

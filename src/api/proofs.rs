@@ -9,8 +9,9 @@ use utoipa::ToSchema;
 
 use super::document::Document;
 use super::extract::{Body, Caller, EmailsVerify, IdentifierPath, OptionalBody, Permission, UsersWrite};
-use crate::app::App;
+use super::tag::Tagged;
 use crate::app::proofs::{Delivery, StartedProof};
+use crate::app::{App, Current};
 use crate::directory::api_key::Scope;
 use crate::directory::proof::{self, AddressId, Unproven};
 use crate::directory::user::User;
@@ -73,7 +74,7 @@ async fn start<P: Permission>(
 ) -> Result<StartedProof, Error> {
     app.check_address(&caller.origin.tenant, path.user_id, address).await?;
     let expiry = proof::expiry(expiry?)?;
-    app.start_proof(&caller.origin, path.user_id, address, expiry, delivery).await
+    app.start_proof(caller, path.user_id, address, expiry, delivery).await
 }
 
 /// How an email is to be proved.
@@ -203,14 +204,15 @@ async fn check<P: Permission>(
     path: &IdentifierPath,
     address: AddressId,
     body: &Body<CheckCodeRequest>,
-) -> Result<Document, Error> {
+) -> Result<Tagged, Error> {
     app.check_address(&caller.origin.tenant, path.user_id, address).await?;
     let code = body.fields()?.code.as_deref();
     let code = code.ok_or_else(|| InvalidFields::one("code", "This field is needed."))?;
-    let proved = app.check_code(&caller.origin, path.user_id, address, code).await?;
+    let proved = app.check_code(caller, path.user_id, address, code).await?;
     let details = serde_json::to_vec(&proved.ended).map_err(|error| Error::Internal(error.to_string()))?;
-    let parts = [&b"{\"user\":"[..], &proved.document, b",\"details\":", &details, b"}"];
-    Ok(Document(parts.concat().into()))
+    let Current { version, document } = proved.user;
+    let parts = [&b"{\"user\":"[..], &document, b",\"details\":", &details, b"}"];
+    Ok(Tagged { version, document: Document(parts.concat().into()) })
 }
 
 /// Check the code of an email
@@ -233,7 +235,7 @@ pub(super) async fn check_email(
     caller: Caller<EmailsVerify>,
     path: IdentifierPath,
     body: Body<CheckCodeRequest>,
-) -> Result<Document, Error> {
+) -> Result<Tagged, Error> {
     check(&app, &caller, &path, AddressId::email(path.identifier_id), &body).await
 }
 
@@ -254,6 +256,6 @@ pub(super) async fn check_phone(
     caller: Caller<UsersWrite>,
     path: IdentifierPath,
     body: Body<CheckCodeRequest>,
-) -> Result<Document, Error> {
+) -> Result<Tagged, Error> {
     check(&app, &caller, &path, AddressId::phone(path.identifier_id), &body).await
 }

@@ -15,6 +15,7 @@ use super::extract::{Body, Caller, OptionalBody, UserPath, UsersRead, UsersWrite
 use super::lists::{UserList, UserWalk};
 use super::page;
 use super::passwords::{PasswordAlgorithms, policy};
+use super::tag::{Known, Tagged};
 use crate::app::App;
 use crate::directory::api_key::Scope;
 use crate::directory::password::{Given, NewPassword, Password};
@@ -211,9 +212,9 @@ pub(super) async fn create(
     let request = body.fields()?;
     let mut new = request.new_user();
     new.password = request.new_password(&app, &caller, &new).await?;
-    let (user_id, document) = app.create(&caller.origin, new).await?;
+    let (user_id, created) = app.create(&caller.origin, new).await?;
     let location = HeaderValue::try_from(format!("/api/users/{user_id}")).expect("an id fits into a header");
-    Ok((StatusCode::CREATED, [(LOCATION, location)], Document(document)).into_response())
+    Ok((StatusCode::CREATED, [(LOCATION, location)], Tagged::from(created)).into_response())
 }
 
 /// Find a user
@@ -229,8 +230,10 @@ pub(super) async fn find(
     State(app): State<Arc<App>>,
     caller: Caller<UsersRead>,
     path: UserPath,
-) -> Result<Document, Error> {
-    app.user(&caller.origin.tenant, path.user_id).await.map(Document)
+    known: Known,
+) -> Result<Response, Error> {
+    let current = app.current(&caller.origin.tenant, path.user_id).await?;
+    Ok(Tagged::from(current).unless(&known))
 }
 
 /// Delete a user
@@ -249,7 +252,7 @@ pub(super) async fn delete(
     caller: Caller<UsersWrite>,
     path: UserPath,
 ) -> Result<StatusCode, Error> {
-    app.delete(&caller.origin, path.user_id).await?;
+    app.delete(&caller, path.user_id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -278,12 +281,12 @@ pub(super) async fn disable(
     caller: Caller<UsersWrite>,
     path: UserPath,
     body: OptionalBody<DisableUserRequest>,
-) -> Result<Document, Error> {
-    let disabled = app.change(&caller.origin, path.user_id, |user, ctx| {
+) -> Result<Tagged, Error> {
+    let disabled = app.change(&caller, path.user_id, |user, ctx| {
         body.fields()?;
         Ok(user.disable(ctx))
     });
-    disabled.await.map(Document)
+    disabled.await.map(Tagged::from)
 }
 
 /// Enable a user
@@ -301,8 +304,8 @@ pub(super) async fn enable(
     State(app): State<Arc<App>>,
     caller: Caller<UsersWrite>,
     path: UserPath,
-) -> Result<Document, Error> {
-    app.change(&caller.origin, path.user_id, |user, ctx| Ok(user.enable(ctx))).await.map(Document)
+) -> Result<Tagged, Error> {
+    app.change(&caller, path.user_id, |user, ctx| Ok(user.enable(ctx))).await.map(Tagged::from)
 }
 
 /// Unblock a user
@@ -320,6 +323,6 @@ pub(super) async fn unblock(
     State(app): State<Arc<App>>,
     caller: Caller<UsersWrite>,
     path: UserPath,
-) -> Result<Document, Error> {
-    app.change(&caller.origin, path.user_id, |user, ctx| Ok(user.unblock(ctx))).await.map(Document)
+) -> Result<Tagged, Error> {
+    app.change(&caller, path.user_id, |user, ctx| Ok(user.unblock(ctx))).await.map(Tagged::from)
 }

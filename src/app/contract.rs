@@ -106,15 +106,15 @@ impl Scene {
     async fn user(&self, emails: &[&str]) -> User {
         let new = NewUser { skip_conformance_checks: true, ..NewUser::default() };
         let app = &self.servers[0];
-        let (user_id, mut document) = app.create(&self.origin(), new).await.unwrap();
+        let (user_id, mut user) = app.create(&self.origin(), new).await.unwrap();
         for email in emails {
             let email = EmailAddress::parse(email).unwrap();
-            document = app
+            user = app
                 .change(&self.origin(), user_id, |user, ctx| user.add_email(email.clone(), false, ctx))
                 .await
                 .unwrap();
         }
-        User::from_document(&document).unwrap()
+        User::from_document(&user.document).unwrap()
     }
 
     /// The same user with a phone number, which is not verified.
@@ -123,7 +123,7 @@ impl Scene {
         let origin = self.origin();
         let added = self.servers[0]
             .change(&origin, user.user_id, |user, ctx| user.add_phone(number.clone(), false, ctx));
-        User::from_document(&added.await.unwrap()).unwrap()
+        User::from_document(&added.await.unwrap().document).unwrap()
     }
 
     /// A link and a code for this address; for a phone number a code alone.

@@ -44,7 +44,7 @@ impl App {
         }
         // A store may tell of what has happened some moments later: what is there was not always told of.
         match self.check_address(tenant, user_id, address).await {
-            Ok(()) => Ok(history),
+            Ok(_) => Ok(history),
             Err(Error::NotFound(_)) if knows_user => Err(Error::NotFound(missing)),
             Err(error) => Err(error),
         }

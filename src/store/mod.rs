@@ -221,7 +221,8 @@ pub trait Store: Send + Sync {
     async fn close(&self);
 }
 
-/// How often a user was changed.
+/// How often a user was changed. Clients know it as the tag of a user: as long as it is the same, so are
+/// the bytes of the document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Version(pub i64);
 
@@ -286,6 +287,16 @@ impl UserChange {
         let SecretChange::StartReset(_, Some(mailed)) = &self.secret else { return None };
         let MailedReset { canonical, asked_at, limits, .. } = mailed;
         Some(Request { kind: AddressKind::Email, canonical, at: *asked_at, limits })
+    }
+
+    /// The version that the user has afterwards; none where the user is removed.
+    pub fn version(&self) -> Option<Version> {
+        match self.document {
+            DocumentChange::Create(..) => Some(Version(1)),
+            DocumentChange::Replace(before, ..) => Some(Version(before.0 + 1)),
+            DocumentChange::Stay(before) => Some(Version(before.0 + i64::from(self.is_decided_on()))),
+            DocumentChange::Delete(_) => None,
+        }
     }
 
     /// Whether somebody who decides on the user at this moment must decide anew, although the document

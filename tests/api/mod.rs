@@ -25,5 +25,6 @@ mod schemas;
 mod search;
 mod seeds;
 mod sweep;
+mod tags;
 mod texts;
 mod users;

@@ -137,8 +137,8 @@ async fn make_store(path: &Path) -> UserId {
             password: (number == 0).then(|| NewPassword { hash: hash.clone(), is_temporary: false }),
             ..NewUser::default()
         };
-        let (user_id, document) = app.create(&origin, new).await.unwrap();
-        let email = User::from_document(&document).unwrap().emails[0].id;
+        let (user_id, created) = app.create(&origin, new).await.unwrap();
+        let email = User::from_document(&created.document).unwrap().emails[0].id;
         app.change(&origin, user_id, |user, ctx| user.verify_email(email, ctx)).await.unwrap();
         first.get_or_insert(user_id);
     }
