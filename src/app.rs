@@ -12,6 +12,7 @@ mod logs;
 pub mod outbox;
 mod passwords;
 pub mod proofs;
+mod repeats;
 mod sweep;
 mod turns;
 
@@ -38,6 +39,9 @@ pub use call::{Call, OnlyIf};
 use condition::{Always, Condition, Known};
 use keys::Keys;
 use passwords::Hashers;
+pub use passwords::ResetLink;
+use repeats::Repeats;
+pub use repeats::{Answered, Claim};
 use turns::Turns;
 
 /// How often a change is decided anew because something else was changed first.
@@ -83,6 +87,7 @@ pub struct App {
     keys: Keys,
     turns: Turns,
     hashers: Hashers,
+    repeats: Repeats,
 }
 
 impl App {
@@ -105,6 +110,7 @@ impl App {
             keys: Keys::default(),
             turns: Turns::default(),
             hashers: Hashers::default(),
+            repeats: Repeats::default(),
         }
     }
 
@@ -186,7 +192,13 @@ impl App {
     ///
     /// # Errors
     /// What [`User::create`] refuses, and [`Error::Refused`] where an identifier is another user's.
-    pub async fn create(&self, origin: &Origin, new: NewUser) -> Result<(UserId, Current), Error> {
+    pub async fn create<'a>(
+        &self,
+        call: impl Into<Call<'a>>,
+        new: NewUser,
+    ) -> Result<(UserId, Current), Error> {
+        let call = call.into();
+        let origin = call.origin;
         let secret =
             new.password.as_ref().map(|password| SecretChange::Set(password.hash.clone(), SetBy::Admin));
         let ctx = self.context(origin, self.clock.now());
@@ -200,10 +212,12 @@ impl App {
                     secret: secret.clone().unwrap_or_default(),
                     ..Decision::default()
                 };
-                let change = UserChange::create(&origin.tenant, &mut user, groups, decision);
-                let created = Current { version: Version(1), document: change.document() };
+                let mut change = UserChange::create(&origin.tenant, &mut user, groups, decision);
+                let current = Current { version: Version(1), document: change.document() };
+                let created = (user.user_id, current);
+                change.answer = call.answered(&created, Some(user.user_id), ctx.now)?;
                 if self.keep(change).await? {
-                    return Ok((user.user_id, created));
+                    return Ok(created);
                 }
             }
             Err(Error::Unavailable("the groups that take every new user keep changing".to_owned()))
@@ -281,8 +295,9 @@ impl App {
 
     /// Decides what becomes of a user, keeps it, and gives what was decided to give; decides anew
     /// when another process has changed the user in between. Nothing is decided where the condition
-    /// is not met, or the call does not want this user changed.
-    async fn decide<C: Condition, T>(
+    /// is not met, or the call does not want this user changed. Where what is given is to be kept for repeats of
+    /// the call, it is kept with the change, also with one that changes nothing.
+    async fn decide<C: Condition, T: Answered>(
         &self,
         condition: C,
         call: Call<'_>,
@@ -300,7 +315,15 @@ impl App {
                     Err(unmet) => return Ok(Err(unmet)),
                 };
                 let user = User::from_document(&kept.document)?;
-                let (change, given) = decision(&kept, &user, &met, &self.context(origin, self.clock.now()))?;
+                let ctx = self.context(origin, self.clock.now());
+                let (change, given) = decision(&kept, &user, &met, &ctx)?;
+                let answer = call.answered(&given, Some(user_id), ctx.now)?;
+                let change = if answer.is_some() {
+                    let nothing = || UserChange::nothing(&origin.tenant, kept.version, user_id);
+                    Some(UserChange { answer, ..change.unwrap_or_else(nothing) })
+                } else {
+                    change
+                };
                 let is_kept = match change {
                     Some(change) => self.keep(change).await?,
                     None => true,
@@ -382,6 +405,8 @@ fn refused(error: KeepError) -> Error {
         KeepError::Taken(IdentifierKind::Phone) => Refusal::DuplicatePhoneNumber,
         KeepError::Taken(IdentifierKind::Username) => Refusal::DuplicateUserName,
         KeepError::NameTaken => Refusal::DuplicateGroupName,
+        // It was, a moment ago.
+        KeepError::Repeated => return Error::UnderWay,
         KeepError::Conflict | KeepError::TooOften(_) => {
             return Error::Internal("what is new conflicts with another".to_owned());
         }

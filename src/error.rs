@@ -44,6 +44,9 @@ pub enum Error {
     /// The user is another by now than the one that was to be changed.
     #[error("the user is not as the request wants it")]
     Changed,
+    /// A request of the same name, made with the same API key, is being done.
+    #[error("a request with the same idempotency key is under way")]
+    UnderWay,
     /// Fields of the request are missing or of the wrong form.
     #[error("invalid fields: {0}")]
     Invalid(#[from] InvalidFields),

@@ -15,11 +15,12 @@ use percent_encoding::percent_decode_str;
 use utoipa::IntoParams;
 
 use super::answer::RemoteAddress;
-use super::tag;
+use super::{repeats, tag};
 use crate::app::{App, Call, OnlyIf};
 use crate::directory::api_key::{ApiKey, Scope};
 use crate::directory::event::{Actor, Method, Origin};
 use crate::directory::log::LogId;
+use crate::directory::repeat::NamedRequest;
 use crate::error::Error;
 use crate::id::{GroupId, IdentifierId, RequestId, UserId};
 use crate::secret::PlainKey;
@@ -59,13 +60,15 @@ pub(super) struct Caller<P> {
     pub(super) origin: Origin,
     /// What must be so of the user that it changes.
     only_if: Option<OnlyIf>,
+    /// The request, where its answer is to be kept for repeats of it.
+    named: Option<Arc<NamedRequest>>,
     key: Arc<ApiKey>,
     permission: PhantomData<P>,
 }
 
 impl<'a, P> From<&'a Caller<P>> for Call<'a> {
     fn from(caller: &'a Caller<P>) -> Self {
-        Self { origin: &caller.origin, only_if: caller.only_if.as_ref() }
+        Self { origin: &caller.origin, only_if: caller.only_if.as_ref(), named: caller.named.as_deref() }
     }
 }
 
@@ -94,9 +97,16 @@ impl<P: Permission> FromRequestParts<Arc<App>> for Caller<P> {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Error> {
-        let key = app.authenticate(&presented_key(&parts.headers)?).await?;
+        let key = match parts.extensions.get::<Admitted>() {
+            Some(Admitted(key)) => key.clone(),
+            None => admit(&parts.headers, app).await?,
+        };
         if !key.allows(P::NEEDS) {
             return Err(Error::Forbidden { needed: P::NEEDS });
+        }
+        let named = parts.extensions.get::<Arc<NamedRequest>>().cloned();
+        if named.is_none() && repeats::is_named(&parts.method, &parts.headers) {
+            return Err(repeats::not_kept());
         }
         let request_id = *parts.extensions.get::<RequestId>().expect("every request was given an id");
         Ok(Self {
@@ -111,10 +121,20 @@ impl<P: Permission> FromRequestParts<Arc<App>> for Caller<P> {
             },
             // Whoever only reads changes nothing that it could be about.
             only_if: if parts.method.is_safe() { None } else { tag::only_if(&parts.headers) },
+            named,
             key,
             permission: PhantomData,
         })
     }
+}
+
+/// The key of a request that was checked before anything looked for a [`Caller`].
+#[derive(Clone)]
+pub(super) struct Admitted(pub(super) Arc<ApiKey>);
+
+/// Checks the key of a request. Once for each: what is counted of a key is counted here.
+pub(super) async fn admit(headers: &HeaderMap, app: &App) -> Result<Arc<ApiKey>, Error> {
+    app.authenticate(&presented_key(headers)?).await
 }
 
 /// What a client calls itself, as far as it is kept.

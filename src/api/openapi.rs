@@ -30,6 +30,7 @@ use crate::error::{Error, InvalidFields, Missing, Refusal};
 use crate::id::{RequestId, SeededRandom, TenantId};
 use crate::secret::{PlainCode, PlainKey, PlainToken, Purpose, ServerSecret, TokenId};
 use crate::time::Timestamp;
+pub(super) use headers::{nameable, take_names};
 
 const KEY_SCHEME: &str = "ApiKey";
 
@@ -150,6 +151,7 @@ fn complete_operation(method: &str, path: &str, operation: &mut Value, examples:
     let id = operation["operationId"].as_str().unwrap_or_default().to_owned();
     let mut problems = vec!["405", "500", "503"];
     problems.extend(headers::add_tags(method, path, operation));
+    problems.extend(headers::add_replays(path, operation));
     if ["changePassword", "resetPassword", "verifyEmail", "startEmailProof", "startPhoneProof"]
         .contains(&id.as_str())
     {
@@ -421,6 +423,7 @@ impl Examples {
                 vec![Error::MethodNotAllowed],
             ),
             ("408", "The body did not arrive in time.", vec![Error::Timeout]),
+            ("409", "A request with this `Idempotency-Key` is being done.", vec![Error::UnderWay]),
             (
                 "412",
                 "The user's tag is none of those in `If-Match`: nothing was changed.",
@@ -430,7 +433,7 @@ impl Examples {
             ("415", "The body is not labelled as JSON.", vec![Error::UnsupportedMediaType]),
             (
                 "422",
-                "A field is of the wrong form (`#validation-error`), or a rule of the directory refuses (`#identity-validation-error`).",
+                "A field is of the wrong form, or an `Idempotency-Key` was used for another request (`#validation-error`); or a rule of the directory refuses (`#identity-validation-error`).",
                 vec![wrong_address, Refusal::DuplicateEmail.into()],
             ),
             (
@@ -470,7 +473,7 @@ impl Examples {
             if let Some((header, example)) = said {
                 response["headers"][header] = json!({"schema": {"type": "string"}, "example": example});
             }
-            if matches!(status, "429" | "503") {
+            if matches!(status, "409" | "429" | "503") {
                 response["headers"]["retry-after"] = json!({"description": "After how many seconds to try again.", "schema": {"type": "integer"}});
             }
             responses.insert(status.to_owned(), response);

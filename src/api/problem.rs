@@ -17,7 +17,7 @@ use crate::id::RequestId;
 /// How problems are labelled.
 pub(super) const CONTENT_TYPE_PROBLEM: &str = "application/problem+json";
 
-/// After how many seconds a client may try again when the store was away.
+/// After how many seconds a client may try again when the store was away, or a request is being done.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 
 /// Why a request was not done.
@@ -55,6 +55,7 @@ pub(crate) fn status(error: &Error) -> StatusCode {
         Error::Timeout => StatusCode::REQUEST_TIMEOUT,
         Error::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Error::Changed => StatusCode::PRECONDITION_FAILED,
+        Error::UnderWay => StatusCode::CONFLICT,
         Error::Invalid(_) | Error::Refused(_) => StatusCode::UNPROCESSABLE_ENTITY,
         Error::Unavailable(_) | Error::TooCostly => StatusCode::SERVICE_UNAVAILABLE,
         Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -80,6 +81,9 @@ pub(crate) fn detail(error: &Error) -> String {
         Error::Changed => {
             "The user's tag is none of those in the header If-Match: it was changed since, and this changed nothing. Find the user again, and decide on what it is now."
                 .into()
+        }
+        Error::UnderWay => {
+            "A request with this Idempotency-Key is being done. Make it again in a moment for its answer.".into()
         }
         Error::NotFound(Missing::User) => "The user was not found.".into(),
         Error::NotFound(Missing::Email) => "The email was not found: the user has none with this id.".into(),
@@ -183,7 +187,7 @@ pub(super) fn render(error: Option<&Error>, response: Response, instance: &str, 
         Error::Unauthenticated => {
             parts.headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("ApiKey header=\"X-API-KEY\""));
         }
-        Error::Unavailable(_) | Error::TooCostly => {
+        Error::Unavailable(_) | Error::TooCostly | Error::UnderWay => {
             parts.headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
         }
         Error::TooManyRequests { retry_after } => {

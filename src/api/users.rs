@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::header::LOCATION;
-use axum::http::{HeaderValue, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::http::StatusCode;
+use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -13,16 +12,17 @@ use utoipa::ToSchema;
 use super::document::Document;
 use super::extract::{Body, Caller, OptionalBody, UserPath, UsersRead, UsersWrite};
 use super::lists::{UserList, UserWalk};
-use super::page;
 use super::passwords::{PasswordAlgorithms, policy};
 use super::tag::{Known, Tagged};
-use crate::app::App;
+use super::{page, repeats};
+use crate::app::{Answered, App, Current};
 use crate::directory::api_key::Scope;
 use crate::directory::password::{Given, NewPassword, Password};
 use crate::directory::summary::Summary;
 use crate::directory::user::{NewUser, User};
 use crate::error::Error;
 use crate::id::UserId;
+use crate::store::Answer;
 
 /// List users
 ///
@@ -212,9 +212,23 @@ pub(super) async fn create(
     let request = body.fields()?;
     let mut new = request.new_user();
     new.password = request.new_password(&app, &caller, &new).await?;
-    let (user_id, created) = app.create(&caller.origin, new).await?;
-    let location = HeaderValue::try_from(format!("/api/users/{user_id}")).expect("an id fits into a header");
-    Ok((StatusCode::CREATED, [(LOCATION, location)], Tagged::from(created)).into_response())
+    repeats::told(&app.create(&caller, new).await?)
+}
+
+impl Answered for (UserId, Current) {
+    /// That the user was created.
+    fn answer(&self) -> Result<Answer, Error> {
+        let (user_id, current) = self;
+        let location = Some(format!("/api/users/{user_id}"));
+        Ok(Answer { status: StatusCode::CREATED.as_u16(), location, ..current.answer()? })
+    }
+}
+
+impl Answered for Current {
+    fn answer(&self) -> Result<Answer, Error> {
+        let document = Document(self.document.clone());
+        Ok(Answer { version: Some(self.version), ..repeats::untagged(document) })
+    }
 }
 
 /// Find a user
@@ -254,6 +268,12 @@ pub(super) async fn delete(
 ) -> Result<StatusCode, Error> {
     app.delete(&caller, path.user_id).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+impl Answered for () {
+    fn answer(&self) -> Result<Answer, Error> {
+        Err(repeats::not_kept())
+    }
 }
 
 /// What may be said with disabling a user; nothing needs to be.

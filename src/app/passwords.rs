@@ -187,10 +187,10 @@ impl App {
             let decision = user.start_password_reset(&token, expires_at, by_mail, &settings, ctx);
             let email_sent = matches!(decision.mail, MailChange::Send(_));
             let change = UserChange::beside(tenant, kept.version, user_id, decision);
-            Ok((change, (expires_at, email_sent)))
+            Ok((change, ResetLink { link: self.reset_link(&token), expires_at, email_sent }))
         });
-        let Ok((expires_at, email_sent)) = started.await?;
-        Ok(ResetLink { link: self.reset_link(&token), expires_at, email_sent })
+        let Ok(link) = started.await?;
+        Ok(link)
     }
 
     pub(super) fn reset_link(&self, token: &PlainToken) -> String {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::condition::{Always, Known, ProofIsOpen, ProofIsOver};
-use super::{App, Call, Current, settled};
+use super::{Answered, App, Call, Current, settled};
 use crate::directory::email::{Email, EmailAddress};
 use crate::directory::event::{Actor, Method, Origin};
 use crate::directory::proof::{AddressId, AddressKind, KeptProof, MAX_TRIES, Standing, Unproven};
@@ -24,6 +24,20 @@ pub struct Delivery {
     pub by_mail: bool,
     /// By whoever asks, who is given them.
     pub in_answer: bool,
+}
+
+/// A mail to prove an address that was asked for.
+pub struct MailedProof {
+    /// Until when the last of what it brings works; now, if there is none.
+    pub expires_at: Timestamp,
+    /// Whether it is on its way.
+    pub email_sent: bool,
+}
+
+impl From<StartedProof> for MailedProof {
+    fn from(started: StartedProof) -> Self {
+        Self { expires_at: started.expires_at, email_sent: started.email_sent }
+    }
 }
 
 /// A proof that was started.
@@ -138,14 +152,39 @@ impl App {
         expiry: Option<Duration>,
         delivery: Delivery,
     ) -> Result<StartedProof, Error> {
-        let call = call.into();
+        self.start(call.into(), user_id, address, expiry, delivery).await
+    }
+
+    /// The same, by a mail of this server and by nothing else.
+    ///
+    /// # Errors
+    /// As [`App::start_proof`].
+    pub async fn mail_proof<'a>(
+        &self,
+        call: impl Into<Call<'a>>,
+        user_id: UserId,
+        address: AddressId,
+        expiry: Option<Duration>,
+    ) -> Result<MailedProof, Error> {
+        let delivery = Delivery { by_mail: true, in_answer: false };
+        self.start(call.into(), user_id, address, expiry, delivery).await
+    }
+
+    async fn start<T: From<StartedProof> + Answered>(
+        &self,
+        call: Call<'_>,
+        user_id: UserId,
+        address: AddressId,
+        expiry: Option<Duration>,
+        delivery: Delivery,
+    ) -> Result<T, Error> {
         let by_mail = delivery.by_mail && self.mail.is_some() && address.kind == AddressKind::Email;
         let settings = self.store.settings(&call.origin.tenant).await?;
         let started = self.decide(Always, call, user_id, |kept, user, (), ctx| {
             if !by_mail && !delivery.in_answer {
                 user.address(address)?;
                 let nothing = StartedProof { expires_at: ctx.now, email_sent: false, link: None, code: None };
-                return Ok((None, nothing));
+                return Ok((None, nothing.into()));
             }
             let made = user.make_proof(address, expiry, &settings, &self.secret, ctx)?;
             let started = StartedProof {
@@ -156,7 +195,7 @@ impl App {
             };
             let decision = user.start_proof(made.proof, by_mail, &settings, ctx)?;
             let change = UserChange::beside(&ctx.origin.tenant, kept.version, user_id, decision);
-            Ok((change, started))
+            Ok((change, started.into()))
         });
         let Ok(started) = started.await?;
         Ok(started)

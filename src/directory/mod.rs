@@ -15,6 +15,7 @@ pub mod mail;
 pub mod password;
 pub mod phone;
 pub mod proof;
+pub mod repeat;
 pub mod settings;
 pub mod summary;
 pub mod text;

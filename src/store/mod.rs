@@ -5,6 +5,7 @@
 
 #[cfg(test)]
 mod alike;
+mod answer;
 mod columns;
 #[cfg(test)]
 pub(crate) mod contract;
@@ -30,11 +31,13 @@ use crate::directory::log::{LogId, Wording};
 use crate::directory::mail::{Mail, MailChange};
 use crate::directory::password::{MailedReset, PasswordHash, ResetToken, SecretChange};
 use crate::directory::proof::{AddressKind, KeptProof, ProofChange, Standing};
+use crate::directory::repeat::NamedRequest;
 use crate::directory::settings::{Choices, Limit, Settings};
 use crate::error::Error;
 use crate::id::{GroupId, IdentifierId, MailId, TenantId, UserId};
 use crate::secret::{KeyId, TokenId};
 use crate::time::Timestamp;
+pub use answer::{Answer, Earlier, KeptAnswer};
 use index::Term;
 use search::groups::GroupSearch;
 use search::logs::LogSearch;
@@ -57,7 +60,8 @@ pub trait Store: Send + Sync {
     /// One page of the tenant's users.
     async fn users(&self, tenant: &TenantId, list: List) -> Result<Page, Error>;
 
-    /// Keeps a change whole: document, identifiers, terms, secrets, proofs, mail and events, or nothing.
+    /// Keeps a change whole: document, identifiers, terms, secrets, proofs, mail, events and the answer to who
+    /// asked for it, or nothing.
     async fn keep(&self, change: UserChange) -> Result<(), KeepError>;
 
     /// The group and its version.
@@ -95,7 +99,13 @@ pub trait Store: Send + Sync {
 
     /// Keeps that a user joins or leaves a group, with its event; false if nothing is different
     /// then, because it was so already, or the user or the group is not there.
-    async fn keep_membership(&self, change: MembershipChange) -> Result<bool, Error>;
+    async fn keep_membership(&self, change: MembershipChange) -> Result<bool, KeepError>;
+
+    /// What is kept since this moment of a request of the same name, made with the same API key.
+    async fn earlier(&self, request: &NamedRequest, since: Timestamp) -> Result<Option<Earlier>, Error>;
+
+    /// Forgets some of the answers that were kept until this moment; false if there were none.
+    async fn forget_answers(&self, until: Timestamp) -> Result<bool, Error>;
 
     /// Events of the tenant, oldest first.
     async fn events(&self, tenant: &TenantId, wanted: EventList) -> Result<EventPage, Error>;
@@ -267,6 +277,8 @@ pub struct UserChange {
     pub mail: MailChange,
     /// What happened.
     pub events: Vec<Event>,
+    /// What is answered to who asked for it, where that is to be kept.
+    pub answer: Option<Box<KeptAnswer>>,
 }
 
 impl UserChange {
@@ -452,6 +464,8 @@ pub enum KeepError {
     NameTaken,
     /// Limits stand in the way of sending something, all of them until this moment.
     TooOften(Timestamp),
+    /// A request of the same name has changed something already, and its answer is kept.
+    Repeated,
     /// The store could not.
     Failed(Error),
 }
@@ -647,6 +661,8 @@ pub struct GroupChange {
     pub kept: GroupKept,
     /// What happened.
     pub events: Vec<Event>,
+    /// What is answered to who asked for it, where that is to be kept.
+    pub answer: Option<Box<KeptAnswer>>,
 }
 
 /// What becomes of a group.
@@ -674,6 +690,8 @@ pub struct MembershipChange {
     pub joins: bool,
     /// What happened, and when.
     pub event: Event,
+    /// What is answered to who asked for it, where that is to be kept.
+    pub answer: Option<Box<KeptAnswer>>,
 }
 
 /// A page of a list.

@@ -21,6 +21,7 @@ mod phones;
 mod problems;
 mod proofs;
 mod races;
+mod repeats;
 mod schemas;
 mod search;
 mod seeds;

@@ -1,6 +1,18 @@
 //! The headers of requests and answers that follow from what an operation is about.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
 use serde_json::{Value, json};
+use utoipa::openapi::path::{ParameterBuilder, ParameterIn, PathItem};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::{OpenApi, RefOr, Required};
+use utoipa_axum::router::UtoipaMethodRouter;
+
+use crate::app::App;
+
+/// The header by which a client names a request.
+const NAME: &str = "Idempotency-Key";
 
 /// The schemas that show a version of a user, whole or in part.
 const OF_A_USER: [&str; 4] = ["User", "UserPublicData", "UserPrivateData", "ProvedAnswer"];
@@ -34,6 +46,54 @@ pub(super) fn add_tags(method: &str, path: &str, operation: &mut Value) -> Vec<&
     }
     add(operation, "If-Match", "The tag that the user must have for this to be done, or several, or `*`.");
     vec!["412"]
+}
+
+/// Says of an operation that its requests can be named.
+pub(crate) fn take_names(routes: UtoipaMethodRouter<Arc<App>>) -> UtoipaMethodRouter<Arc<App>> {
+    let (schemas, mut paths, methods) = routes;
+    let name = ParameterBuilder::new()
+        .name(NAME)
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some(
+            "What the client calls this request: made again within 24 hours, by the same API key and with the same body, it changes nothing and is answered as the first.",
+        ))
+        .schema(Some(ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(255))))
+        .example(Some(json!("8e03978e-40d5-43dd-bc93-6894a57f9324")))
+        .build();
+    for operation in paths.paths.values_mut().filter_map(|item| item.post.as_mut()) {
+        operation.parameters.get_or_insert_default().push(RefOr::T(name.clone()));
+    }
+    (schemas, paths, methods)
+}
+
+/// The paths of the operations whose requests can be named.
+pub(crate) fn nameable(document: &OpenApi) -> HashSet<String> {
+    let takes_names = |item: &PathItem| {
+        let parameters = item.post.as_ref().and_then(|operation| operation.parameters.as_ref());
+        parameters.is_some_and(|all| {
+            all.iter().any(|parameter| matches!(parameter, RefOr::T(parameter) if parameter.name == NAME))
+        })
+    };
+    let nameable = document.paths.paths.iter().filter(|(_, item)| takes_names(item));
+    nameable.map(|(path, _)| path.clone()).collect()
+}
+
+/// Adds what comes with names of requests to an operation that takes them, and gives the statuses of the
+/// problems.
+pub(super) fn add_replays(path: &str, operation: &mut Value) -> Vec<&'static str> {
+    let mut parameters = operation["parameters"].as_array().into_iter().flatten();
+    if !parameters.any(|parameter| parameter["name"] == NAME) {
+        return Vec::new();
+    }
+    for status in ["200", "201"] {
+        if let Some(answer) = operation["responses"].get_mut(status) {
+            answer["headers"]["idempotent-replayed"] = json!({"description": "`true` where the answer was given before, to the first request of this name.", "schema": {"type": "string"}});
+        }
+    }
+    // A user who was made and is gone again takes the answer along.
+    let gone = (path == "/api/users").then_some("404");
+    ["400", "408", "409", "413", "422"].into_iter().chain(gone).collect()
 }
 
 /// Whether an answer of this operation shows one user.

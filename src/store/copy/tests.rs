@@ -8,13 +8,14 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::*;
-use crate::app::App;
 use crate::app::proofs::Delivery;
+use crate::app::{App, Call};
 use crate::directory::api_key::{ApiKey, Scope};
 use crate::directory::event::{Actor, Method, Origin};
 use crate::directory::group::NewGroup;
 use crate::directory::password::{NewPassword, Password, Wanted};
 use crate::directory::proof::AddressId;
+use crate::directory::repeat::{Fingerprint, NamedRequest};
 use crate::directory::settings::Choices;
 use crate::directory::user::{NewUser, User};
 use crate::id::{RequestId, SeededRandom, TenantId, UserId};
@@ -127,7 +128,14 @@ async fn make_store(path: &Path) -> UserId {
     };
     assert!(app.store.create_key(api_key).await.unwrap());
     let team = NewGroup { name: Some("Équipe".to_owned()), description: None, is_auto_assigned: true };
-    app.create_group(&origin, team).await.unwrap();
+    let named = NamedRequest {
+        tenant: tenant.clone(),
+        key_id: key.id(),
+        name: "a name".parse().unwrap(),
+        fingerprint: Fingerprint::new(&app.secret, "/api/groups", b"{}"),
+    };
+    let call = Call { named: Some(&named), ..(&origin).into() };
+    app.create_group(call, team).await.unwrap();
     let hash = Password::new("correct horse").hash([7; 16]);
     let mut first = None;
     for number in 0..USERS {

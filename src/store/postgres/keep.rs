@@ -11,7 +11,7 @@ use super::super::{
 use super::connection::{Answer, Session, Values};
 use super::rows::{storable, violates};
 use super::writer::{Operation, Outcome};
-use super::{events, failure, groups, keys, outbox, proofs, requests, secrets};
+use super::{answers, events, failure, groups, keys, outbox, proofs, requests, secrets};
 use crate::error::Error;
 
 /// How often an operation is tried that others stood in the way of.
@@ -83,7 +83,7 @@ async fn apply(session: &Session, operation: &Operation) -> Result<bool, Fault> 
     let done = match operation {
         Operation::Keep(change) => return keep(session, change).await,
         Operation::KeepGroup(change) => return groups::keep(session, change).await,
-        Operation::KeepMembership(change) => groups::keep_membership(session, change).await,
+        Operation::KeepMembership(change) => return groups::keep_membership(session, change).await,
         Operation::CreateTenant(tenant, now) => keys::create_tenant(session, tenant, *now).await,
         Operation::CreateKey(key) => keys::create(session, key).await,
         Operation::RevokeKey(id, now) => keys::revoke(session, *id, *now).await,
@@ -100,6 +100,7 @@ async fn apply(session: &Session, operation: &Operation) -> Result<bool, Fault> 
         Operation::RemoveMail(tenant, id) => outbox::remove(session, tenant, *id).await,
         Operation::Choose(tenant, choices) => keys::choose(session, tenant, choices).await,
         Operation::ForgetRequests(until) => requests::forget(session, *until).await,
+        Operation::ForgetAnswers(until) => answers::forget(session, *until).await,
         Operation::Nothing => return nothing(session).await,
     };
     Ok(done?)
@@ -145,6 +146,7 @@ async fn keep(session: &Session, change: &UserChange) -> Result<bool, Fault> {
                 return Err(KeepError::Conflict.into());
             }
             groups::leave_all(session, tenant, *user_id).await?;
+            answers::forget_user(session, tenant, *user_id).await?;
         }
     }
     for identifier in &change.identifiers {
@@ -155,6 +157,7 @@ async fn keep(session: &Session, change: &UserChange) -> Result<bool, Fault> {
     secrets::keep(session, change).await?;
     proofs::keep(session, change).await?;
     outbox::keep(session, tenant, &change.mail).await?;
+    answers::keep(session, change.answer.as_deref()).await?;
     events::append(session, tenant, &change.events).await?;
     // Last, because everybody who makes or removes a user waits for this row.
     let count = match document {

@@ -1,6 +1,7 @@
 //! The store for more than one machine: a PostgreSQL server, which any number of our servers use at
 //! once.
 
+mod answers;
 mod batch;
 mod connection;
 mod copy;
@@ -39,7 +40,7 @@ use super::search::Search;
 use super::search::groups::GroupSearch;
 use super::search::logs::LogSearch;
 use super::{
-    DayCount, EventList, EventPage, GroupChange, GroupSortKey, KeepError, Kept, List, LogSortKey,
+    DayCount, Earlier, EventList, EventPage, GroupChange, GroupSortKey, KeepError, Kept, List, LogSortKey,
     MembershipChange, MembershipSortKey, NewestEvents, Page, PasswordTry, Sorted, Store, Tenant, UserChange,
     Version,
 };
@@ -50,12 +51,13 @@ use crate::directory::log::LogId;
 use crate::directory::mail::Mail;
 use crate::directory::password::{PasswordHash, ResetToken};
 use crate::directory::proof::{KeptProof, Standing};
+use crate::directory::repeat::NamedRequest;
 use crate::directory::settings::{Choices, Settings};
 use crate::error::Error;
 use crate::id::{GroupId, IdentifierId, MailId, TenantId, UserId};
 use crate::secret::{KeyId, TokenId};
 use crate::time::Timestamp;
-use connection::{Purpose, Readers, Server};
+use connection::{Purpose, Readers, Server, Values};
 pub use copy::PostgresTables;
 pub use explain::explain;
 pub use options::Options;
@@ -263,8 +265,18 @@ impl Store for PostgresStore {
         self.server.wait_for(read).await?
     }
 
-    async fn keep_membership(&self, change: MembershipChange) -> Result<bool, Error> {
-        self.write(Operation::KeepMembership(Box::new(change))).await
+    async fn keep_membership(&self, change: MembershipChange) -> Result<bool, KeepError> {
+        self.writer.run(Operation::KeepMembership(Box::new(change))).await
+    }
+
+    async fn earlier(&self, request: &NamedRequest, since: Timestamp) -> Result<Option<Earlier>, Error> {
+        let NamedRequest { tenant, key_id, name, .. } = request;
+        let values: Values<'_> = &[&tenant.as_str(), &key_id.as_str(), &name.as_str(), &since.0];
+        rows::one(self.readers.row(answers::FIND, values).await?, answers::earlier)
+    }
+
+    async fn forget_answers(&self, until: Timestamp) -> Result<bool, Error> {
+        self.write(Operation::ForgetAnswers(until)).await
     }
 
     async fn events(&self, tenant: &TenantId, wanted: EventList) -> Result<EventPage, Error> {
@@ -466,7 +478,11 @@ impl PostgresStore {
     async fn write(&self, operation: Operation) -> Result<bool, Error> {
         self.writer.run(operation).await.map_err(|error| match error {
             KeepError::Failed(error) => error,
-            KeepError::Conflict | KeepError::Taken(_) | KeepError::NameTaken | KeepError::TooOften(_) => {
+            KeepError::Conflict
+            | KeepError::Taken(_)
+            | KeepError::NameTaken
+            | KeepError::TooOften(_)
+            | KeepError::Repeated => {
                 Error::Internal("an operation that nothing can stand in the way of was refused".to_owned())
             }
         })

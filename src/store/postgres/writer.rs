@@ -44,6 +44,7 @@ pub(super) enum Operation {
     RemoveMail(TenantId, MailId),
     Choose(TenantId, Choices),
     ForgetRequests(Timestamp),
+    ForgetAnswers(Timestamp),
     /// Shows that the server takes changes.
     Nothing,
 }

@@ -1,5 +1,6 @@
 //! The embedded store: one SQLite file, one thread that writes, any number that read.
 
+mod answers;
 mod backup;
 mod checkpoint;
 mod copy;
@@ -32,7 +33,7 @@ use super::search::Search;
 use super::search::groups::GroupSearch;
 use super::search::logs::LogSearch;
 use super::{
-    DayCount, EventList, EventPage, GroupChange, GroupSortKey, KeepError, Kept, List, LogSortKey,
+    DayCount, Earlier, EventList, EventPage, GroupChange, GroupSortKey, KeepError, Kept, List, LogSortKey,
     MembershipChange, MembershipSortKey, NewestEvents, Page, PasswordTry, Sorted, Store, Tenant, UserChange,
     Version,
 };
@@ -43,6 +44,7 @@ use crate::directory::log::LogId;
 use crate::directory::mail::Mail;
 use crate::directory::password::{PasswordHash, ResetToken};
 use crate::directory::proof::{KeptProof, Standing};
+use crate::directory::repeat::NamedRequest;
 use crate::directory::settings::{Choices, Settings};
 use crate::error::Error;
 use crate::id::{GroupId, IdentifierId, MailId, TenantId, UserId};
@@ -280,8 +282,16 @@ impl Store for SqliteStore {
             .await
     }
 
-    async fn keep_membership(&self, change: MembershipChange) -> Result<bool, Error> {
-        self.write(Operation::KeepMembership(Box::new(change))).await
+    async fn keep_membership(&self, change: MembershipChange) -> Result<bool, KeepError> {
+        self.writer.run(Operation::KeepMembership(Box::new(change))).await
+    }
+
+    async fn earlier(&self, request: &NamedRequest, since: Timestamp) -> Result<Option<Earlier>, Error> {
+        self.readers.read(|connection| answers::find(connection, request, since))
+    }
+
+    async fn forget_answers(&self, until: Timestamp) -> Result<bool, Error> {
+        self.write(Operation::ForgetAnswers(until)).await
     }
 
     async fn events(&self, tenant: &TenantId, wanted: EventList) -> Result<EventPage, Error> {
@@ -486,7 +496,11 @@ impl SqliteStore {
     async fn write(&self, operation: Operation) -> Result<bool, Error> {
         self.writer.run(operation).await.map_err(|error| match error {
             KeepError::Failed(error) => error,
-            KeepError::Conflict | KeepError::Taken(_) | KeepError::NameTaken | KeepError::TooOften(_) => {
+            KeepError::Conflict
+            | KeepError::Taken(_)
+            | KeepError::NameTaken
+            | KeepError::TooOften(_)
+            | KeepError::Repeated => {
                 Error::Internal("an operation that nothing can stand in the way of was refused".to_owned())
             }
         })
