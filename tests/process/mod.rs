@@ -7,6 +7,7 @@ mod client;
 mod config;
 mod console;
 mod copy;
+mod deploy;
 mod dev;
 mod disk;
 mod doctor;
