@@ -11,6 +11,7 @@ use crate::server::tls::CertificateFiles;
 
 /// Whether the server speaks TLS, and with which certificate.
 #[derive(Args)]
+#[expect(clippy::struct_field_names, reason = "they are the names of the options")]
 #[command(next_help_heading = "TLS")]
 pub(super) struct TlsOptions {
     /// The certificate chain for TLS, as PEM, the server's own certificate first; needs --tls-key

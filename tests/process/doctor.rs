@@ -64,7 +64,9 @@ fn with_store() -> Home {
 /// A certificate for localhost and its key in `cert.pem` and `key.pem`, good on these days.
 fn certificate(home: &Home, from: Date, until: Date) {
     let mut parameters = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap();
-    let day = |date: Date| rcgen::date_time_ymd(date.year().into(), date.month() as u8, date.day() as u8);
+    let day = |date: Date| {
+        rcgen::date_time_ymd(date.year().into(), date.month().cast_unsigned(), date.day().cast_unsigned())
+    };
     (parameters.not_before, parameters.not_after) = (day(from), day(until));
     let key = rcgen::KeyPair::generate().unwrap();
     fs::write(home.path("cert.pem"), parameters.self_signed(&key).unwrap().pem()).unwrap();

@@ -22,22 +22,20 @@ const NO_HEADING: &str = "The server";
 
 /// The file.
 pub(super) fn text() -> String {
-    let settings = settings();
-    let mut text = commented(&words(HEADER));
+    let mut lines = commented(HEADER);
     let mut section = None;
-    for setting in &settings {
+    for setting in &settings() {
         let heading = setting.get_help_heading().unwrap_or(NO_HEADING);
-        if section.replace(heading) != Some(heading) {
-            text += &format!("\n\n# == {heading} ==\n");
+        if section.as_deref() != Some(heading) {
+            lines.extend([String::new(), String::new(), format!("# == {heading} ==")]);
+            section = Some(heading.to_owned());
         }
         let help = setting.get_long_help().or(setting.get_help()).map(ToString::to_string);
-        text += &format!(
-            "\n{}{}\n",
-            commented(&words(&in_words_of_the_file(&help.unwrap_or_default()))),
-            line(setting)
-        );
+        lines.push(String::new());
+        lines.extend(commented(&in_words_of_the_file(&help.unwrap_or_default())));
+        lines.push(line(setting));
     }
-    text
+    lines.join("\n") + "\n"
 }
 
 /// The line that sets the default.
@@ -58,28 +56,24 @@ fn in_words_of_the_file(help: &str) -> String {
     })
 }
 
-/// The text in lines, with an empty one between paragraphs.
-fn words(text: &str) -> Vec<String> {
-    let mut lines = Vec::new();
+/// The text in lines that are comments, with an empty one between paragraphs.
+fn commented(text: &str) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
     for paragraph in text.split("\n\n") {
-        let mut line = String::new();
+        if !lines.is_empty() {
+            lines.push("#".to_owned());
+        }
+        let mut line = "#".to_owned();
         for word in paragraph.split_whitespace() {
-            if !line.is_empty() && line.len() + word.len() + 3 > WIDTH {
-                lines.push(std::mem::take(&mut line));
+            if line.len() + 1 + word.len() > WIDTH {
+                lines.push(std::mem::replace(&mut line, "#".to_owned()));
             }
-            if !line.is_empty() {
-                line.push(' ');
-            }
+            line.push(' ');
             line += word;
         }
-        lines.extend([line, String::new()]);
+        lines.push(line);
     }
-    lines.pop();
     lines
-}
-
-fn commented(lines: &[String]) -> String {
-    lines.iter().map(|line| format!("{}\n", format!("# {line}").trim_end())).collect()
 }
 
 #[cfg(test)]

@@ -102,7 +102,7 @@ fn is_setting(option: &Arg) -> bool {
 /// The settings of a file, or what is wrong with it: the lines, and words that repeat no text, which
 /// may be a secret.
 fn parse(text: &str) -> Result<Vec<Setting>, Vec<(usize, String)>> {
-    let line_at = |offset: usize| text.as_bytes()[..offset].iter().filter(|byte| **byte == b'\n').count() + 1;
+    let line_at = |offset: usize| text.as_bytes()[..offset].split(|byte| *byte == b'\n').count();
     let table = DeTable::parse(text).map_err(|error| {
         let line = error.span().map_or(1, |span| line_at(span.start.min(text.len())));
         vec![(line, format!("this is not TOML: {}", error.message()))]
