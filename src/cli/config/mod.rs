@@ -64,7 +64,13 @@ enum Form {
 impl Form {
     fn of(setting: &clap::Arg) -> Self {
         use std::any::TypeId;
-        let numbers = [TypeId::of::<u16>(), TypeId::of::<u32>(), TypeId::of::<u64>(), TypeId::of::<usize>()];
+        let numbers = [
+            TypeId::of::<u8>(),
+            TypeId::of::<u16>(),
+            TypeId::of::<u32>(),
+            TypeId::of::<u64>(),
+            TypeId::of::<usize>(),
+        ];
         if matches!(setting.get_action(), clap::ArgAction::SetTrue) {
             Self::Switch
         } else if numbers.iter().any(|number| setting.get_value_parser().type_id() == *number) {
