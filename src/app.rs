@@ -8,6 +8,7 @@ mod groups;
 mod history;
 mod keys;
 mod logs;
+pub mod marking;
 pub mod outbox;
 mod passwords;
 pub mod proofs;

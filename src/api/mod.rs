@@ -1,6 +1,7 @@
 //! The HTTP face: which path calls which handler. Handlers hold no rule and no SQL.
 
 mod answer;
+mod bulk;
 mod data;
 mod document;
 mod emails;
@@ -90,6 +91,8 @@ fn operations() -> OpenApiRouter<Arc<App>> {
         .routes(guarded!(data::find_public))
         .routes(guarded!(data::patch_public))
         .routes(guarded!(users::walk))
+        .routes(guarded!(bulk::verify))
+        .routes(guarded!(bulk::unverify))
         .routes(guarded!(events::list))
         .routes(guarded!(events::email_history))
         .routes(guarded!(events::phone_history))

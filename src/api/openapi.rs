@@ -69,6 +69,7 @@ fn complete(generated: utoipa::openapi::OpenApi) -> Value {
     document["tags"] = json!([
         {"name": "users", "description": "Users and their addresses."},
         {"name": "groups", "description": "Groups of users."},
+        {"name": "emails", "description": "Many emails at once: the project's own surface."},
         {"name": "proofs", "description": "Proving addresses: the project's own surface."},
         {"name": "logs", "description": "What happened, in the words of the Management API."},
         {"name": "events", "description": "What happened: the project's own surface."},
@@ -370,6 +371,8 @@ impl Examples {
             "getAllLogs" => json!([self.log]),
             "findLogById" => self.log.clone(),
             "walkUsers" => json!({"users": [self.summary], "next": Value::Null}),
+            "verifyEmails" => self.marked("verified"),
+            "unverifyEmails" => self.marked("unverified"),
             "listEvents" => json!({"events": [self.event], "next": "1"}),
             "emailHistory" | "phoneHistory" => json!({"history": [{
                 "time": self.event["time"], "verified": true, "method": "admin_api", "actor": self.event["actor"],
@@ -377,6 +380,15 @@ impl Examples {
             }]}),
             _ => return None,
         })
+    }
+
+    /// What became of the email of the example.
+    fn marked(&self, outcome: &str) -> Value {
+        let email = &self.created["emails"][0];
+        let result = json!({
+            "email": email["email"], "user_id": self.created["user_id"], "identifier_id": email["id"], "outcome": outcome,
+        });
+        json!({"dry_run": false, "results": [result], "next": Value::Null})
     }
 
     /// The phone number of the example, verified.

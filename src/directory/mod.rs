@@ -12,6 +12,7 @@ pub mod filter;
 pub mod group;
 pub mod log;
 pub mod mail;
+pub mod marking;
 pub mod password;
 pub mod phone;
 pub mod proof;

@@ -8,6 +8,7 @@ mod console;
 mod copy;
 mod dev;
 mod disk;
+mod emails;
 mod environment;
 mod explain;
 mod http;
