@@ -11,6 +11,7 @@ mod logs;
 pub mod marking;
 pub mod outbox;
 mod passwords;
+mod person;
 pub mod proofs;
 mod sweep;
 mod turns;

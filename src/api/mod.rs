@@ -14,6 +14,7 @@ mod logs;
 mod openapi;
 mod page;
 mod passwords;
+mod person;
 mod phones;
 mod problem;
 mod proofs;
@@ -91,6 +92,7 @@ fn operations() -> OpenApiRouter<Arc<App>> {
         .routes(guarded!(data::find_public))
         .routes(guarded!(data::patch_public))
         .routes(guarded!(users::walk))
+        .routes(guarded!(person::export))
         .routes(guarded!(bulk::verify))
         .routes(guarded!(bulk::unverify))
         .routes(guarded!(events::list))

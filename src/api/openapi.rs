@@ -169,9 +169,16 @@ fn complete_operation(path: &str, operation: &mut Value, examples: &Examples) {
         // The only one without a body that a rule of the directory refuses.
         problems.push("422");
     }
-    if id == "startPhoneProof" {
-        operation["security"][0][KEY_SCHEME] =
-            json!([Scope::UsersWrite.as_str(), Scope::ProofsRead.as_str()]);
+    let all_of = |scopes: &[Scope]| scopes.iter().map(|scope| scope.as_str()).collect::<Value>();
+    match id.as_str() {
+        "startPhoneProof" => {
+            operation["security"][0][KEY_SCHEME] = all_of(&[Scope::UsersWrite, Scope::ProofsRead]);
+        }
+        "exportUser" => {
+            let needed = [Scope::UsersRead, Scope::GroupsRead, Scope::EventsRead];
+            operation["security"][0][KEY_SCHEME] = all_of(&needed);
+        }
+        _ => {}
     }
     let request_id = json!({"description": "The id of the request, as in the server's log.", "schema": {"type": "string", "pattern": "^[0-9a-f]{32}$"}});
     if let Some(location) = operation.pointer_mut("/responses/201/headers/location") {

@@ -14,6 +14,7 @@ pub mod log;
 pub mod mail;
 pub mod marking;
 pub mod password;
+pub mod person;
 pub mod phone;
 pub mod proof;
 pub mod settings;

@@ -29,6 +29,7 @@ use crate::directory::group::{Group, Membership};
 use crate::directory::log::{LogId, Wording};
 use crate::directory::mail::{Mail, MailChange};
 use crate::directory::password::{MailedReset, PasswordHash, ResetToken, SecretChange};
+use crate::directory::person::Traces;
 use crate::directory::proof::{AddressKind, KeptProof, ProofChange, Standing};
 use crate::directory::settings::{Choices, Limit, Settings};
 use crate::error::Error;
@@ -185,6 +186,9 @@ pub trait Store: Send + Sync {
 
     /// Removes a mail that was sent, or need not be any more.
     async fn remove_mail(&self, tenant: &TenantId, id: MailId) -> Result<(), Error>;
+
+    /// What is kept of a user beside the document, the secrets, the proofs and the record.
+    async fn traces(&self, tenant: &TenantId, user_id: UserId) -> Result<Traces, Error>;
 
     /// What the tenant has chosen.
     async fn settings(&self, tenant: &TenantId) -> Result<Settings, Error>;

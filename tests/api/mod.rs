@@ -18,6 +18,7 @@ mod logs;
 mod outbox;
 mod pages;
 mod passwords;
+mod person;
 mod phones;
 mod problems;
 mod proofs;
