@@ -1,11 +1,12 @@
-//! `/v1/users/{user_id}/export`: all that is kept of one person.
+//! `/v1/users/{user_id}/export`: all that is kept of one person, and whether it is to be erased.
 
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::{FromRequestParts, State};
+use axum::http::request::Parts;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::document::Document;
 use super::events::{EventAnswer, TrustChange};
@@ -233,4 +234,40 @@ fn answer(person: Person, now: Timestamp) -> Result<Document, Error> {
         mails: traces.mails.into_iter().map(MailAnswer::from).collect(),
         events: events.into_iter().map(|(position, event)| EventAnswer::new(position, event)).collect(),
     })
+}
+
+/// The query parameters of deleting a user.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "these fields only describe the parameters")]
+struct ErasingParameters {
+    /// Whether to erase what is personal in the record of what happened, too.
+    #[param(default = false)]
+    erase: Option<bool>,
+}
+
+/// Whether a user is to be erased, and not only deleted.
+pub(super) struct Erasing(pub(super) bool);
+
+impl FromRequestParts<Arc<App>> for Erasing {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Error> {
+        let mut erase = false;
+        for (name, value) in url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()) {
+            if name == "erase" {
+                let refused = |_| Error::BadRequest("erase must be true or false.".to_owned());
+                erase = value.parse().map_err(refused)?;
+            }
+        }
+        Ok(Self(erase))
+    }
+}
+
+impl IntoParams for Erasing {
+    fn into_params(
+        place: impl Fn() -> Option<utoipa::openapi::path::ParameterIn>,
+    ) -> Vec<utoipa::openapi::path::Parameter> {
+        ErasingParameters::into_params(place)
+    }
 }

@@ -1,12 +1,13 @@
-//! All that is kept of one person.
+//! All that is kept of one person, and erasing it.
 
 use super::App;
-use crate::directory::event::Event;
+use super::condition::Always;
+use crate::directory::event::{Event, Origin};
 use crate::directory::group::Membership;
-use crate::directory::person::Person;
+use crate::directory::person::{Person, erased, removed_and_erased};
 use crate::error::{Error, Missing};
 use crate::id::{TenantId, UserId};
-use crate::store::{MembershipSortKey, NewestEvents, Sorted};
+use crate::store::{MembershipSortKey, NewestEvents, Sorted, UserChange};
 
 /// How much is read at a time of what may be long.
 const AT_A_TIME: u32 = 1_000;
@@ -30,6 +31,29 @@ impl App {
             standing: self.store.standing(tenant, user_id).await?,
             traces: self.store.traces(tenant, user_id).await?,
         })
+    }
+
+    /// Removes a user and everything that was theirs, and erases what is personal in the record of what
+    /// happened to them. Of a user who was removed before, the record is erased.
+    ///
+    /// # Errors
+    /// [`Missing::User`] if nothing is left to be erased.
+    pub async fn erase(&self, origin: &Origin, user_id: UserId) -> Result<(), Error> {
+        let removed = self.decide(Always, origin, user_id, |kept, user, (), ctx| {
+            let events = removed_and_erased(user_id, ctx);
+            Ok((Some(UserChange::erase(&origin.tenant, kept.version, user, events)), ()))
+        });
+        match removed.await {
+            Ok(Ok(())) => Ok(()),
+            Err(Error::NotFound(Missing::User)) => self.erase_record(origin, user_id).await,
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn erase_record(&self, origin: &Origin, user_id: UserId) -> Result<(), Error> {
+        let receipt = erased(user_id, &self.context(origin, self.clock.now()));
+        let is_erased = self.in_time(self.store.erase_record(&origin.tenant, user_id, receipt)).await?;
+        if is_erased { Ok(()) } else { Err(Error::NotFound(Missing::User)) }
     }
 
     /// All events of a user, oldest first.

@@ -48,6 +48,9 @@ names! {
         UserCreated = "user.created",
         /// A user was removed, with everything that was theirs.
         UserDeleted = "user.deleted",
+        /// What was personal of a user who was removed is erased everywhere. The event holds nothing
+        /// personal either.
+        UserErased = "user.erased",
         /// A user was kept from signing in.
         UserDisabled = "user.disabled",
         /// A user may sign in again.

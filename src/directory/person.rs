@@ -2,10 +2,11 @@
 
 use bytes::Bytes;
 
-use super::event::{Event, EventType};
+use super::event::{Context, Event, EventType, Personal};
 use super::group::Membership;
 use super::mail::Mail;
 use super::proof::{AddressId, AddressKind, Standing};
+use crate::id::UserId;
 use crate::time::Timestamp;
 
 /// All that is kept of a person.
@@ -86,4 +87,16 @@ pub fn histories(events: &[(i64, Event)]) -> Vec<AddressHistory<'_>> {
         history.changes.extend(is_change.then_some(event));
     }
     histories
+}
+
+/// What is on record of a user who is removed and erased. It holds nothing personal, nor of who asked for
+/// it.
+pub fn removed_and_erased(user_id: UserId, ctx: &Context) -> Vec<Event> {
+    let removed = ctx.event(EventType::UserDeleted, user_id, None, None);
+    vec![Event { personal: Personal::default(), ..removed }, erased(user_id, ctx)]
+}
+
+/// What is on record of the erasing of a user. It holds nothing personal, nor of who asked for it.
+pub fn erased(user_id: UserId, ctx: &Context) -> Event {
+    Event { personal: Personal::default(), ..ctx.event(EventType::UserErased, user_id, None, None) }
 }

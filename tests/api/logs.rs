@@ -190,7 +190,8 @@ async fn everything(api: &Api) -> BTreeSet<(String, String)> {
     let group = "/api/groups/{group_id}";
     caller.call(patch, group, &none, json!({"name": "another group"})).await;
     caller.call(delete.clone(), group, &none, none.clone()).await;
-    caller.call(delete, "/api/users/{user_id}", &none, none.clone()).await;
+    caller.call(delete.clone(), "/api/users/{user_id}", &none, none.clone()).await;
+    caller.call(delete, "/api/users/{user_id}?erase=true", &none, none.clone()).await;
     caller.called
 }
 

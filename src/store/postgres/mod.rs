@@ -423,6 +423,10 @@ impl Store for PostgresStore {
         self.server.wait_for(read).await?
     }
 
+    async fn erase_record(&self, tenant: &TenantId, user_id: UserId, receipt: Event) -> Result<bool, Error> {
+        self.write(Operation::EraseRecord(tenant.clone(), user_id, Box::new(receipt))).await
+    }
+
     async fn settings(&self, tenant: &TenantId) -> Result<Settings, Error> {
         let row = self.readers.row(keys::SETTINGS, &[&tenant.as_str()]).await?;
         Ok(rows::one(row, keys::settings)?.flatten().unwrap_or_default())

@@ -1,11 +1,12 @@
-//! What is kept of one person in many places.
+//! What is kept of one person in many places: reading it, and erasing it.
 
 use tokio_postgres::Client;
 use tokio_postgres::types::{ToSql, Type};
 
-use super::connection::Answer;
-use super::outbox;
+use super::connection::{Answer, Session};
 use super::rows::{Readable, each};
+use super::{events, outbox};
+use crate::directory::event::Event;
 use crate::directory::person::{Asked, Traces};
 use crate::directory::proof::AddressKind;
 use crate::id::{TenantId, UserId};
@@ -65,4 +66,40 @@ pub(super) async fn traces(client: &Client, tenant: &TenantId, user_id: UserId) 
         })?,
         password_tries: each(&tries, |row| Ok((Timestamp(row.try_get(0)?), count(row.try_get(1)?))))?,
     })
+}
+
+/// Erases what is personal in a user's events, and what else is kept of the user by address; false if there
+/// was nothing.
+pub(super) async fn erase(session: &Session, tenant: &TenantId, user_id: UserId) -> Answer<bool> {
+    let mut erased = 0;
+    for sql in [
+        // Those without a position first: one that is being moved meanwhile is waited for, and then seen among
+        // the others.
+        "update pending_events set personal = null \
+         where tenant_id = $1 and user_id = $2 and personal is not null",
+        "update events set personal = null where tenant_id = $1 and user_id = $2 and personal is not null",
+        "delete from outbox where tenant_id = $1 and user_id = $2",
+        "delete from proof_requests where tenant_id = $1 and user_id = $2",
+        "delete from proofs where tenant_id = $1 and user_id = $2",
+    ] {
+        erased += session.execute(sql, &[&tenant.as_str(), &user_id.as_str()]).await?;
+    }
+    Ok(erased > 0)
+}
+
+/// Erases what is left of a user who is not there any more, and adds this event; false if there was nothing,
+/// or the user is there.
+pub(super) async fn erase_record(
+    session: &Session,
+    tenant: &TenantId,
+    user_id: UserId,
+    receipt: &Event,
+) -> Answer<bool> {
+    let there = "select 1 from users where tenant_id = $1 and user_id = $2";
+    let is_there = session.row(there, &[&tenant.as_str(), &user_id.as_str()]).await?.is_some();
+    if is_there || !erase(session, tenant, user_id).await? {
+        return Ok(false);
+    }
+    events::append(session, tenant, std::slice::from_ref(receipt)).await?;
+    Ok(true)
 }

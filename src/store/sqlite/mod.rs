@@ -422,6 +422,10 @@ impl Store for SqliteStore {
         self.readers.read_list(move |connection| person::traces(connection, &tenant, user_id)).await
     }
 
+    async fn erase_record(&self, tenant: &TenantId, user_id: UserId, receipt: Event) -> Result<bool, Error> {
+        self.write(Operation::EraseRecord(tenant.clone(), user_id, Box::new(receipt))).await
+    }
+
     async fn settings(&self, tenant: &TenantId) -> Result<Settings, Error> {
         self.readers.read(|connection| rows::settings(connection, tenant))
     }
