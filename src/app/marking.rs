@@ -78,15 +78,15 @@ impl App {
     ) -> Result<MarkedPage, Error> {
         let list = List { filter: Some(filter.clone()), place: Place::ById { after }, limit };
         let page = self.users(&marking.origin.tenant, list).await?;
-        let (mut marked, mut last) = (Vec::new(), None);
+        let (mut marked, mut last_user) = (Vec::new(), None);
         for some in page.documents.chunks(AT_ONCE) {
             let users: Vec<User> =
                 some.iter().map(|document| User::from_document(document)).collect::<Result<_, _>>()?;
             let each = users.iter().map(|user| self.mark_meant(marking, filter, user));
             marked.extend(try_join_all(each).await?.into_iter().flatten());
-            last = users.last().map(|user| user.user_id);
+            last_user = users.last().map(|user| user.user_id);
         }
-        Ok(MarkedPage { marked, next: last.filter(|_| page.has_next) })
+        Ok(MarkedPage { marked, next: last_user.filter(|_| page.has_next) })
     }
 
     /// Marks the emails of a user that a filter means, one after another.

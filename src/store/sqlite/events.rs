@@ -149,11 +149,14 @@ pub(super) fn newest_of_user(
         .optional()?;
     match present {
         Some(last_event) => Ok(last_event),
+        // By itself SQLite would walk back over all events of the tenant.
         None => connection
             .prepare_cached(
                 "select coalesce(\
-                 (select max(position) from events where tenant_id = ?1 and user_id = ?2 and type = 'user.erased'), \
-                 (select max(position) from events where tenant_id = ?1 and user_id = ?2 and type = 'user.deleted'))",
+                 (select max(position) from events indexed by events_of_erased \
+                  where tenant_id = ?1 and user_id = ?2 and type = 'user.erased'), \
+                 (select max(position) from events indexed by events_of_deleted \
+                  where tenant_id = ?1 and user_id = ?2 and type = 'user.deleted'))",
             )?
             .query_row(key, |row| row.get(0)),
     }
