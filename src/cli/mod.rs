@@ -6,6 +6,7 @@ mod console_link;
 mod copy;
 mod dev;
 mod doctor;
+mod emails;
 mod explain;
 mod keys;
 mod logging;
@@ -65,6 +66,9 @@ enum Command {
     Tenants(tenants::Command),
     /// Print a link that signs you in to the console, once and within ten minutes
     ConsoleLink(console_link::Options),
+    /// Mark the emails of users verified or unverified, as many as a filter means
+    #[command(subcommand)]
+    Emails(emails::Command),
     /// Look at the mails that are sent
     #[command(subcommand)]
     Mail(mail::Command),
@@ -149,6 +153,7 @@ fn run(command: Command, words: &ArgMatches, file: Option<&File>) -> Result<()> 
             Command::Keys(command) => keys::run(command, &*clock).await,
             Command::Tenants(command) => tenants::run(command, &*clock).await,
             Command::ConsoleLink(options) => console_link::run(&options, &*clock).await,
+            Command::Emails(command) => emails::run(command, clock).await,
             Command::Mail(command) => mail::run(&command),
             Command::Migrate(options) => migrate::run(options, &*clock).await,
             Command::Backup(options) => backup::run(&options),

@@ -11,6 +11,7 @@ mod deploy;
 mod dev;
 mod disk;
 mod doctor;
+mod emails;
 mod environment;
 mod explain;
 mod http;

@@ -16,6 +16,7 @@ mod migrate;
 mod newest;
 mod options;
 mod outbox;
+mod person;
 mod proofs;
 mod requests;
 mod rows;
@@ -51,6 +52,7 @@ use crate::directory::group::{Group, Membership};
 use crate::directory::log::LogId;
 use crate::directory::mail::Mail;
 use crate::directory::password::{PasswordHash, ResetToken};
+use crate::directory::person::Traces;
 use crate::directory::proof::{KeptProof, Standing};
 use crate::directory::settings::{Choices, Settings};
 use crate::error::Error;
@@ -415,6 +417,19 @@ impl Store for PostgresStore {
 
     async fn remove_mail(&self, tenant: &TenantId, id: MailId) -> Result<(), Error> {
         self.write(Operation::RemoveMail(tenant.clone(), id)).await.map(drop)
+    }
+
+    async fn traces(&self, tenant: &TenantId, user_id: UserId) -> Result<Traces, Error> {
+        let read = async {
+            let snapshot = self.snapshots.begin().await?;
+            let traces = person::traces(snapshot.client(), tenant, user_id).await;
+            snapshot.end(traces).await
+        };
+        self.server.wait_for(read).await?
+    }
+
+    async fn erase_record(&self, tenant: &TenantId, user_id: UserId, receipt: Event) -> Result<bool, Error> {
+        self.write(Operation::EraseRecord(tenant.clone(), user_id, Box::new(receipt))).await
     }
 
     async fn settings(&self, tenant: &TenantId) -> Result<Settings, Error> {

@@ -12,6 +12,7 @@ use super::super::{GroupChange, KeepError, MembershipChange, PasswordTry, UserCh
 use super::connection::{Link, Purpose, Server, Session};
 use super::{batch, keep, told};
 use crate::directory::api_key::ApiKey;
+use crate::directory::event::Event;
 use crate::directory::mail::Mail;
 use crate::directory::password::PasswordHash;
 use crate::directory::settings::Choices;
@@ -44,6 +45,7 @@ pub(super) enum Operation {
     RemoveMail(TenantId, MailId),
     Choose(TenantId, Choices),
     ForgetRequests(Timestamp),
+    EraseRecord(TenantId, UserId, Box<Event>),
     /// Shows that the server takes changes.
     Nothing,
 }

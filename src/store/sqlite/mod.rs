@@ -12,6 +12,7 @@ mod logs;
 mod migrate;
 mod newest;
 mod outbox;
+mod person;
 mod proofs;
 mod reader;
 mod recompute;
@@ -43,6 +44,7 @@ use crate::directory::group::{Group, Membership};
 use crate::directory::log::LogId;
 use crate::directory::mail::Mail;
 use crate::directory::password::{PasswordHash, ResetToken};
+use crate::directory::person::Traces;
 use crate::directory::proof::{KeptProof, Standing};
 use crate::directory::settings::{Choices, Settings};
 use crate::error::Error;
@@ -420,6 +422,15 @@ impl Store for SqliteStore {
 
     async fn remove_mail(&self, tenant: &TenantId, id: MailId) -> Result<(), Error> {
         self.write(Operation::RemoveMail(tenant.clone(), id)).await.map(drop)
+    }
+
+    async fn traces(&self, tenant: &TenantId, user_id: UserId) -> Result<Traces, Error> {
+        let tenant = tenant.clone();
+        self.readers.read_list(move |connection| person::traces(connection, &tenant, user_id)).await
+    }
+
+    async fn erase_record(&self, tenant: &TenantId, user_id: UserId, receipt: Event) -> Result<bool, Error> {
+        self.write(Operation::EraseRecord(tenant.clone(), user_id, Box::new(receipt))).await
     }
 
     async fn settings(&self, tenant: &TenantId) -> Result<Settings, Error> {
