@@ -235,7 +235,7 @@ pub(super) struct TrustChange {
 }
 
 impl TrustChange {
-    fn new(event: Event) -> Self {
+    pub(super) fn new(event: Event) -> Self {
         Self {
             time: event.time.0,
             verified: matches!(event.kind, EventType::EmailVerified | EventType::PhoneVerified),

@@ -106,7 +106,7 @@ impl<P: Permission> FromRequestParts<Arc<App>> for Caller<P> {
         }
         let named = parts.extensions.get::<Arc<NamedRequest>>().cloned();
         if named.is_none() && repeats::is_named(&parts.method, &parts.headers) {
-            return Err(repeats::not_kept());
+            return Err(Error::NotKept);
         }
         let request_id = *parts.extensions.get::<RequestId>().expect("every request was given an id");
         Ok(Self {

@@ -1,6 +1,7 @@
 //! The HTTP face: which path calls which handler. Handlers hold no rule and no SQL.
 
 mod answer;
+mod bulk;
 mod data;
 mod document;
 mod emails;
@@ -13,6 +14,7 @@ mod logs;
 mod openapi;
 mod page;
 mod passwords;
+mod person;
 mod phones;
 mod problem;
 mod proofs;
@@ -100,6 +102,9 @@ fn operations() -> OpenApiRouter<Arc<App>> {
         .routes(guarded!(data::find_public))
         .routes(guarded!(data::patch_public))
         .routes(guarded!(users::walk))
+        .routes(guarded!(person::export))
+        .routes(guarded!(bulk::verify))
+        .routes(guarded!(bulk::unverify))
         .routes(guarded!(events::list))
         .routes(guarded!(events::email_history))
         .routes(guarded!(events::phone_history))

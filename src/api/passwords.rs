@@ -10,13 +10,11 @@ use utoipa::ToSchema;
 
 use super::document::Document;
 use super::extract::{Body, Caller, OptionalBody, PasswordsWrite, UserPath};
-use super::repeats;
 use super::tag::Tagged;
-use crate::app::{Answered, App, ResetLink};
+use crate::app::App;
 use crate::directory::password::{self, Given, Password, Policy};
 use crate::directory::user::User;
 use crate::error::Error;
-use crate::store::Answer;
 
 /// The policy that a request asks for.
 pub(super) fn policy(skip_checks: Option<bool>) -> Policy {
@@ -268,10 +266,4 @@ pub(super) async fn start_reset(
         expires_at: reset.expires_at.0,
         email_sent: reset.email_sent,
     })
-}
-
-impl Answered for ResetLink {
-    fn answer(&self) -> Result<Answer, Error> {
-        Err(repeats::holds_a_secret())
-    }
 }

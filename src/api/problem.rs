@@ -50,7 +50,7 @@ pub(crate) fn status(error: &Error) -> StatusCode {
         Error::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Error::Unauthenticated => StatusCode::UNAUTHORIZED,
         Error::Forbidden { .. } => StatusCode::FORBIDDEN,
-        Error::BadRequest(_) => StatusCode::BAD_REQUEST,
+        Error::BadRequest(_) | Error::NotKept => StatusCode::BAD_REQUEST,
         Error::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         Error::Timeout => StatusCode::REQUEST_TIMEOUT,
         Error::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -80,6 +80,10 @@ pub(crate) fn detail(error: &Error) -> String {
         }
         Error::Changed => {
             "The user's tag is none of those in the header If-Match: it was changed since, and this changed nothing. Find the user again, and decide on what it is now."
+                .into()
+        }
+        Error::NotKept => {
+            "The answer to this request is not kept, because it may hold a secret or tell of many changes: it takes no Idempotency-Key, and nothing was done."
                 .into()
         }
         Error::UnderWay => {

@@ -142,7 +142,7 @@ impl From<&StartedProof> for StartedProofAnswer {
 impl Answered for StartedProof {
     fn answer(&self) -> Result<Answer, Error> {
         if self.link.is_some() || self.code.is_some() {
-            return Err(repeats::holds_a_secret());
+            return Err(Error::NotKept);
         }
         Document::of(&StartedProofAnswer::from(self)).map(repeats::untagged)
     }

@@ -33,22 +33,6 @@ pub(super) fn is_named(method: &Method, headers: &HeaderMap) -> bool {
     *method == Method::POST && headers.contains_key(&NAME)
 }
 
-/// Refuses a named request of an operation that nothing is kept of.
-pub(super) fn not_kept() -> Error {
-    Error::BadRequest(
-        "The answer to this request is not kept, so it takes no Idempotency-Key: nothing was done. The reference at /docs says which requests take one."
-            .to_owned(),
-    )
-}
-
-/// Refuses a named request whose answer holds a secret.
-pub(super) fn holds_a_secret() -> Error {
-    Error::BadRequest(
-        "The answer to this request holds a secret, which is not kept, so it takes no Idempotency-Key: nothing was done."
-            .to_owned(),
-    )
-}
-
 /// Answers a named request.
 pub(super) async fn answer(app: &App, request: Request, next: Next) -> Response {
     once(app, request, next).await.unwrap_or_else(Error::into_response)

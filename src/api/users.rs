@@ -13,6 +13,7 @@ use super::document::Document;
 use super::extract::{Body, Caller, OptionalBody, UserPath, UsersRead, UsersWrite};
 use super::lists::{UserList, UserWalk};
 use super::passwords::{PasswordAlgorithms, policy};
+use super::person::Erasing;
 use super::tag::{Known, Tagged};
 use super::{page, repeats};
 use crate::app::{Answered, App, Current};
@@ -252,28 +253,28 @@ pub(super) async fn find(
 
 /// Delete a user
 ///
-/// Removes the user with all addresses; the record of what happened stays.
+/// Removes the user with all addresses; the record of what happened stays. With `erase`, what is personal in
+/// the record goes, too, also of a user who was deleted before.
 #[utoipa::path(
     delete,
     path = "/api/users/{user_id}",
     operation_id = "deleteUser",
     tag = "users",
-    params(UserPath),
+    params(UserPath, Erasing),
     responses((status = NO_CONTENT, description = "The user was deleted"))
 )]
 pub(super) async fn delete(
     State(app): State<Arc<App>>,
     caller: Caller<UsersWrite>,
     path: UserPath,
+    Erasing(erase): Erasing,
 ) -> Result<StatusCode, Error> {
-    app.delete(&caller, path.user_id).await?;
-    Ok(StatusCode::NO_CONTENT)
-}
-
-impl Answered for () {
-    fn answer(&self) -> Result<Answer, Error> {
-        Err(repeats::not_kept())
+    if erase {
+        app.erase(&caller, path.user_id).await?;
+    } else {
+        app.delete(&caller, path.user_id).await?;
     }
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// What may be said with disabling a user; nothing needs to be.

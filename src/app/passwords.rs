@@ -7,7 +7,7 @@ use tokio::sync::Semaphore;
 
 use super::condition::{Always, HashIs, HashIsAnother, ResetIsOpen, ResetIsOver};
 use super::proofs::{ResetView, Visitor};
-use super::{App, Call, Current};
+use super::{Answered, App, Call, Current};
 use crate::directory::event::{Context, Method, Origin};
 use crate::directory::mail::MailChange;
 use crate::directory::password::{
@@ -56,6 +56,9 @@ pub struct ResetLink {
     /// Whether a mail with it is on its way.
     pub email_sent: bool,
 }
+
+/// It is a secret: no answer with it is kept.
+impl Answered for ResetLink {}
 
 impl App {
     /// The hash to keep for a password that is wanted.

@@ -7,6 +7,7 @@ use std::collections::hash_map::Entry;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::App;
+use crate::directory::marking::Outcome;
 use crate::directory::repeat::{Fingerprint, IdempotencyKey, KEPT_FOR, NamedRequest};
 use crate::error::{Error, InvalidFields, Missing};
 use crate::secret::KeyId;
@@ -14,12 +15,20 @@ use crate::store::Answer;
 
 /// What an operation gives, as it is answered.
 pub trait Answered {
-    /// The answer.
+    /// The answer, for what can be kept of one. If nothing is said, none can.
     ///
     /// # Errors
-    /// [`Error::BadRequest`] for one that holds a secret: none of these is kept.
-    fn answer(&self) -> Result<Answer, Error>;
+    /// [`Error::NotKept`], also for one that holds a secret.
+    fn answer(&self) -> Result<Answer, Error> {
+        Err(Error::NotKept)
+    }
 }
+
+/// Nothing, as after a user was deleted.
+impl Answered for () {}
+
+/// What became of one of many emails.
+impl Answered for Outcome {}
 
 /// The named requests that this process is doing.
 #[derive(Default)]

@@ -400,6 +400,25 @@ impl User {
             .collect()
     }
 
+    /// Marks an address as not known to be the user's, and ends the proof of it that is under way. No
+    /// events: it was unverified already, and there is none.
+    ///
+    /// # Errors
+    /// [`crate::error::Missing`].
+    pub fn end_trust(
+        &mut self,
+        address: AddressId,
+        proofs: &[KeptProof],
+        ctx: &Context,
+    ) -> Result<Decision, Error> {
+        let events = match address.kind {
+            AddressKind::Email => self.unverify_email(address.id, ctx),
+            AddressKind::Phone => self.unverify_phone(address.id, ctx),
+        }?;
+        // Where it was verified, every proof of it ends with its generation.
+        if events.is_empty() { self.end_proof(address, proofs, ctx) } else { Ok(events.into()) }
+    }
+
     /// Ends the proof of an address that is under way. No events: there is none.
     ///
     /// # Errors

@@ -30,6 +30,7 @@ use crate::directory::group::{Group, Membership};
 use crate::directory::log::{LogId, Wording};
 use crate::directory::mail::{Mail, MailChange};
 use crate::directory::password::{MailedReset, PasswordHash, ResetToken, SecretChange};
+use crate::directory::person::Traces;
 use crate::directory::proof::{AddressKind, KeptProof, ProofChange, Standing};
 use crate::directory::repeat::NamedRequest;
 use crate::directory::settings::{Choices, Limit, Settings};
@@ -196,6 +197,13 @@ pub trait Store: Send + Sync {
     /// Removes a mail that was sent, or need not be any more.
     async fn remove_mail(&self, tenant: &TenantId, id: MailId) -> Result<(), Error>;
 
+    /// What is kept of a user beside the document, the secrets, the proofs and the record.
+    async fn traces(&self, tenant: &TenantId, user_id: UserId) -> Result<Traces, Error>;
+
+    /// Erases what is personal in the record of a user who is not there any more, and what else is left of
+    /// them, and appends this event; false if there was nothing to erase, or the user is there.
+    async fn erase_record(&self, tenant: &TenantId, user_id: UserId, receipt: Event) -> Result<bool, Error>;
+
     /// What the tenant has chosen.
     async fn settings(&self, tenant: &TenantId) -> Result<Settings, Error>;
 
@@ -286,7 +294,7 @@ impl UserChange {
     pub fn document(&self) -> Bytes {
         match &self.document {
             DocumentChange::Create(row, ..) | DocumentChange::Replace(_, row, _) => row.document.clone(),
-            DocumentChange::Stay(_) | DocumentChange::Delete(_) => Bytes::new(),
+            DocumentChange::Stay(_) | DocumentChange::Delete(_) | DocumentChange::Erase(_) => Bytes::new(),
         }
     }
 
@@ -307,7 +315,7 @@ impl UserChange {
             DocumentChange::Create(..) => Some(Version(1)),
             DocumentChange::Replace(before, ..) => Some(Version(before.0 + 1)),
             DocumentChange::Stay(before) => Some(Version(before.0 + i64::from(self.is_decided_on()))),
-            DocumentChange::Delete(_) => None,
+            DocumentChange::Delete(_) | DocumentChange::Erase(_) => None,
         }
     }
 
@@ -346,6 +354,9 @@ pub enum DocumentChange {
     Stay(Version),
     /// The user is removed, if it still has the version on which that was decided.
     Delete(Version),
+    /// The same, and what is personal in the record of what happened to the user is erased. The events of
+    /// the change itself stay as they are.
+    Erase(Version),
 }
 
 /// A user's document and what it is sorted by.

@@ -2,6 +2,7 @@
 //! is compiled twice: what the module is called decides which store it is.
 
 mod bodies;
+mod bulk;
 mod compatibility;
 mod console;
 mod data;
@@ -17,6 +18,7 @@ mod logs;
 mod outbox;
 mod pages;
 mod passwords;
+mod person;
 mod phones;
 mod problems;
 mod proofs;

@@ -12,6 +12,7 @@ mod mails;
 mod maker;
 mod memberships;
 mod order;
+mod person;
 mod proofs;
 mod search;
 mod secrets;
@@ -33,6 +34,7 @@ use crate::id::SeededRandom;
 use crate::secret::{PlainKey, PlainToken};
 pub(crate) use maker::document;
 use maker::{Maker, unverify, verify};
+pub(crate) use person::erase_one_of_two;
 
 /// Runs every test of the contract on the stores that `$open` makes: an async function without
 /// arguments that gives a store and what must be kept alive beside it.
@@ -41,6 +43,7 @@ macro_rules! contract {
         $crate::store::contract::contract! { $open:
             users {
                 a_user_is_read_as_it_was_kept
+                of_many_who_are_read_at_once_each_gets_the_user_asked_for
                 a_change_on_an_old_version_conflicts_and_keeps_nothing
                 a_deleted_user_is_gone_and_can_neither_be_changed_nor_deleted
                 what_fails_beside_others_fails_alone
@@ -122,6 +125,12 @@ macro_rules! contract {
                 proofs_are_started_as_often_as_the_limits_allow
                 of_several_limits_that_stand_in_the_way_the_longest_is_told
                 requests_are_forgotten_when_it_is_time
+            }
+            person {
+                what_waits_for_a_user_is_told_of_that_user_alone
+                nothing_personal_is_left_of_a_user_who_is_erased_and_the_record_stays
+                the_record_of_a_user_who_was_deleted_is_erased_once
+                events_are_erased_while_they_wait_for_their_places
             }
             mails {
                 a_mail_waits_with_the_change_that_sends_it

@@ -11,7 +11,7 @@ use super::super::{
 use super::connection::{Answer, Session, Values};
 use super::rows::{storable, violates};
 use super::writer::{Operation, Outcome};
-use super::{answers, events, failure, groups, keys, outbox, proofs, requests, secrets};
+use super::{answers, events, failure, groups, keys, outbox, person, proofs, requests, secrets};
 use crate::error::Error;
 
 /// How often an operation is tried that others stood in the way of.
@@ -101,6 +101,9 @@ async fn apply(session: &Session, operation: &Operation) -> Result<bool, Fault> 
         Operation::Choose(tenant, choices) => keys::choose(session, tenant, choices).await,
         Operation::ForgetRequests(until) => requests::forget(session, *until).await,
         Operation::ForgetAnswers(until) => answers::forget(session, *until).await,
+        Operation::EraseRecord(tenant, user_id, receipt) => {
+            person::erase_record(session, tenant, *user_id, receipt).await
+        }
         Operation::Nothing => return nothing(session).await,
     };
     Ok(done?)
@@ -139,7 +142,7 @@ async fn keep(session: &Session, change: &UserChange) -> Result<bool, Fault> {
                 return Err(KeepError::Conflict.into());
             }
         }
-        DocumentChange::Delete(version) => {
+        DocumentChange::Delete(version) | DocumentChange::Erase(version) => {
             let sql = "delete from users where tenant_id = $1 and user_id = $2 and version = $3";
             let values: Values<'_> = &[&tenant.as_str(), &user_id.as_str(), &version.0];
             if session.execute(sql, values).await? != 1 {
@@ -158,11 +161,16 @@ async fn keep(session: &Session, change: &UserChange) -> Result<bool, Fault> {
     proofs::keep(session, change).await?;
     outbox::keep(session, tenant, &change.mail).await?;
     answers::keep(session, change.answer.as_deref()).await?;
+    if matches!(document, DocumentChange::Erase(_)) {
+        person::erase(session, tenant, *user_id).await?;
+    }
     events::append(session, tenant, &change.events).await?;
     // Last, because everybody who makes or removes a user waits for this row.
     let count = match document {
         DocumentChange::Create(..) => "update tenants set users = users + 1 where tenant_id = $1",
-        DocumentChange::Delete(_) => "update tenants set users = users - 1 where tenant_id = $1",
+        DocumentChange::Delete(_) | DocumentChange::Erase(_) => {
+            "update tenants set users = users - 1 where tenant_id = $1"
+        }
         DocumentChange::Replace(..) | DocumentChange::Stay(_) => return Ok(true),
     };
     session.execute(count, &[&tenant.as_str()]).await?;

@@ -8,13 +8,16 @@ mod copy;
 mod events;
 mod explain;
 mod groups;
+mod health;
 mod keep;
 mod keys;
 mod logs;
+mod lookups;
 mod migrate;
 mod newest;
 mod options;
 mod outbox;
+mod person;
 mod proofs;
 mod requests;
 mod rows;
@@ -50,6 +53,7 @@ use crate::directory::group::{Group, Membership};
 use crate::directory::log::LogId;
 use crate::directory::mail::Mail;
 use crate::directory::password::{PasswordHash, ResetToken};
+use crate::directory::person::Traces;
 use crate::directory::proof::{KeptProof, Standing};
 use crate::directory::repeat::NamedRequest;
 use crate::directory::settings::{Choices, Settings};
@@ -60,6 +64,8 @@ use crate::time::Timestamp;
 use connection::{Purpose, Readers, Server, Values};
 pub use copy::PostgresTables;
 pub use explain::explain;
+pub use health::{Health, examine};
+use lookups::Lookups;
 pub use options::Options;
 use sequencer::Sequencer;
 use snapshot::Snapshots;
@@ -68,7 +74,8 @@ use writer::{Operation, Writer};
 /// The store on a PostgreSQL server.
 pub struct PostgresStore {
     server: Arc<Server>,
-    readers: Readers,
+    readers: Arc<Readers>,
+    lookups: Lookups,
     snapshots: Snapshots,
     writer: Writer,
     sequencer: Sequencer,
@@ -107,8 +114,10 @@ impl PostgresStore {
         let server = Arc::new(Server::new(options)?);
         let (lookups, changes) = ((options.connections / 4).max(1), (options.connections / 8).max(1));
         let lists = options.connections.saturating_sub(lookups + changes).max(1);
+        let readers = Arc::new(Readers::start(&server, lookups));
         Ok(Self {
-            readers: Readers::start(&server, lookups),
+            lookups: Lookups::start(&readers, lookups, server.patience()),
+            readers,
             snapshots: Snapshots::start(&server, lists),
             writer: Writer::start(&server, changes),
             sequencer: Sequencer::start(server.clone()),
@@ -145,7 +154,7 @@ pub async fn steps(options: &Options) -> anyhow::Result<(usize, usize)> {
 
 /// A connection to begin with, or why there is none.
 async fn reach(server: &Server) -> anyhow::Result<(tokio_postgres::Client, tokio::task::JoinHandle<()>)> {
-    tokio::time::timeout(server.patience(), server.connect(Purpose::Read))
+    tokio::time::timeout(server.patience(), server.connect(Purpose::Lists))
         .await
         .context("PostgreSQL cannot be reached in time")?
         .map_err(|error| anyhow::anyhow!(told(&error)))
@@ -192,9 +201,7 @@ impl Store for PostgresStore {
     }
 
     async fn user(&self, tenant: &TenantId, user_id: UserId) -> Result<Option<Kept>, Error> {
-        let sql = "select version, document, has_proofs from users where tenant_id = $1 and user_id = $2";
-        let row = self.readers.row(sql, &[&tenant.as_str(), &user_id.as_str()]).await?;
-        rows::one(row, rows::kept)
+        self.lookups.user(tenant, user_id).await
     }
 
     async fn users(&self, tenant: &TenantId, list: List) -> Result<Page, Error> {
@@ -424,6 +431,19 @@ impl Store for PostgresStore {
         self.write(Operation::RemoveMail(tenant.clone(), id)).await.map(drop)
     }
 
+    async fn traces(&self, tenant: &TenantId, user_id: UserId) -> Result<Traces, Error> {
+        let read = async {
+            let snapshot = self.snapshots.begin().await?;
+            let traces = person::traces(snapshot.client(), tenant, user_id).await;
+            snapshot.end(traces).await
+        };
+        self.server.wait_for(read).await?
+    }
+
+    async fn erase_record(&self, tenant: &TenantId, user_id: UserId, receipt: Event) -> Result<bool, Error> {
+        self.write(Operation::EraseRecord(tenant.clone(), user_id, Box::new(receipt))).await
+    }
+
     async fn settings(&self, tenant: &TenantId) -> Result<Settings, Error> {
         let row = self.readers.row(keys::SETTINGS, &[&tenant.as_str()]).await?;
         Ok(rows::one(row, keys::settings)?.flatten().unwrap_or_default())
@@ -469,6 +489,7 @@ impl Store for PostgresStore {
     async fn close(&self) {
         self.writer.close().await;
         self.sequencer.close().await;
+        self.lookups.close().await;
         tokio::join!(self.readers.close(), self.snapshots.close());
     }
 }

@@ -12,6 +12,7 @@ use super::super::{GroupChange, KeepError, MembershipChange, PasswordTry, UserCh
 use super::connection::{Link, Purpose, Server, Session};
 use super::{batch, keep, told};
 use crate::directory::api_key::ApiKey;
+use crate::directory::event::Event;
 use crate::directory::mail::Mail;
 use crate::directory::password::PasswordHash;
 use crate::directory::settings::Choices;
@@ -45,6 +46,7 @@ pub(super) enum Operation {
     Choose(TenantId, Choices),
     ForgetRequests(Timestamp),
     ForgetAnswers(Timestamp),
+    EraseRecord(TenantId, UserId, Box<Event>),
     /// Shows that the server takes changes.
     Nothing,
 }
@@ -116,7 +118,7 @@ impl Writer {
 }
 
 async fn write_until_closed(server: Arc<Server>, jobs: Arc<tokio::sync::Mutex<mpsc::Receiver<Job>>>) {
-    let link = Link::start(server.clone(), Purpose::Write);
+    let link = Link::start(server.clone(), Purpose::Keys);
     let mut taken = Vec::with_capacity(BATCH);
     while jobs.lock().await.recv_many(&mut taken, BATCH).await > 0 {
         match link.session().await {

@@ -7,11 +7,13 @@ mod copy;
 mod events;
 mod explain;
 mod groups;
+mod health;
 mod load;
 mod logs;
 mod migrate;
 mod newest;
 mod outbox;
+mod person;
 mod proofs;
 mod reader;
 mod recompute;
@@ -43,6 +45,7 @@ use crate::directory::group::{Group, Membership};
 use crate::directory::log::LogId;
 use crate::directory::mail::Mail;
 use crate::directory::password::{PasswordHash, ResetToken};
+use crate::directory::person::Traces;
 use crate::directory::proof::{KeptProof, Standing};
 use crate::directory::repeat::NamedRequest;
 use crate::directory::settings::{Choices, Settings};
@@ -55,6 +58,7 @@ use checkpoint::{Checkpoints, Limits};
 pub use copy::SqliteTables;
 pub use explain::explain;
 pub(in crate::store) use groups::SearchForms;
+pub use health::{Health, examine};
 pub use load::NewRecord;
 use reader::Readers;
 pub(in crate::store) use rows::{actor_columns, keyless, personal, personal_json};
@@ -129,6 +133,9 @@ fn with_advice(error: anyhow::Error) -> anyhow::Error {
         Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
             error.context("bonafide must be able to write the file and its folder, also to read")
         }
+        Some(ErrorCode::DatabaseCorrupt) => error.context(
+            "it is damaged: stop the server, keep the file, and put a backup in its place (docs/OPERATING.md)",
+        ),
         _ => error,
     }
 }
@@ -163,7 +170,9 @@ fn look(path: &Path) -> rusqlite::Result<Connection> {
 pub fn steps(path: &Path) -> anyhow::Result<(usize, usize)> {
     use anyhow::Context as _;
     let taken = || if path.exists() { migrate::steps_taken(&look(path)?) } else { Ok(0) };
-    let taken = taken().with_context(|| format!("the store {} cannot be used", path.display()))?;
+    let taken = taken()
+        .map_err(with_advice)
+        .with_context(|| format!("the store {} cannot be used", path.display()))?;
     Ok((taken, migrate::known()))
 }
 
@@ -423,6 +432,15 @@ impl Store for SqliteStore {
 
     async fn remove_mail(&self, tenant: &TenantId, id: MailId) -> Result<(), Error> {
         self.write(Operation::RemoveMail(tenant.clone(), id)).await.map(drop)
+    }
+
+    async fn traces(&self, tenant: &TenantId, user_id: UserId) -> Result<Traces, Error> {
+        let tenant = tenant.clone();
+        self.readers.read_list(move |connection| person::traces(connection, &tenant, user_id)).await
+    }
+
+    async fn erase_record(&self, tenant: &TenantId, user_id: UserId, receipt: Event) -> Result<bool, Error> {
+        self.write(Operation::EraseRecord(tenant.clone(), user_id, Box::new(receipt))).await
     }
 
     async fn settings(&self, tenant: &TenantId) -> Result<Settings, Error> {

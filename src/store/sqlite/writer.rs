@@ -12,8 +12,9 @@ use super::super::{
     PasswordTry, Row, SortNames, UserChange, Version,
 };
 use super::checkpoint::Checkpoints;
-use super::{answers, failure, groups, outbox, proofs, requests, rows, secrets};
+use super::{answers, failure, groups, outbox, person, proofs, requests, rows, secrets};
 use crate::directory::api_key::ApiKey;
+use crate::directory::event::Event;
 use crate::directory::mail::Mail;
 use crate::directory::password::PasswordHash;
 use crate::directory::settings::Choices;
@@ -47,6 +48,7 @@ pub(super) enum Operation {
     Choose(TenantId, Choices),
     ForgetRequests(Timestamp),
     ForgetAnswers(Timestamp),
+    EraseRecord(TenantId, UserId, Box<Event>),
     /// Shows that the thread lives and the file can be locked for writing.
     Nothing,
 }
@@ -219,6 +221,9 @@ fn apply(connection: &Connection, operation: &Operation) -> Outcome {
         Operation::Choose(tenant, choices) => rows::choose(connection, tenant, choices),
         Operation::ForgetRequests(until) => requests::forget(connection, *until),
         Operation::ForgetAnswers(until) => answers::forget(connection, *until),
+        Operation::EraseRecord(tenant, user_id, receipt) => {
+            person::erase_record(connection, tenant, *user_id, receipt)
+        }
         Operation::Nothing => Ok(false),
     };
     done.map_err(|error| failed(&error))
@@ -269,7 +274,7 @@ pub(super) fn keep(connection: &Connection, change: &UserChange) -> Outcome {
             }
             Some(kept)
         }
-        DocumentChange::Delete(version) => {
+        DocumentChange::Delete(version) | DocumentChange::Erase(version) => {
             let kept = decided_on(connection, change, *version)?;
             delete_user(connection, tenant, &kept).map_err(sql)?;
             groups::leave_all(connection, tenant, *user_id).map_err(sql)?;
@@ -289,6 +294,9 @@ pub(super) fn keep(connection: &Connection, change: &UserChange) -> Outcome {
     outbox::keep(connection, tenant, &change.mail).map_err(sql)?;
     answers::keep(connection, change.answer.as_deref())?;
     let mut previous = kept.and_then(|kept| kept.last_event);
+    if matches!(document, DocumentChange::Erase(_)) {
+        person::erase(connection, tenant, *user_id, previous).map_err(sql)?;
+    }
     for (position, event) in (first_event..).zip(&change.events) {
         rows::insert_event(connection, tenant, position, previous, event).map_err(sql)?;
         previous = Some(position);
