@@ -5,9 +5,11 @@ mod data;
 mod document;
 mod emails;
 mod events;
+mod exports;
 mod extract;
 mod groups;
 mod health;
+mod imports;
 mod lists;
 mod logs;
 mod openapi;
@@ -90,6 +92,8 @@ fn operations() -> OpenApiRouter<Arc<App>> {
         .routes(guarded!(data::find_public))
         .routes(guarded!(data::patch_public))
         .routes(guarded!(users::walk))
+        .routes(guarded!(exports::export))
+        .routes(guarded!(imports::import))
         .routes(guarded!(events::list))
         .routes(guarded!(events::email_history))
         .routes(guarded!(events::phone_history))

@@ -69,6 +69,7 @@ fn complete(generated: utoipa::openapi::OpenApi) -> Value {
     document["tags"] = json!([
         {"name": "users", "description": "Users and their addresses."},
         {"name": "groups", "description": "Groups of users."},
+        {"name": "bulk", "description": "Many users at once: the project's own surface."},
         {"name": "proofs", "description": "Proving addresses: the project's own surface."},
         {"name": "logs", "description": "What happened, in the words of the Management API."},
         {"name": "events", "description": "What happened: the project's own surface."},
@@ -141,7 +142,8 @@ fn without(object: &Value, left_out: &[&str]) -> Value {
 /// Adds the problems, headers and examples that follow from what an operation is.
 fn complete_operation(path: &str, operation: &mut Value, examples: &Examples) {
     let guarded = operation.get("security").is_some();
-    let takes_body = operation.get("requestBody").is_some();
+    // A body of many lines is taken whatever is in it: each line is refused for itself.
+    let takes_body = operation.pointer("/requestBody/content/application~1json").is_some();
     let lists = operation["parameters"]
         .as_array()
         .is_some_and(|all| all.iter().any(|parameter| parameter["in"] == "query"));
@@ -171,6 +173,9 @@ fn complete_operation(path: &str, operation: &mut Value, examples: &Examples) {
     if id == "startPhoneProof" {
         operation["security"][0][KEY_SCHEME] =
             json!([Scope::UsersWrite.as_str(), Scope::ProofsRead.as_str()]);
+    }
+    if id == "exportUsers" {
+        operation["security"][0][KEY_SCHEME] = json!([Scope::UsersRead.as_str(), Scope::GroupsRead.as_str()]);
     }
     let request_id = json!({"description": "The id of the request, as in the server's log.", "schema": {"type": "string", "pattern": "^[0-9a-f]{32}$"}});
     if let Some(location) = operation.pointer_mut("/responses/201/headers/location") {

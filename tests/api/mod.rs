@@ -2,6 +2,7 @@
 //! is compiled twice: what the module is called decides which store it is.
 
 mod bodies;
+pub(crate) mod bulk;
 mod compatibility;
 mod console;
 mod data;
