@@ -117,7 +117,7 @@ impl Writer {
 }
 
 async fn write_until_closed(server: Arc<Server>, jobs: Arc<tokio::sync::Mutex<mpsc::Receiver<Job>>>) {
-    let link = Link::start(server.clone(), Purpose::Write);
+    let link = Link::start(server.clone(), Purpose::Keys);
     let mut taken = Vec::with_capacity(BATCH);
     while jobs.lock().await.recv_many(&mut taken, BATCH).await > 0 {
         match link.session().await {
