@@ -31,7 +31,7 @@ pub(super) async fn export(
     to: &mpsc::Sender<Portion>,
 ) -> Result<(), Error> {
     let (client, driven) =
-        server.wait_for(server.connect(Purpose::Read)).await?.map_err(|error| failure(&error))?;
+        server.wait_for(server.connect(Purpose::Lists)).await?.map_err(|error| failure(&error))?;
     let exported = hand_over(&client, tenant, with_hashes, to).await;
     driven.abort();
     exported.map_err(|error| failure(&error))
