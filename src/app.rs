@@ -4,8 +4,10 @@
 mod condition;
 #[cfg(test)]
 pub(crate) mod contract;
+pub mod export;
 mod groups;
 mod history;
+pub mod import;
 mod keys;
 mod logs;
 pub mod marking;
@@ -63,6 +65,8 @@ pub struct App {
     system: LogSystem,
     /// Places for what is done after its answer.
     behind: Arc<Semaphore>,
+    /// Places for exports.
+    exports: Arc<Semaphore>,
     keys: Keys,
     turns: Turns,
     hashers: Hashers,
@@ -85,6 +89,7 @@ impl App {
             mail: None,
             system: LogSystem::new(std::process::id(), Ipv4Addr::LOCALHOST.into()),
             behind: Arc::new(Semaphore::new(MAX_BEHIND as usize)),
+            exports: Arc::new(Semaphore::new(export::MAX_EXPORTS)),
             keys: Keys::default(),
             turns: Turns::default(),
             hashers: Hashers::default(),
@@ -342,7 +347,7 @@ fn refused(error: KeepError) -> Error {
         KeepError::Taken(IdentifierKind::Phone) => Refusal::DuplicatePhoneNumber,
         KeepError::Taken(IdentifierKind::Username) => Refusal::DuplicateUserName,
         KeepError::NameTaken => Refusal::DuplicateGroupName,
-        KeepError::Conflict | KeepError::TooOften(_) => {
+        KeepError::Conflict | KeepError::Exists | KeepError::TooOften(_) => {
             return Error::Internal("what is new conflicts with another".to_owned());
         }
         KeepError::Failed(error) => return error,

@@ -17,6 +17,8 @@ mod console;
 pub mod directory;
 pub mod error;
 pub mod id;
+mod import;
+mod json;
 pub mod mail;
 pub mod pages;
 mod private_file;

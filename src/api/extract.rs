@@ -50,7 +50,7 @@ macro_rules! permission {
         )+
     };
 }
-permission! { UsersRead UsersWrite EmailsVerify EventsRead PasswordsWrite GroupsRead GroupsWrite LogsRead }
+permission! { UsersRead UsersWrite EmailsVerify EventsRead PasswordsWrite GroupsRead GroupsWrite LogsRead Admin }
 
 /// Who calls: a request whose key was checked and holds the permission.
 pub(super) struct Caller<P> {

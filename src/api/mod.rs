@@ -6,9 +6,11 @@ mod data;
 mod document;
 mod emails;
 mod events;
+mod exports;
 mod extract;
 mod groups;
 mod health;
+mod imports;
 mod lists;
 mod logs;
 mod openapi;
@@ -95,6 +97,8 @@ fn operations() -> OpenApiRouter<Arc<App>> {
         .routes(guarded!(person::export))
         .routes(guarded!(bulk::verify))
         .routes(guarded!(bulk::unverify))
+        .routes(guarded!(exports::export))
+        .routes(guarded!(imports::import))
         .routes(guarded!(events::list))
         .routes(guarded!(events::email_history))
         .routes(guarded!(events::phone_history))

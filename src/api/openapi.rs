@@ -70,6 +70,7 @@ fn complete(generated: utoipa::openapi::OpenApi) -> Value {
         {"name": "users", "description": "Users and their addresses."},
         {"name": "groups", "description": "Groups of users."},
         {"name": "emails", "description": "Many emails at once: the project's own surface."},
+        {"name": "bulk", "description": "Many users at once: the project's own surface."},
         {"name": "proofs", "description": "Proving addresses: the project's own surface."},
         {"name": "logs", "description": "What happened, in the words of the Management API."},
         {"name": "events", "description": "What happened: the project's own surface."},
@@ -142,7 +143,8 @@ fn without(object: &Value, left_out: &[&str]) -> Value {
 /// Adds the problems, headers and examples that follow from what an operation is.
 fn complete_operation(path: &str, operation: &mut Value, examples: &Examples) {
     let guarded = operation.get("security").is_some();
-    let takes_body = operation.get("requestBody").is_some();
+    // A body of many lines is taken whatever is in it: each line is refused for itself.
+    let takes_body = operation.pointer("/requestBody/content/application~1json").is_some();
     let lists = operation["parameters"]
         .as_array()
         .is_some_and(|all| all.iter().any(|parameter| parameter["in"] == "query"));
@@ -177,6 +179,9 @@ fn complete_operation(path: &str, operation: &mut Value, examples: &Examples) {
         "exportUser" => {
             let needed = [Scope::UsersRead, Scope::GroupsRead, Scope::EventsRead];
             operation["security"][0][KEY_SCHEME] = all_of(&needed);
+        }
+        "exportUsers" => {
+            operation["security"][0][KEY_SCHEME] = all_of(&[Scope::UsersRead, Scope::GroupsRead]);
         }
         _ => {}
     }

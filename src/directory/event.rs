@@ -139,6 +139,8 @@ names! {
         Link = "link",
         /// A code that was sent to an address.
         Code = "code",
+        /// A user was brought along from elsewhere, with all that is vouched for of them.
+        Import = "import",
         /// A rule that this server follows by itself.
         Policy = "policy",
         /// A command of this program, by whoever holds the store.

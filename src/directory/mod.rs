@@ -10,6 +10,7 @@ pub mod event;
 pub mod figures;
 pub mod filter;
 pub mod group;
+pub mod import;
 pub mod log;
 pub mod mail;
 pub mod marking;
@@ -22,6 +23,7 @@ pub mod summary;
 pub mod text;
 pub mod user;
 pub mod username;
+pub mod whole;
 
 #[cfg(test)]
 mod invariants;

@@ -251,6 +251,19 @@ impl User {
         self.typed_and_canonical(address).map(|(typed, _)| typed)
     }
 
+    /// Whether the address of this id is known to be the user's.
+    ///
+    /// # Errors
+    /// [`crate::error::Missing`].
+    pub fn has_verified(&self, address: AddressId) -> Result<bool, Error> {
+        Ok(match address.kind {
+            AddressKind::Email => self.emails[address::position(&self.emails, address.id)?].verified,
+            AddressKind::Phone => {
+                self.phone_numbers[address::position(&self.phone_numbers, address.id)?].verified
+            }
+        })
+    }
+
     fn typed_and_canonical(&self, address: AddressId) -> Result<(&str, String), Error> {
         fn of<A: Address>(list: &[A], id: IdentifierId) -> Result<(&str, String), Error> {
             let found = &list[address::position(list, id)?];

@@ -2,6 +2,7 @@
 
 mod backup;
 mod browser;
+mod bulk;
 mod cli;
 mod client;
 mod config;

@@ -1,6 +1,7 @@
 //! What every store does alike: one suite of tests, run on each implementation. The tests are in
 //! files by their noun, and listed by it in `contract!`.
 
+mod bulk;
 mod changes;
 mod events;
 mod groups;
@@ -49,6 +50,13 @@ macro_rules! contract {
                 pages_follow_the_sort_and_never_overlap
                 texts_of_any_kind_are_kept_and_found
                 a_closed_store_refuses_changes
+            }
+            bulk {
+                changes_that_are_kept_at_once_are_each_kept_or_refused
+                a_group_of_an_id_that_is_there_is_told
+                a_new_user_brings_memberships_and_when_they_were_proved
+                an_identifier_has_an_owner_while_it_is_somebodys_alone
+                an_export_has_all_that_was_there_at_one_moment
             }
             search {
                 users_are_sorted_by_each_key

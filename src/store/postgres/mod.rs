@@ -6,6 +6,7 @@ mod connection;
 mod copy;
 mod events;
 mod explain;
+mod export;
 mod groups;
 mod health;
 mod keep;
@@ -36,15 +37,16 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use async_trait::async_trait;
+use tokio::sync::mpsc;
 use tokio_postgres::error::SqlState;
 
 use super::search::Search;
 use super::search::groups::GroupSearch;
 use super::search::logs::LogSearch;
 use super::{
-    DayCount, EventList, EventPage, GroupChange, GroupSortKey, KeepError, Kept, List, LogSortKey,
-    MembershipChange, MembershipSortKey, NewestEvents, Page, PasswordTry, Sorted, Store, Tenant, UserChange,
-    Version,
+    DayCount, EventList, EventPage, GroupChange, GroupSortKey, IdentifierKind, KeepError, Kept, List,
+    LogSortKey, MembershipChange, MembershipSortKey, NewestEvents, Page, PasswordTry, Portion, Sorted, Store,
+    Tenant, UserChange, Version,
 };
 use crate::directory::api_key::ApiKey;
 use crate::directory::event::Event;
@@ -68,6 +70,10 @@ pub use options::Options;
 use sequencer::Sequencer;
 use snapshot::Snapshots;
 use writer::{Operation, Writer};
+
+/// How many changes of [`Store::keep_all`] share a transaction. While it lasts, others wait who make or
+/// remove users.
+const TOGETHER: usize = 32;
 
 /// The store on a PostgreSQL server.
 pub struct PostgresStore {
@@ -213,6 +219,46 @@ impl Store for PostgresStore {
 
     async fn keep(&self, change: UserChange) -> Result<(), KeepError> {
         self.writer.run(Operation::Keep(Box::new(change))).await.map(|_| ())
+    }
+
+    async fn keep_all(&self, changes: Vec<UserChange>) -> Vec<Result<(), KeepError>> {
+        let mut outcomes = Vec::with_capacity(changes.len());
+        for changes in changes.chunks(TOGETHER) {
+            match self.writer.run(Operation::KeepTogether(changes.to_vec())).await {
+                Ok(_) => outcomes.extend(changes.iter().map(|_| Ok(()))),
+                // Nobody can know what became of them, nor would the next ones fare better.
+                Err(KeepError::Failed(Error::Unavailable(reason))) => {
+                    let away = || Err(KeepError::Failed(Error::Unavailable(reason.clone())));
+                    outcomes.extend(changes.iter().map(|_| away()));
+                }
+                // One of them is refused: each alone.
+                Err(_) => {
+                    for change in changes {
+                        outcomes.push(self.keep(change.clone()).await);
+                    }
+                }
+            }
+        }
+        outcomes
+    }
+
+    async fn owner(
+        &self,
+        tenant: &TenantId,
+        kind: IdentifierKind,
+        canonical: &str,
+    ) -> Result<Option<UserId>, Error> {
+        let values: connection::Values<'_> = &[&tenant.as_str(), &kind.as_str(), &canonical];
+        rows::one(self.readers.row(export::OWNER, values).await?, |row| rows::parsed(row, 0))
+    }
+
+    async fn export(
+        &self,
+        tenant: &TenantId,
+        with_hashes: bool,
+        to: mpsc::Sender<Portion>,
+    ) -> Result<(), Error> {
+        export::export(&self.server, tenant, with_hashes, &to).await
     }
 
     async fn group(&self, tenant: &TenantId, group_id: GroupId) -> Result<Option<(Version, Group)>, Error> {
@@ -485,11 +531,6 @@ impl Store for PostgresStore {
 impl PostgresStore {
     /// Runs an operation that nothing can stand in the way of.
     async fn write(&self, operation: Operation) -> Result<bool, Error> {
-        self.writer.run(operation).await.map_err(|error| match error {
-            KeepError::Failed(error) => error,
-            KeepError::Conflict | KeepError::Taken(_) | KeepError::NameTaken | KeepError::TooOften(_) => {
-                Error::Internal("an operation that nothing can stand in the way of was refused".to_owned())
-            }
-        })
+        self.writer.run(operation).await.map_err(KeepError::unexpected)
     }
 }

@@ -29,6 +29,8 @@ const BATCH: usize = 128;
 /// Something to be written.
 pub(super) enum Operation {
     Keep(Box<UserChange>),
+    /// All of them, or none: users who are new, of one tenant.
+    KeepTogether(Vec<UserChange>),
     KeepGroup(Box<GroupChange>),
     KeepMembership(Box<MembershipChange>),
     CreateTenant(TenantId, Timestamp),

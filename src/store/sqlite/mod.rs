@@ -5,6 +5,7 @@ mod checkpoint;
 mod copy;
 mod events;
 mod explain;
+mod export;
 mod groups;
 mod health;
 mod load;
@@ -29,14 +30,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
+use tokio::sync::mpsc;
 
 use super::search::Search;
 use super::search::groups::GroupSearch;
 use super::search::logs::LogSearch;
 use super::{
-    DayCount, EventList, EventPage, GroupChange, GroupSortKey, KeepError, Kept, List, LogSortKey,
-    MembershipChange, MembershipSortKey, NewestEvents, Page, PasswordTry, Sorted, Store, Tenant, UserChange,
-    Version,
+    DayCount, EventList, EventPage, GroupChange, GroupSortKey, IdentifierKind, KeepError, Kept, List,
+    LogSortKey, MembershipChange, MembershipSortKey, NewestEvents, Page, PasswordTry, Portion, Sorted, Store,
+    Tenant, UserChange, Version,
 };
 use crate::directory::api_key::ApiKey;
 use crate::directory::event::Event;
@@ -243,6 +245,34 @@ impl Store for SqliteStore {
 
     async fn keep(&self, change: UserChange) -> Result<(), KeepError> {
         self.writer.run(Operation::Keep(Box::new(change))).await.map(|_| ())
+    }
+
+    async fn owner(
+        &self,
+        tenant: &TenantId,
+        kind: IdentifierKind,
+        canonical: &str,
+    ) -> Result<Option<UserId>, Error> {
+        self.readers.read(|connection| export::owner(connection, tenant, kind, canonical))
+    }
+
+    async fn export(
+        &self,
+        tenant: &TenantId,
+        with_hashes: bool,
+        to: mpsc::Sender<Portion>,
+    ) -> Result<(), Error> {
+        let (readers, tenant) = (self.readers.clone(), tenant.clone());
+        let read = move || {
+            readers.read(|connection| {
+                reader::at_one_moment(connection, |connection| {
+                    export::export(connection, &tenant, with_hashes, &to)
+                })
+            })
+        };
+        tokio::task::spawn_blocking(read)
+            .await
+            .unwrap_or_else(|error| Err(Error::Internal(format!("an exporting thread failed: {error}"))))
     }
 
     async fn group(&self, tenant: &TenantId, group_id: GroupId) -> Result<Option<(Version, Group)>, Error> {
@@ -502,12 +532,7 @@ impl Store for SqliteStore {
 impl SqliteStore {
     /// Runs an operation that nothing can stand in the way of.
     async fn write(&self, operation: Operation) -> Result<bool, Error> {
-        self.writer.run(operation).await.map_err(|error| match error {
-            KeepError::Failed(error) => error,
-            KeepError::Conflict | KeepError::Taken(_) | KeepError::NameTaken | KeepError::TooOften(_) => {
-                Error::Internal("an operation that nothing can stand in the way of was refused".to_owned())
-            }
-        })
+        self.writer.run(operation).await.map_err(KeepError::unexpected)
     }
 }
 

@@ -8,8 +8,8 @@ use rusqlite::{Connection, OptionalExtension, ToSql, ffi, params};
 use tokio::sync::{mpsc, oneshot};
 
 use super::super::{
-    DOCUMENT_SHAPE, DocumentChange, GroupChange, Identifier, IdentifierChange, KeepError, MembershipChange,
-    PasswordTry, Row, SortNames, UserChange, Version,
+    Arrival, DOCUMENT_SHAPE, DocumentChange, GroupChange, Identifier, IdentifierChange, KeepError,
+    MembershipChange, PasswordTry, Row, SortNames, UserChange, Version,
 };
 use super::checkpoint::Checkpoints;
 use super::{failure, groups, outbox, person, proofs, requests, rows, secrets};
@@ -119,8 +119,11 @@ fn write_until_closed(connection: Connection, mut jobs: mpsc::Receiver<Job>, mut
 /// around each, so that each fails alone.
 fn commit(connection: &Connection, batch: &mut Vec<Job>, jobs: &mut mpsc::Receiver<Job>) -> Vec<Outcome> {
     transaction(connection, || {
-        // A conflict is found before anything is written, and so is a limit that is reached.
-        let is_clean = |error: &KeepError| matches!(error, KeepError::Conflict | KeepError::TooOften(_));
+        // A conflict is found before anything is written, and so is a limit that is reached, and that there
+        // is such a user already.
+        let is_clean = |error: &KeepError| {
+            matches!(error, KeepError::Conflict | KeepError::TooOften(_) | KeepError::Exists)
+        };
         let mut outcomes = Vec::with_capacity(BATCH);
         while let Some(job) = batch.get(outcomes.len()) {
             let outcome = apply(connection, &job.operation);
@@ -248,12 +251,14 @@ pub(super) fn keep(connection: &Connection, change: &UserChange) -> Outcome {
     let first_event = rows::last_position(connection, tenant).map_err(sql)? + 1;
     let last_event = first_event + change.events.len().cast_signed() as i64 - 1;
     let kept = match document {
-        DocumentChange::Create(row, names, joined) => {
-            if groups::auto_assigned(connection, tenant).map_err(sql)? != *joined {
+        DocumentChange::Create(row, names, arrival) => {
+            if !groups::can_join(connection, tenant, arrival).map_err(sql)? {
                 return Err(KeepError::Conflict);
             }
-            insert_user(connection, change, row, names, last_event).map_err(sql)?;
-            groups::join(connection, tenant, *user_id, joined, row.creation_time).map_err(sql)?;
+            insert_user(connection, change, row, names, arrival, last_event)
+                .map_err(|error| if violates_index(&error) { KeepError::Exists } else { sql(error) })?;
+            groups::join(connection, tenant, *user_id, &arrival.memberships(row.last_updated))
+                .map_err(sql)?;
             None
         }
         DocumentChange::Replace(version, row, names) => {
@@ -339,13 +344,15 @@ fn insert_user(
     change: &UserChange,
     row: &Row,
     names: &SortNames,
+    arrival: &Arrival,
     last_event: i64,
 ) -> rusqlite::Result<()> {
     let tenant = change.tenant.as_str();
     connection
         .prepare_cached(
             "insert into users (tenant_id, user_id, version, shape, document, creation_time, last_updated, last_event, \
-             name, given_name, middle_name, family_name) values (?1, ?2, 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+             name, given_name, middle_name, family_name, proved_at) \
+             values (?1, ?2, 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
         )?
         .execute(params![
             tenant,
@@ -358,7 +365,8 @@ fn insert_user(
             names.name,
             names.given_name,
             names.middle_name,
-            names.family_name
+            names.family_name,
+            arrival.proved_at.map(|time| time.0)
         ])?;
     connection
         .prepare_cached("update tenants set users = users + 1 where tenant_id = ?1")?
@@ -452,8 +460,14 @@ fn keep_identifier(
     }
 }
 
+/// Whether a unique index has refused: of users and groups that have rows of their own number, their ids,
+/// and the names of groups.
+pub(super) fn violates_index(error: &rusqlite::Error) -> bool {
+    error.sqlite_error().is_some_and(|error| error.extended_code == ffi::SQLITE_CONSTRAINT_UNIQUE)
+}
+
 /// Whether the primary key has refused: what a change claims is another user's.
-fn is_taken(error: &rusqlite::Error) -> bool {
+pub(super) fn is_taken(error: &rusqlite::Error) -> bool {
     error.sqlite_error().is_some_and(|error| error.extended_code == ffi::SQLITE_CONSTRAINT_PRIMARYKEY)
 }
 
