@@ -54,7 +54,7 @@ pub(super) enum Purpose {
 impl Server {
     pub(super) fn new(options: &Options) -> anyhow::Result<Self> {
         Ok(Self {
-            address: Address::of(&options.url)?,
+            address: options.address()?,
             statement_timeout: options.statement_timeout,
             stalled: Notify::new(),
         })

@@ -6,6 +6,7 @@ mod copy;
 mod events;
 mod explain;
 mod groups;
+mod health;
 mod load;
 mod logs;
 mod migrate;
@@ -55,6 +56,7 @@ use checkpoint::{Checkpoints, Limits};
 pub use copy::SqliteTables;
 pub use explain::explain;
 pub(in crate::store) use groups::SearchForms;
+pub use health::{Health, examine};
 pub use load::NewRecord;
 use reader::Readers;
 pub(in crate::store) use rows::{actor_columns, keyless, personal, personal_json};
@@ -129,6 +131,9 @@ fn with_advice(error: anyhow::Error) -> anyhow::Error {
         Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
             error.context("bonafide must be able to write the file and its folder, also to read")
         }
+        Some(ErrorCode::DatabaseCorrupt) => error.context(
+            "it is damaged: stop the server, keep the file, and put a backup in its place (docs/OPERATING.md)",
+        ),
         _ => error,
     }
 }
@@ -163,7 +168,9 @@ fn look(path: &Path) -> rusqlite::Result<Connection> {
 pub fn steps(path: &Path) -> anyhow::Result<(usize, usize)> {
     use anyhow::Context as _;
     let taken = || if path.exists() { migrate::steps_taken(&look(path)?) } else { Ok(0) };
-    let taken = taken().with_context(|| format!("the store {} cannot be used", path.display()))?;
+    let taken = taken()
+        .map_err(with_advice)
+        .with_context(|| format!("the store {} cannot be used", path.display()))?;
     Ok((taken, migrate::known()))
 }
 
