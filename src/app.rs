@@ -1,12 +1,13 @@
 //! What every face of the server is given: the store, the clock, the randomness, and the few ways
 //! in which they come together. [`App::change`] is the one way to change a user.
 
+mod admission;
 mod condition;
 #[cfg(test)]
 pub(crate) mod contract;
 mod groups;
 mod history;
-mod keys;
+pub mod keys;
 mod logs;
 pub mod outbox;
 mod passwords;
@@ -32,8 +33,8 @@ use crate::id::{Random, TenantId, UserId};
 use crate::secret::ServerSecret;
 use crate::store::{IdentifierKind, KeepError, Kept, List, Page, Store, UserChange};
 use crate::time::{Clock, Timestamp};
+use admission::Keys;
 use condition::{Always, Condition, Known};
-use keys::Keys;
 use passwords::Hashers;
 use turns::Turns;
 

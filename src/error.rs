@@ -104,6 +104,8 @@ pub enum Missing {
     Log,
     /// The user and the group of the path are there, and the one is not in the other.
     Membership,
+    /// The API key of the path.
+    Key,
 }
 
 impl fmt::Display for Missing {
@@ -115,6 +117,7 @@ impl fmt::Display for Missing {
             Self::Group => "group",
             Self::Log => "log",
             Self::Membership => "membership",
+            Self::Key => "API key",
         })
     }
 }
@@ -177,6 +180,8 @@ pub enum Refusal {
     InvalidCode,
     /// Another group has this name, whatever its case.
     DuplicateGroupName,
+    /// The API key is revoked or expired.
+    KeyEnded,
 }
 
 impl Refusal {
@@ -208,6 +213,7 @@ impl Refusal {
                 "This code is not the one that was sent, or it does not work any more: ask for another one."
             }
             Self::DuplicateGroupName => "Another group has this name already.",
+            Self::KeyEnded => "This API key is revoked or expired: make another one.",
         }
     }
 }

@@ -19,9 +19,9 @@ use crate::app::App;
 use crate::directory::api_key::{ApiKey, Scope};
 use crate::directory::event::{Actor, Method, Origin};
 use crate::directory::log::LogId;
-use crate::error::Error;
+use crate::error::{Error, Missing};
 use crate::id::{GroupId, IdentifierId, RequestId, UserId};
-use crate::secret::PlainKey;
+use crate::secret::{KeyId, PlainKey};
 
 pub(super) use body::{Body, MAX_BODY_BYTES, OptionalBody};
 pub(crate) use body::{object, read_bytes};
@@ -50,7 +50,7 @@ macro_rules! permission {
         )+
     };
 }
-permission! { UsersRead UsersWrite EmailsVerify EventsRead PasswordsWrite GroupsRead GroupsWrite LogsRead }
+permission! { UsersRead UsersWrite EmailsVerify EventsRead PasswordsWrite GroupsRead GroupsWrite LogsRead KeysWrite }
 
 /// Who calls: a request whose key was checked and holds the permission.
 pub(super) struct Caller<P> {
@@ -61,6 +61,11 @@ pub(super) struct Caller<P> {
 }
 
 impl<P> Caller<P> {
+    /// The key that was shown.
+    pub(super) fn key(&self) -> &ApiKey {
+        &self.key
+    }
+
     /// Checks a scope that only some requests of an operation need beside its own.
     ///
     /// # Errors
@@ -172,6 +177,22 @@ pub(super) struct LogPath {
     pub(super) log_id: LogId,
 }
 
+/// The path parameter of an API key.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(super) struct KeyPath {
+    /// The public part of the key: the 12 characters between `bf_` and the next `_`.
+    #[param(value_type = String, example = "aB3dE5gH7jK9")]
+    key_id: Option<KeyId>,
+}
+
+impl KeyPath {
+    /// The id. One of the wrong shape names nothing.
+    pub(super) fn id(&self) -> Result<KeyId, Error> {
+        self.key_id.ok_or(Error::NotFound(Missing::Key))
+    }
+}
+
 /// The path parameters of a user and a group.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
@@ -228,6 +249,14 @@ impl FromRequestParts<Arc<App>> for LogPath {
 
     async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Error> {
         Ok(Self { log_id: LogId::from_path(&path_parameter(parts, "log_id")) })
+    }
+}
+
+impl FromRequestParts<Arc<App>> for KeyPath {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Error> {
+        Ok(Self { key_id: path_parameter(parts, "key_id").parse().ok() })
     }
 }
 

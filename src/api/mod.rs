@@ -8,6 +8,7 @@ mod events;
 mod extract;
 mod groups;
 mod health;
+mod keys;
 mod lists;
 mod logs;
 mod openapi;
@@ -115,6 +116,11 @@ fn operations() -> OpenApiRouter<Arc<App>> {
         .routes(guarded!(groups::list_users))
         .routes(guarded!(logs::list))
         .routes(guarded!(logs::find))
+        .routes(guarded!(keys::list))
+        .routes(guarded!(keys::create))
+        .routes(guarded!(keys::find))
+        .routes(guarded!(keys::rotate))
+        .routes(guarded!(keys::revoke))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
         .routes(routes!(openapi::serve))

@@ -14,10 +14,12 @@ use utoipa::openapi::security::SecurityRequirement;
 
 use super::events::EventAnswer;
 use super::extract::MAX_BODY_BYTES;
+use super::keys::ShownKeyAnswer;
 use super::passwords::ResetPasswordResponse;
 use super::problem::{CONTENT_TYPE_PROBLEM, Problem};
 use super::proofs::StartedProofAnswer;
-use crate::directory::api_key::Scope;
+use crate::app::keys::ShownKey;
+use crate::directory::api_key::{ApiKey, NewKey, Scope};
 use crate::directory::event::{Actor, Context, Method, Origin};
 use crate::directory::group::{Group, Membership, NewGroup};
 use crate::directory::log::{Log, LogId, LogSystem};
@@ -72,6 +74,7 @@ fn complete(generated: utoipa::openapi::OpenApi) -> Value {
         {"name": "proofs", "description": "Proving addresses: the project's own surface."},
         {"name": "logs", "description": "What happened, in the words of the Management API."},
         {"name": "events", "description": "What happened: the project's own surface."},
+        {"name": "keys", "description": "API keys: the project's own surface."},
         {"name": "server", "description": "The server itself; no key needed."},
     ]);
     let examples = Examples::make();
@@ -174,7 +177,11 @@ fn complete_operation(path: &str, operation: &mut Value, examples: &Examples) {
     }
     let request_id = json!({"description": "The id of the request, as in the server's log.", "schema": {"type": "string", "pattern": "^[0-9a-f]{32}$"}});
     if let Some(location) = operation.pointer_mut("/responses/201/headers/location") {
-        location["example"] = json!(if id == "createGroup" { &examples.group_path } else { &examples.path });
+        location["example"] = json!(match id.as_str() {
+            "createGroup" => &examples.group_path,
+            "createKey" => &examples.key_path,
+            _ => &examples.path,
+        });
     }
     let Some(responses) = operation["responses"].as_object_mut() else { return };
     for (_, response) in responses.iter_mut() {
@@ -226,8 +233,12 @@ struct Examples {
     log: Value,
     /// The path of the user.
     path: String,
+    key: Value,
+    shown_key: Value,
     /// The path of the group.
     group_path: String,
+    /// The path of the key.
+    key_path: String,
     request_id: RequestId,
 }
 
@@ -300,6 +311,16 @@ impl Examples {
             group_name: group.name.clone(),
         };
         let group_path = format!("/api/groups/{}", group.group_id);
+        let plain = PlainKey::new(&random);
+        let new = NewKey {
+            name: "sign-up service".to_owned(),
+            scopes: vec![Scope::UsersRead, Scope::EmailsVerify],
+            ..NewKey::default()
+        };
+        let (key, _) = ApiKey::create(plain.id(), plain.hash(), new, &ctx);
+        let key_path = format!("/v1/keys/{}", key.id);
+        let shown_key = ShownKeyAnswer::new(ShownKey { plain, key }, ctx.now);
+        let shown_key = serde_json::to_value(shown_key).expect("texts and numbers are JSON");
         let group = serde_json::to_value(group).expect("a group is JSON");
         let membership = serde_json::to_value(membership).expect("a membership is JSON");
         let path = format!("/api/users/{}", user.user_id);
@@ -319,7 +340,10 @@ impl Examples {
             event,
             log,
             path,
+            key: shown_key["about"].clone(),
+            shown_key,
             group_path,
+            key_path,
             request_id,
         }
     }
@@ -367,6 +391,21 @@ impl Examples {
             "getPrivateData" | "patchPrivateData" => {
                 json!({"private_data": {"subscription_plan": "premium"}})
             }
+            "listKeys" => json!({"keys": [self.key], "next": Value::Null}),
+            "findKey" => self.key.clone(),
+            "createKey" => self.shown_key.clone(),
+            "rotateKey" => {
+                let mut shown = self.shown_key.clone();
+                shown["about"]["rotated_at"] = self.event["time"].clone();
+                shown["about"]["previous_expires_at"] = json!(self.event_time() + 86_400);
+                shown
+            }
+            "revokeKey" => {
+                let mut key = self.key.clone();
+                key["state"] = json!("revoked");
+                key["revoked_at"] = self.event["time"].clone();
+                key
+            }
             "getAllLogs" => json!([self.log]),
             "findLogById" => self.log.clone(),
             "walkUsers" => json!({"users": [self.summary], "next": Value::Null}),
@@ -377,6 +416,10 @@ impl Examples {
             }]}),
             _ => return None,
         })
+    }
+
+    fn event_time(&self) -> i64 {
+        self.event["time"].as_i64().unwrap_or_default()
     }
 
     /// The phone number of the example, verified.

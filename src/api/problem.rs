@@ -86,6 +86,7 @@ pub(crate) fn detail(error: &Error) -> String {
         Error::NotFound(Missing::Membership) => {
             "The membership was not found: the user is not in this group.".into()
         }
+        Error::NotFound(Missing::Key) => "The API key was not found.".into(),
         Error::Invalid(_) => "Some fields are missing or of the wrong form; errors names them.".into(),
         Error::Refused(refusals) => {
             refusals.iter().map(|refusal| refusal.description()).collect::<Vec<_>>().join(" ")

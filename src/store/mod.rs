@@ -199,8 +199,9 @@ pub trait Store: Send + Sync {
     /// All tenants, by name.
     async fn tenants(&self) -> Result<Vec<Tenant>, Error>;
 
-    /// Keeps a new API key; false if its tenant does not exist.
-    async fn create_key(&self, key: ApiKey) -> Result<bool, Error>;
+    /// Keeps a change of an API key, with what happened; false if what it was decided on is another by
+    /// now, or the tenant of a new key does not exist.
+    async fn keep_key(&self, change: KeyChange) -> Result<bool, Error>;
 
     /// The key of this public id, whatever its tenant.
     async fn key(&self, id: KeyId) -> Result<Option<ApiKey>, Error>;
@@ -208,8 +209,13 @@ pub trait Store: Send + Sync {
     /// All keys, by tenant and age.
     async fn keys(&self) -> Result<Vec<ApiKey>, Error>;
 
-    /// Revokes a key for good; false if there is none. A key revoked before stays as it is.
-    async fn revoke_key(&self, id: KeyId, now: Timestamp) -> Result<bool, Error>;
+    /// Keys of a tenant in the order of their ids, those after this one, which need not be there.
+    async fn keys_of(
+        &self,
+        tenant: &TenantId,
+        after: Option<KeyId>,
+        limit: u32,
+    ) -> Result<Vec<ApiKey>, Error>;
 
     /// Notes that a key was used.
     async fn touch_key(&self, id: KeyId, now: Timestamp) -> Result<(), Error>;
@@ -663,6 +669,25 @@ pub struct MembershipChange {
     pub joins: bool,
     /// What happened, and when.
     pub event: Event,
+}
+
+/// A change of one API key, decided and ready to be kept.
+#[derive(Clone, Debug)]
+pub struct KeyChange {
+    /// What becomes of it.
+    pub kept: KeyKept,
+    /// What happened.
+    pub events: Vec<Event>,
+}
+
+/// What becomes of an API key.
+#[derive(Clone, Debug)]
+pub enum KeyKept {
+    /// It is new.
+    Create(ApiKey),
+    /// It is changed, if it still has the version that is given with it. Its name, its scopes, and when it
+    /// was made, ends and was used stay.
+    Replace(ApiKey),
 }
 
 /// A page of a list.

@@ -39,7 +39,7 @@ use super::search::Search;
 use super::search::groups::GroupSearch;
 use super::search::logs::LogSearch;
 use super::{
-    DayCount, EventList, EventPage, GroupChange, GroupSortKey, KeepError, Kept, List, LogSortKey,
+    DayCount, EventList, EventPage, GroupChange, GroupSortKey, KeepError, Kept, KeyChange, List, LogSortKey,
     MembershipChange, MembershipSortKey, NewestEvents, Page, PasswordTry, Sorted, Store, Tenant, UserChange,
     Version,
 };
@@ -55,7 +55,7 @@ use crate::error::Error;
 use crate::id::{GroupId, IdentifierId, MailId, TenantId, UserId};
 use crate::secret::{KeyId, TokenId};
 use crate::time::Timestamp;
-use connection::{Purpose, Readers, Server};
+use connection::{Purpose, Readers, Server, Values};
 pub use copy::PostgresTables;
 pub use explain::explain;
 pub use options::Options;
@@ -429,8 +429,8 @@ impl Store for PostgresStore {
         rows::all(&self.readers.rows(keys::TENANTS, &[]).await?, keys::tenant)
     }
 
-    async fn create_key(&self, key: ApiKey) -> Result<bool, Error> {
-        self.write(Operation::CreateKey(Box::new(key))).await
+    async fn keep_key(&self, change: KeyChange) -> Result<bool, Error> {
+        self.write(Operation::KeepKey(Box::new(change))).await
     }
 
     async fn key(&self, id: KeyId) -> Result<Option<ApiKey>, Error> {
@@ -441,8 +441,15 @@ impl Store for PostgresStore {
         rows::all(&self.readers.rows(keys::KEYS, &[]).await?, keys::key)
     }
 
-    async fn revoke_key(&self, id: KeyId, now: Timestamp) -> Result<bool, Error> {
-        self.write(Operation::RevokeKey(id, now)).await
+    async fn keys_of(
+        &self,
+        tenant: &TenantId,
+        after: Option<KeyId>,
+        limit: u32,
+    ) -> Result<Vec<ApiKey>, Error> {
+        let after = after.as_ref().map_or("", KeyId::as_str);
+        let values: Values<'_> = &[&tenant.as_str(), &after, &i64::from(limit)];
+        rows::all(&self.readers.rows(keys::KEYS_OF_TENANT, values).await?, keys::key)
     }
 
     async fn touch_key(&self, id: KeyId, now: Timestamp) -> Result<(), Error> {

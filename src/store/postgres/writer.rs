@@ -8,10 +8,9 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use super::super::{GroupChange, KeepError, MembershipChange, PasswordTry, UserChange};
+use super::super::{GroupChange, KeepError, KeyChange, MembershipChange, PasswordTry, UserChange};
 use super::connection::{Link, Purpose, Server, Session};
 use super::{batch, keep, told};
-use crate::directory::api_key::ApiKey;
 use crate::directory::mail::Mail;
 use crate::directory::password::PasswordHash;
 use crate::directory::settings::Choices;
@@ -31,8 +30,7 @@ pub(super) enum Operation {
     KeepGroup(Box<GroupChange>),
     KeepMembership(Box<MembershipChange>),
     CreateTenant(TenantId, Timestamp),
-    CreateKey(Box<ApiKey>),
-    RevokeKey(KeyId, Timestamp),
+    KeepKey(Box<KeyChange>),
     TouchKey(KeyId, Timestamp),
     RehashPassword(Box<(TenantId, UserId, PasswordHash, PasswordHash)>),
     CountPasswordTry(TenantId, UserId, PasswordTry),

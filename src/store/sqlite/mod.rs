@@ -6,6 +6,7 @@ mod copy;
 mod events;
 mod explain;
 mod groups;
+mod keys;
 mod load;
 mod logs;
 mod migrate;
@@ -32,7 +33,7 @@ use super::search::Search;
 use super::search::groups::GroupSearch;
 use super::search::logs::LogSearch;
 use super::{
-    DayCount, EventList, EventPage, GroupChange, GroupSortKey, KeepError, Kept, List, LogSortKey,
+    DayCount, EventList, EventPage, GroupChange, GroupSortKey, KeepError, Kept, KeyChange, List, LogSortKey,
     MembershipChange, MembershipSortKey, NewestEvents, Page, PasswordTry, Sorted, Store, Tenant, UserChange,
     Version,
 };
@@ -436,33 +437,25 @@ impl Store for SqliteStore {
         })
     }
 
-    async fn create_key(&self, key: ApiKey) -> Result<bool, Error> {
-        self.write(Operation::CreateKey(Box::new(key))).await
+    async fn keep_key(&self, change: KeyChange) -> Result<bool, Error> {
+        self.write(Operation::KeepKey(Box::new(change))).await
     }
 
     async fn key(&self, id: KeyId) -> Result<Option<ApiKey>, Error> {
-        self.readers.read(|connection| {
-            connection
-                .prepare_cached(&format!("select {} from api_keys where key_id = ?1", rows::KEY_COLUMNS))?
-                .query_row([id.as_str()], rows::key)
-                .optional()
-        })
+        self.readers.read(|connection| keys::key(connection, id))
     }
 
     async fn keys(&self) -> Result<Vec<ApiKey>, Error> {
-        self.readers.read(|connection| {
-            connection
-                .prepare(&format!(
-                    "select {} from api_keys order by tenant_id, created_at, key_id",
-                    rows::KEY_COLUMNS
-                ))?
-                .query_map([], rows::key)?
-                .collect()
-        })
+        self.readers.read(keys::all)
     }
 
-    async fn revoke_key(&self, id: KeyId, now: Timestamp) -> Result<bool, Error> {
-        self.write(Operation::RevokeKey(id, now)).await
+    async fn keys_of(
+        &self,
+        tenant: &TenantId,
+        after: Option<KeyId>,
+        limit: u32,
+    ) -> Result<Vec<ApiKey>, Error> {
+        self.readers.read(|connection| keys::of_tenant(connection, tenant, after, limit))
     }
 
     async fn touch_key(&self, id: KeyId, now: Timestamp) -> Result<(), Error> {

@@ -8,12 +8,12 @@ use rusqlite::{Connection, OptionalExtension, ToSql, ffi, params};
 use tokio::sync::{mpsc, oneshot};
 
 use super::super::{
-    DOCUMENT_SHAPE, DocumentChange, GroupChange, Identifier, IdentifierChange, KeepError, MembershipChange,
+    DOCUMENT_SHAPE, DocumentChange, GroupChange, Identifier, IdentifierChange, KeepError, KeyChange,
+    MembershipChange,
     PasswordTry, Row, SortNames, UserChange, Version,
 };
 use super::checkpoint::Checkpoints;
-use super::{failure, groups, outbox, proofs, requests, rows, secrets};
-use crate::directory::api_key::ApiKey;
+use super::{failure, groups, keys, outbox, proofs, requests, rows, secrets};
 use crate::directory::mail::Mail;
 use crate::directory::password::PasswordHash;
 use crate::directory::settings::Choices;
@@ -33,8 +33,7 @@ pub(super) enum Operation {
     KeepGroup(Box<GroupChange>),
     KeepMembership(Box<MembershipChange>),
     CreateTenant(TenantId, Timestamp),
-    CreateKey(Box<ApiKey>),
-    RevokeKey(KeyId, Timestamp),
+    KeepKey(Box<KeyChange>),
     TouchKey(KeyId, Timestamp),
     RehashPassword(Box<(TenantId, UserId, PasswordHash, PasswordHash)>),
     CountPasswordTry(TenantId, UserId, PasswordTry),
@@ -192,19 +191,8 @@ fn apply(connection: &Connection, operation: &Operation) -> Outcome {
                 params![tenant.as_str(), now.0],
             )
             .map(|added| added == 1),
-        Operation::CreateKey(key) => rows::insert_key(connection, key),
-        Operation::RevokeKey(id, now) => connection
-            .execute(
-                "update api_keys set revoked_at = coalesce(revoked_at, ?2) where key_id = ?1",
-                params![id.as_str(), now.0],
-            )
-            .map(|changed| changed == 1),
-        Operation::TouchKey(id, now) => connection
-            .prepare_cached(
-                "update api_keys set last_used_at = max(coalesce(last_used_at, 0), ?2) where key_id = ?1",
-            )
-            .and_then(|mut statement| statement.execute(params![id.as_str(), now.0]))
-            .map(|changed| changed == 1),
+        Operation::KeepKey(change) => keys::keep(connection, change),
+        Operation::TouchKey(id, now) => keys::touch(connection, *id, *now),
         Operation::RehashPassword(change) => secrets::rehash(connection, change),
         Operation::CountPasswordTry(tenant, user_id, attempt) => {
             secrets::count_try(connection, tenant, *user_id, *attempt)

@@ -1,0 +1,111 @@
+//! Whether a request's API key opens anything, and what.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use super::App;
+use crate::directory::api_key::ApiKey;
+use crate::error::Error;
+use crate::secret::{KeyId, PlainKey};
+use crate::time::Timestamp;
+
+/// How long a key is believed without asking the store: so long a revoked one may still work.
+const BELIEVED_FOR: Duration = Duration::from_millis(900);
+/// How many keys are remembered at most.
+const REMEMBERED: usize = 10_000;
+/// How often it is noted that a key was used, in seconds.
+const NOTED_EVERY: i64 = 60;
+
+/// The keys that were looked up within the last moment.
+#[derive(Default)]
+pub(super) struct Keys(RwLock<HashMap<KeyId, Known>>);
+
+#[derive(Clone)]
+struct Known {
+    key: Arc<ApiKey>,
+    until: Duration,
+    /// Whether a use of the key was looked at since then. Not at the look-up: that may have been for
+    /// somebody who knows the key's id and not its secret.
+    is_noted: Arc<AtomicBool>,
+}
+
+impl App {
+    /// The key that is kept for this secret.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`] when there is none, or it is revoked or expired.
+    pub async fn authenticate(&self, presented: &PlainKey) -> Result<Arc<ApiKey>, Error> {
+        let now = self.clock.now();
+        let known = match self.known(presented.id()) {
+            Some(known) if known.key.is_shown_by(presented, now) => known,
+            // The key may have been given this secret on another server since it was looked up.
+            _ => self.look_up(presented.id()).await?,
+        };
+        if !known.key.is_valid(now) || !known.key.is_shown_by(presented, now) {
+            return Err(Error::Unauthenticated);
+        }
+        Ok(self.used(known))
+    }
+
+    fn used(&self, known: Known) -> Arc<ApiKey> {
+        if !known.is_noted.swap(true, Ordering::Relaxed) {
+            self.note_use(&known.key);
+        }
+        known.key
+    }
+
+    /// The key of this public id while it opens anything, for whoever has shown a secret of it at an
+    /// earlier moment.
+    ///
+    /// # Errors
+    /// As [`App::authenticate`], also when the secret that was shown works no more.
+    pub async fn key_in_force(&self, id: KeyId, shown_at: Timestamp) -> Result<Arc<ApiKey>, Error> {
+        let known = match self.known(id) {
+            Some(known) => known,
+            None => self.look_up(id).await?,
+        };
+        let now = self.clock.now();
+        let is_in_force = known.key.is_valid(now) && known.key.still_stands_for(shown_at, now);
+        if is_in_force { Ok(self.used(known)) } else { Err(Error::Unauthenticated) }
+    }
+
+    /// Looks the key up anew when it is next shown.
+    pub(super) fn forget_key(&self, id: KeyId) {
+        self.keys.0.write().unwrap_or_else(PoisonError::into_inner).remove(&id);
+    }
+
+    fn known(&self, id: KeyId) -> Option<Known> {
+        let keys = self.keys.0.read().unwrap_or_else(PoisonError::into_inner);
+        let known = keys.get(&id)?;
+        (self.clock.elapsed() < known.until).then(|| known.clone())
+    }
+
+    async fn look_up(&self, id: KeyId) -> Result<Known, Error> {
+        let asked_at = self.clock.elapsed();
+        let key = Arc::new(self.store.key(id).await?.ok_or(Error::Unauthenticated)?);
+        let mut keys = self.keys.0.write().unwrap_or_else(PoisonError::into_inner);
+        if keys.len() >= REMEMBERED {
+            keys.retain(|_, known| asked_at < known.until);
+        }
+        // Counted from before the question: the answer may be that old.
+        let known = Known { key, until: asked_at + BELIEVED_FOR, is_noted: Arc::default() };
+        keys.insert(id, known.clone());
+        Ok(known)
+    }
+
+    /// Notes, now and then and off the request's path, that a key was used.
+    fn note_use(&self, key: &ApiKey) {
+        let now = self.clock.now();
+        if key.last_used_at.is_some_and(|last| now.0 - last.0 < NOTED_EVERY) {
+            return;
+        }
+        let (store, id) = (self.store.clone(), key.id);
+        tokio::spawn(async move {
+            if let Err(error) = store.touch_key(id, now).await {
+                tracing::warn!(key.id = %id, %error, "it could not be noted that the key was used");
+            }
+        });
+    }
+}
