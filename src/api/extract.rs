@@ -21,6 +21,7 @@ use crate::directory::event::{Actor, Method, Origin};
 use crate::directory::log::LogId;
 use crate::error::{Error, Missing};
 use crate::id::{GroupId, IdentifierId, RequestId, UserId};
+use crate::metrics::KeyRefusal;
 use crate::secret::{KeyId, PlainKey};
 
 pub(super) use body::{Body, MAX_BODY_BYTES, OptionalBody};
@@ -84,8 +85,10 @@ impl<P: Permission> FromRequestParts<Arc<App>> for Caller<P> {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Error> {
-        let key = app.authenticate(&presented_key(&parts.headers)?).await?;
+        let presented = presented_key(&parts.headers).map_err(|why| app.unauthenticated(why))?;
+        let key = app.authenticate(&presented).await?;
         if !key.allows(P::NEEDS) {
+            app.metrics.key_refused(KeyRefusal::Scope);
             return Err(Error::Forbidden { needed: P::NEEDS });
         }
         let request_id = *parts.extensions.get::<RequestId>().expect("every request was given an id");
@@ -112,14 +115,14 @@ pub(crate) fn user_agent(headers: &HeaderMap) -> Option<String> {
 }
 
 /// The key of a request: in either header, or in both if they agree.
-fn presented_key(headers: &HeaderMap) -> Result<PlainKey, Error> {
+fn presented_key(headers: &HeaderMap) -> Result<PlainKey, KeyRefusal> {
     let mut presented = KEY_HEADERS.iter().flat_map(|name| headers.get_all(name));
-    let key = presented.next().ok_or(Error::Unauthenticated)?;
+    let key = presented.next().ok_or(KeyRefusal::Missing)?;
     if presented.any(|other| other != key) {
-        return Err(Error::Unauthenticated);
+        return Err(KeyRefusal::Malformed);
     }
-    let text = key.to_str().map_err(|_| Error::Unauthenticated)?;
-    text.trim().parse().map_err(|_| Error::Unauthenticated)
+    let text = key.to_str().map_err(|_| KeyRefusal::Malformed)?;
+    text.trim().parse().map_err(|_| KeyRefusal::Malformed)
 }
 
 /// The arguments of a handler that cannot be called without a key: the app, then a [`Caller`].

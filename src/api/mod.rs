@@ -11,6 +11,7 @@ mod health;
 mod keys;
 mod lists;
 mod logs;
+mod metrics;
 mod openapi;
 mod page;
 mod passwords;
@@ -143,5 +144,13 @@ pub fn router(app: Arc<App>, pages: Pages) -> Router {
         .with_state(app.clone())
         .merge(pages::router(app.clone(), pages))
         .merge(console)
+        .layer(axum::middleware::from_fn_with_state(app, answer::answer))
+}
+
+/// `/metrics` as a router: to be merged with [`router`], or served by itself.
+pub fn metrics(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/metrics", axum::routing::get(metrics::serve))
+        .with_state(app.clone())
         .layer(axum::middleware::from_fn_with_state(app, answer::answer))
 }

@@ -6,8 +6,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use super::App;
-use crate::directory::api_key::ApiKey;
+use crate::directory::api_key::{ApiKey, KeyState};
 use crate::error::Error;
+use crate::metrics::KeyRefusal;
 use crate::secret::{KeyId, PlainKey};
 use crate::time::Timestamp;
 
@@ -43,10 +44,25 @@ impl App {
             // The key may have been given this secret on another server since it was looked up.
             _ => self.look_up(presented.id()).await?,
         };
-        if !known.key.is_valid(now) || !known.key.is_shown_by(presented, now) {
-            return Err(Error::Unauthenticated);
+        if !known.key.is_shown_by(presented, now) {
+            return Err(self.unauthenticated(KeyRefusal::Wrong));
         }
+        self.in_force(&known.key, now)?;
         Ok(self.used(known))
+    }
+
+    fn in_force(&self, key: &ApiKey, now: Timestamp) -> Result<(), Error> {
+        match key.state(now) {
+            KeyState::Active => Ok(()),
+            KeyState::Revoked => Err(self.unauthenticated(KeyRefusal::Revoked)),
+            KeyState::Expired => Err(self.unauthenticated(KeyRefusal::Expired)),
+        }
+    }
+
+    /// Counts why a key is refused. Whoever has shown it is not told.
+    pub(crate) fn unauthenticated(&self, why: KeyRefusal) -> Error {
+        self.metrics.key_refused(why);
+        Error::Unauthenticated
     }
 
     fn used(&self, known: Known) -> Arc<ApiKey> {
@@ -67,8 +83,11 @@ impl App {
             None => self.look_up(id).await?,
         };
         let now = self.clock.now();
-        let is_in_force = known.key.is_valid(now) && known.key.still_stands_for(shown_at, now);
-        if is_in_force { Ok(self.used(known)) } else { Err(Error::Unauthenticated) }
+        self.in_force(&known.key, now)?;
+        if !known.key.still_stands_for(shown_at, now) {
+            return Err(self.unauthenticated(KeyRefusal::Wrong));
+        }
+        Ok(self.used(known))
     }
 
     /// Looks the key up anew when it is next shown.
@@ -84,7 +103,8 @@ impl App {
 
     async fn look_up(&self, id: KeyId) -> Result<Known, Error> {
         let asked_at = self.clock.elapsed();
-        let key = Arc::new(self.store.key(id).await?.ok_or(Error::Unauthenticated)?);
+        let kept = self.store.key(id).await?;
+        let key = Arc::new(kept.ok_or_else(|| self.unauthenticated(KeyRefusal::Unknown))?);
         let mut keys = self.keys.0.write().unwrap_or_else(PoisonError::into_inner);
         if keys.len() >= REMEMBERED {
             keys.retain(|_, known| asked_at < known.until);

@@ -33,6 +33,7 @@ use crate::directory::proof::{AddressKind, KeptProof, ProofChange, Standing};
 use crate::directory::settings::{Choices, Limit, Settings};
 use crate::error::Error;
 use crate::id::{GroupId, IdentifierId, MailId, TenantId, UserId};
+use crate::metrics::Measured;
 use crate::secret::{KeyId, TokenId};
 use crate::time::Timestamp;
 use index::Term;
@@ -171,6 +172,9 @@ pub trait Store: Send + Sync {
     /// Makes mail due at this moment that waits for a later one and is tried by nobody.
     async fn hurry_mails(&self, now: Timestamp) -> Result<(), Error>;
 
+    /// How many mails of all tenants wait to be sent; this many are counted at most.
+    async fn waiting_mails(&self, most: u32) -> Result<u64, Error>;
+
     /// Takes a mail for oneself until a moment, and counts that it is tried; false if another has it,
     /// or has tried it since it was read, or it is due later by now, or gone.
     async fn claim_mail(&self, mail: &Mail, now: Timestamp, until: Timestamp) -> Result<bool, Error>;
@@ -219,6 +223,9 @@ pub trait Store: Send + Sync {
 
     /// Notes that a key was used.
     async fn touch_key(&self, id: KeyId, now: Timestamp) -> Result<(), Error>;
+
+    /// What the store has to tell of its work.
+    fn measured(&self) -> Measured<'_>;
 
     /// Whether the store answers, and what writes to it lives.
     async fn ping(&self) -> Result<(), Error>;

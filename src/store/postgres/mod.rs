@@ -53,6 +53,7 @@ use crate::directory::proof::{KeptProof, Standing};
 use crate::directory::settings::{Choices, Settings};
 use crate::error::Error;
 use crate::id::{GroupId, IdentifierId, MailId, TenantId, UserId};
+use crate::metrics::Measured;
 use crate::secret::{KeyId, TokenId};
 use crate::time::Timestamp;
 use connection::{Purpose, Readers, Server, Values};
@@ -392,6 +393,11 @@ impl Store for PostgresStore {
         rows::all(&rows, outbox::mail)
     }
 
+    async fn waiting_mails(&self, most: u32) -> Result<u64, Error> {
+        let row = self.readers.row(outbox::WAITING, &[&i64::from(most)]).await?;
+        Ok(rows::one(row, |row| row.try_get::<_, i64>(0))?.unwrap_or_default().unsigned_abs())
+    }
+
     async fn hurry_mails(&self, now: Timestamp) -> Result<(), Error> {
         self.write(Operation::HurryMails(now)).await.map(drop)
     }
@@ -454,6 +460,10 @@ impl Store for PostgresStore {
 
     async fn touch_key(&self, id: KeyId, now: Timestamp) -> Result<(), Error> {
         self.write(Operation::TouchKey(id, now)).await.map(|_| ())
+    }
+
+    fn measured(&self) -> Measured<'_> {
+        self.writer.measured(self.server.connections())
     }
 
     async fn ping(&self) -> Result<(), Error> {

@@ -47,6 +47,7 @@ use crate::directory::proof::{KeptProof, Standing};
 use crate::directory::settings::{Choices, Settings};
 use crate::error::Error;
 use crate::id::{GroupId, IdentifierId, MailId, TenantId, UserId};
+use crate::metrics::Measured;
 use crate::secret::{KeyId, TokenId};
 use crate::time::Timestamp;
 pub use backup::backup;
@@ -396,6 +397,10 @@ impl Store for SqliteStore {
         self.readers.read(|connection| outbox::due(connection, now, limit))
     }
 
+    async fn waiting_mails(&self, most: u32) -> Result<u64, Error> {
+        self.readers.read(|connection| outbox::waiting(connection, most))
+    }
+
     async fn hurry_mails(&self, now: Timestamp) -> Result<(), Error> {
         self.write(Operation::HurryMails(now)).await.map(drop)
     }
@@ -460,6 +465,10 @@ impl Store for SqliteStore {
 
     async fn touch_key(&self, id: KeyId, now: Timestamp) -> Result<(), Error> {
         self.write(Operation::TouchKey(id, now)).await.map(|_| ())
+    }
+
+    fn measured(&self) -> Measured<'_> {
+        self.writer.measured()
     }
 
     async fn ping(&self) -> Result<(), Error> {
