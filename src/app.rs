@@ -12,6 +12,7 @@ mod logs;
 pub mod outbox;
 mod passwords;
 pub mod proofs;
+mod rates;
 mod sweep;
 mod turns;
 
@@ -37,6 +38,8 @@ use crate::time::{Clock, Timestamp};
 use admission::Keys;
 use condition::{Always, Condition, Known};
 use passwords::Hashers;
+pub use rates::RateStanding;
+use rates::Rates;
 use turns::Turns;
 
 /// How often a change is decided anew because something else was changed first.
@@ -69,6 +72,7 @@ pub struct App {
     /// Places for what is done after its answer.
     behind: Arc<Semaphore>,
     keys: Keys,
+    rates: Rates,
     turns: Turns,
     hashers: Hashers,
 }
@@ -92,6 +96,7 @@ impl App {
             metrics: Metrics::default(),
             behind: Arc::new(Semaphore::new(MAX_BEHIND as usize)),
             keys: Keys::default(),
+            rates: Rates::default(),
             turns: Turns::default(),
             hashers: Hashers::default(),
         }

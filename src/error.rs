@@ -23,6 +23,15 @@ pub enum Error {
         /// The smallest scope that would do.
         needed: Scope,
     },
+    /// The key is good, but may not be used from where the request came.
+    #[error("the key may not be used from this address")]
+    WrongNetwork,
+    /// The key is good, but was used as often as it may be.
+    #[error("the key was used as often as it may be, for {retry_after} more seconds")]
+    RateExceeded {
+        /// After how many seconds it can be used again.
+        retry_after: u64,
+    },
     /// The request cannot be read: not JSON, or a query parameter out of bounds.
     #[error("{0}")]
     BadRequest(String),

@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use tracing::{Level, enabled};
 
-use super::problem;
+use super::{problem, rate};
 use crate::app::App;
 use crate::error::Error;
 use crate::id::RequestId;
@@ -38,7 +38,7 @@ pub(super) async fn answer(State(app): State<Arc<App>>, mut request: Request, ne
     let uri = request.uri().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
 
-    let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+    let (answered, standing) = rate::noted(AssertUnwindSafe(next.run(request)).catch_unwind()).await;
     let mut response = answered.unwrap_or_else(|_| {
         // What the panic says has gone to the log by the panic hook, under this thread's name.
         tracing::error!(request.id = %id, "a handler panicked");
@@ -63,6 +63,9 @@ pub(super) async fn answer(State(app): State<Arc<App>>, mut request: Request, ne
     }
     let header = HeaderValue::from_bytes(&id.to_hex()).expect("hexadecimal digits fit into a header");
     response.headers_mut().insert(REQUEST_ID_HEADER, header);
+    if let Some(standing) = standing {
+        rate::tell(&standing, response.headers_mut());
+    }
     response
 }
 

@@ -15,6 +15,7 @@ use percent_encoding::percent_decode_str;
 use utoipa::IntoParams;
 
 use super::answer::RemoteAddress;
+use super::rate;
 use crate::app::App;
 use crate::directory::api_key::{ApiKey, Scope};
 use crate::directory::event::{Actor, Method, Origin};
@@ -86,7 +87,15 @@ impl<P: Permission> FromRequestParts<Arc<App>> for Caller<P> {
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Error> {
         let presented = presented_key(&parts.headers).map_err(|why| app.unauthenticated(why))?;
-        let key = app.authenticate(&presented).await?;
+        let remote = parts.extensions.get::<RemoteAddress>().map(|remote| remote.0);
+        let admitted = app.authenticate(&presented, remote).await?;
+        if let Some(standing) = app.count_request(&admitted) {
+            rate::note(standing);
+            if standing.is_exceeded {
+                return Err(Error::RateExceeded { retry_after: standing.reset });
+            }
+        }
+        let key = admitted.key;
         if !key.allows(P::NEEDS) {
             app.metrics.key_refused(KeyRefusal::Scope);
             return Err(Error::Forbidden { needed: P::NEEDS });
@@ -98,7 +107,7 @@ impl<P: Permission> FromRequestParts<Arc<App>> for Caller<P> {
                 actor: Actor::Key { key_id: key.id, key_name: key.name.clone() },
                 method: Method::AdminApi,
                 request_id,
-                remote_address: parts.extensions.get::<RemoteAddress>().map(|remote| remote.0),
+                remote_address: remote,
                 user_agent: user_agent(&parts.headers),
                 reason: None,
             },

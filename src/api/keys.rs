@@ -16,7 +16,10 @@ use super::extract::{Body, Caller, KeyPath, KeysWrite, OptionalBody};
 use super::lists::within;
 use crate::app::App;
 use crate::app::keys::ShownKey;
-use crate::directory::api_key::{self, ApiKey, NewKey, Scope};
+use crate::directory::api_key::{self, ApiKey, Bounds, NewKey, Scope};
+use crate::directory::group::Wanted;
+use crate::directory::network::Network;
+use crate::directory::rate::{MalformedLimit, RateLimit};
 use crate::error::{Error, InvalidFields};
 use crate::secret::KeyId;
 use crate::time::Timestamp;
@@ -108,6 +111,12 @@ pub(super) struct KeyAnswer {
     /// From when on the secret before is refused, if there was one.
     #[schema(value_type = Option<i64>)]
     previous_expires_at: Option<Timestamp>,
+    /// How often it may be used; `null` if it is not limited.
+    #[schema(value_type = Option<String>, example = "600/minute")]
+    rate_limit: Option<RateLimit>,
+    /// From which networks it may be used; from everywhere if there are none.
+    #[schema(value_type = Vec<String>, example = json!(["10.0.0.0/8", "2001:db8::/32"]))]
+    allowed_networks: Vec<Network>,
 }
 
 impl KeyAnswer {
@@ -123,6 +132,8 @@ impl KeyAnswer {
             last_used_at: key.last_used_at,
             rotated_at: key.previous.as_ref().map(|previous| previous.rotated_at),
             previous_expires_at: key.previous.as_ref().map(|previous| previous.until),
+            rate_limit: key.bounds.rate_limit,
+            allowed_networks: key.bounds.networks,
         }
     }
 }
@@ -190,6 +201,12 @@ pub(super) struct CreateKeyRequest {
     /// For how many seconds it works; for ever if nothing is said.
     #[schema(minimum = 60, maximum = 315_360_000, example = 7_776_000)]
     expiry: Option<i64>,
+    /// How often it may be used: a number of requests `/second` or `/minute`, counted by each server for itself.
+    #[schema(example = "600/minute")]
+    rate_limit: Option<String>,
+    /// From which networks it may be used, 50 at most; from everywhere if there are none.
+    #[schema(example = json!(["10.0.0.0/8", "2001:db8::/32"]))]
+    allowed_networks: Option<Vec<String>>,
 }
 
 impl CreateKeyRequest {
@@ -206,8 +223,21 @@ impl CreateKeyRequest {
                 .ok_or_else(|| InvalidFields::one("expiry", message()))
         });
         let name = self.name.clone().unwrap_or_default();
-        NewKey { name, scopes, expires_at: expires_at.transpose()?, ..NewKey::default() }.check()
+        let bounds = Bounds {
+            rate_limit: self.rate_limit.as_deref().map(rate_limit).transpose()?,
+            networks: networks(self.allowed_networks.as_deref().unwrap_or_default())?,
+        };
+        NewKey { name, scopes, expires_at: expires_at.transpose()?, bounds }.check()
     }
+}
+
+fn rate_limit(text: &str) -> Result<RateLimit, InvalidFields> {
+    text.parse()
+        .map_err(|error: MalformedLimit| InvalidFields::one("rate_limit", format!("This is {error}.")))
+}
+
+fn networks(texts: &[String]) -> Result<Vec<Network>, InvalidFields> {
+    Bounds::networks_of(texts.iter().map(String::as_str))
 }
 
 /// Create an API key
@@ -311,5 +341,63 @@ pub(super) async fn revoke(
 ) -> Result<Document, Error> {
     let guard = |key: &ApiKey| caller.key().may_give(&key.scopes);
     let key = app.revoke_key(&caller.origin, path.id()?, guard).await?;
+    Document::of(&KeyAnswer::new(key, app.clock.now()))
+}
+
+/// What is to change of a key; a field that is not named stays.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct PatchKeyRequest {
+    /// How often it may be used: a number of requests `/second` or `/minute`; `null` ends the limit.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, example = "600/minute")]
+    rate_limit: Wanted<String>,
+    /// From which networks it may be used, 50 at most; `null` and `[]` let it be used from everywhere.
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<String>>, example = json!(["10.0.0.0/8", "2001:db8::/32"]))]
+    allowed_networks: Wanted<Vec<String>>,
+}
+
+impl PatchKeyRequest {
+    fn bounds(&self, before: &Bounds) -> Result<Bounds, InvalidFields> {
+        let Bounds { rate_limit: limit_before, networks: networks_before } = before.clone();
+        Ok(Bounds {
+            rate_limit: match &self.rate_limit {
+                Wanted::Unchanged => limit_before,
+                Wanted::Removed => None,
+                Wanted::Set(text) => Some(rate_limit(text)?),
+            },
+            networks: match &self.allowed_networks {
+                Wanted::Unchanged => networks_before,
+                Wanted::Removed => Vec::new(),
+                Wanted::Set(texts) => networks(texts)?,
+            },
+        })
+    }
+}
+
+/// Change an API key
+///
+/// How often and from where it may be used; a field that is not named stays. Every server follows within a
+/// second. A key that holds a scope which the key of this request lacks cannot be changed: that is 403.
+#[utoipa::path(
+    patch,
+    path = "/v1/keys/{key_id}",
+    operation_id = "patchKey",
+    tag = "keys",
+    params(KeyPath),
+    request_body = PatchKeyRequest,
+    responses((status = OK, description = "The changed key", body = KeyAnswer))
+)]
+pub(super) async fn patch(
+    State(app): State<Arc<App>>,
+    caller: Caller<KeysWrite>,
+    path: KeyPath,
+    body: Body<PatchKeyRequest>,
+) -> Result<Document, Error> {
+    let changed = app.bound_key(&caller.origin, path.id()?, |key| {
+        caller.key().may_give(&key.scopes)?;
+        Ok(body.fields()?.bounds(&key.bounds)?)
+    });
+    let key = changed.await?;
     Document::of(&KeyAnswer::new(key, app.clock.now()))
 }

@@ -18,6 +18,7 @@ mod passwords;
 mod phones;
 mod problem;
 mod proofs;
+mod rate;
 mod usernames;
 mod users;
 
@@ -120,6 +121,7 @@ fn operations() -> OpenApiRouter<Arc<App>> {
         .routes(guarded!(keys::list))
         .routes(guarded!(keys::create))
         .routes(guarded!(keys::find))
+        .routes(guarded!(keys::patch))
         .routes(guarded!(keys::rotate))
         .routes(guarded!(keys::revoke))
         .routes(routes!(health::live))

@@ -1,6 +1,8 @@
 //! The OpenAPI document: what the handlers say of themselves, completed by what all of them share.
 //! Its examples are made by the code that makes the answers.
 
+mod keys;
+
 use std::sync::LazyLock;
 
 use axum::http::HeaderValue;
@@ -14,12 +16,10 @@ use utoipa::openapi::security::SecurityRequirement;
 
 use super::events::EventAnswer;
 use super::extract::MAX_BODY_BYTES;
-use super::keys::ShownKeyAnswer;
 use super::passwords::ResetPasswordResponse;
 use super::problem::{CONTENT_TYPE_PROBLEM, Problem};
 use super::proofs::StartedProofAnswer;
-use crate::app::keys::ShownKey;
-use crate::directory::api_key::{ApiKey, NewKey, Scope};
+use crate::directory::api_key::Scope;
 use crate::directory::event::{Actor, Context, Method, Origin};
 use crate::directory::group::{Group, Membership, NewGroup};
 use crate::directory::log::{Log, LogId, LogSystem};
@@ -30,6 +30,7 @@ use crate::error::{Error, InvalidFields, Missing, Refusal};
 use crate::id::{RequestId, SeededRandom, TenantId};
 use crate::secret::{PlainCode, PlainKey, PlainToken, Purpose, ServerSecret, TokenId};
 use crate::time::Timestamp;
+use keys::KeyExamples;
 
 const KEY_SCHEME: &str = "ApiKey";
 
@@ -150,13 +151,8 @@ fn complete_operation(path: &str, operation: &mut Value, examples: &Examples) {
         .is_some_and(|all| all.iter().any(|parameter| parameter["in"] == "query"));
     let id = operation["operationId"].as_str().unwrap_or_default().to_owned();
     let mut problems = vec!["405", "500", "503"];
-    if ["changePassword", "resetPassword", "verifyEmail", "startEmailProof", "startPhoneProof"]
-        .contains(&id.as_str())
-    {
-        problems.push("429");
-    }
     if guarded {
-        problems.extend(["401", "403"]);
+        problems.extend(["401", "403", "429"]);
     }
     if path.contains('{') {
         problems.push("404");
@@ -179,7 +175,7 @@ fn complete_operation(path: &str, operation: &mut Value, examples: &Examples) {
     if let Some(location) = operation.pointer_mut("/responses/201/headers/location") {
         location["example"] = json!(match id.as_str() {
             "createGroup" => &examples.group_path,
-            "createKey" => &examples.key_path,
+            "createKey" => &examples.keys.path,
             _ => &examples.path,
         });
     }
@@ -233,12 +229,9 @@ struct Examples {
     log: Value,
     /// The path of the user.
     path: String,
-    key: Value,
-    shown_key: Value,
+    keys: KeyExamples,
     /// The path of the group.
     group_path: String,
-    /// The path of the key.
-    key_path: String,
     request_id: RequestId,
 }
 
@@ -311,16 +304,7 @@ impl Examples {
             group_name: group.name.clone(),
         };
         let group_path = format!("/api/groups/{}", group.group_id);
-        let plain = PlainKey::new(&random);
-        let new = NewKey {
-            name: "sign-up service".to_owned(),
-            scopes: vec![Scope::UsersRead, Scope::EmailsVerify],
-            ..NewKey::default()
-        };
-        let (key, _) = ApiKey::create(plain.id(), plain.hash(), new, &ctx);
-        let key_path = format!("/v1/keys/{}", key.id);
-        let shown_key = ShownKeyAnswer::new(ShownKey { plain, key }, ctx.now);
-        let shown_key = serde_json::to_value(shown_key).expect("texts and numbers are JSON");
+        let keys = KeyExamples::make(&ctx);
         let group = serde_json::to_value(group).expect("a group is JSON");
         let membership = serde_json::to_value(membership).expect("a membership is JSON");
         let path = format!("/api/users/{}", user.user_id);
@@ -340,10 +324,8 @@ impl Examples {
             event,
             log,
             path,
-            key: shown_key["about"].clone(),
-            shown_key,
+            keys,
             group_path,
-            key_path,
             request_id,
         }
     }
@@ -391,21 +373,6 @@ impl Examples {
             "getPrivateData" | "patchPrivateData" => {
                 json!({"private_data": {"subscription_plan": "premium"}})
             }
-            "listKeys" => json!({"keys": [self.key], "next": Value::Null}),
-            "findKey" => self.key.clone(),
-            "createKey" => self.shown_key.clone(),
-            "rotateKey" => {
-                let mut shown = self.shown_key.clone();
-                shown["about"]["rotated_at"] = self.event["time"].clone();
-                shown["about"]["previous_expires_at"] = json!(self.event_time() + 86_400);
-                shown
-            }
-            "revokeKey" => {
-                let mut key = self.key.clone();
-                key["state"] = json!("revoked");
-                key["revoked_at"] = self.event["time"].clone();
-                key
-            }
             "getAllLogs" => json!([self.log]),
             "findLogById" => self.log.clone(),
             "walkUsers" => json!({"users": [self.summary], "next": Value::Null}),
@@ -414,12 +381,8 @@ impl Examples {
                 "time": self.event["time"], "verified": true, "method": "admin_api", "actor": self.event["actor"],
                 "request_id": self.event["request_id"], "remote_address": Value::Null, "user_agent": Value::Null, "reason": Value::Null, "event_id": self.event["id"],
             }]}),
-            _ => return None,
+            other => return self.keys.answer(other),
         })
-    }
-
-    fn event_time(&self) -> i64 {
-        self.event["time"].as_i64().unwrap_or_default()
     }
 
     /// The phone number of the example, verified.
@@ -449,7 +412,11 @@ impl Examples {
                 )],
             ),
             ("401", "No valid API key.", vec![Error::Unauthenticated]),
-            ("403", "The key lacks the scope.", vec![Error::Forbidden { needed: Scope::UsersWrite }]),
+            (
+                "403",
+                "The key lacks the scope, or may not be used from this address.",
+                vec![Error::Forbidden { needed: Scope::UsersWrite }, Error::WrongNetwork],
+            ),
             (
                 "404",
                 "The path names something that is not there.",
@@ -470,8 +437,8 @@ impl Examples {
             ),
             (
                 "429",
-                "This was tried too often: wrong passwords, or proofs of an address or of a user's.",
-                vec![Error::TooManyRequests { retry_after: 1_800 }],
+                "The key was used as often as it may be; or this was tried too often: wrong passwords, or proofs of an address or of a user's.",
+                vec![Error::RateExceeded { retry_after: 42 }, Error::TooManyRequests { retry_after: 1_800 }],
             ),
             ("500", "The server failed; its log has the reason.", vec![Error::Internal(String::new())]),
             (
@@ -507,6 +474,23 @@ impl Examples {
             }
             if matches!(status, "429" | "503") {
                 response["headers"]["retry-after"] = json!({"description": "After how many seconds to try again.", "schema": {"type": "integer"}});
+            }
+            if status == "429" {
+                for (header, description, example) in [
+                    (
+                        "ratelimit-policy",
+                        "The limit on the key: how many requests (`q`) in how many seconds (`w`). In every answer to a key that has a limit.",
+                        "\"key\";q=600;w=60",
+                    ),
+                    (
+                        "ratelimit",
+                        "How many requests there may still be (`r`) until it begins anew in so many seconds (`t`). Likewise.",
+                        "\"key\";r=0;t=42",
+                    ),
+                ] {
+                    response["headers"][header] =
+                        json!({"description": description, "schema": {"type": "string"}, "example": example});
+                }
             }
             responses.insert(status.to_owned(), response);
         }

@@ -1,11 +1,13 @@
 //! Whether a request's API key opens anything, and what.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use super::App;
+use super::rates::Rate;
+use super::{App, RateStanding};
 use crate::directory::api_key::{ApiKey, KeyState};
 use crate::error::Error;
 use crate::metrics::KeyRefusal;
@@ -26,29 +28,61 @@ pub(super) struct Keys(RwLock<HashMap<KeyId, Known>>);
 #[derive(Clone)]
 struct Known {
     key: Arc<ApiKey>,
+    /// How often it was used, if it is limited.
+    rate: Option<Arc<Rate>>,
     until: Duration,
     /// Whether a use of the key was looked at since then. Not at the look-up: that may have been for
     /// somebody who knows the key's id and not its secret.
     is_noted: Arc<AtomicBool>,
 }
 
+/// A key that was let in.
+pub struct Admitted {
+    /// The key.
+    pub key: Arc<ApiKey>,
+    rate: Option<Arc<Rate>>,
+}
+
 impl App {
-    /// The key that is kept for this secret.
+    /// The key that is kept for this secret, if it may be used from where it is shown.
     ///
     /// # Errors
-    /// [`Error::Unauthenticated`] when there is none, or it is revoked or expired.
-    pub async fn authenticate(&self, presented: &PlainKey) -> Result<Arc<ApiKey>, Error> {
+    /// [`Error::Unauthenticated`] when there is none, or it is revoked or expired, and
+    /// [`Error::WrongNetwork`].
+    pub async fn authenticate(&self, presented: &PlainKey, from: Option<IpAddr>) -> Result<Admitted, Error> {
         let now = self.clock.now();
         let known = match self.known(presented.id()) {
             Some(known) if known.key.is_shown_by(presented, now) => known,
             // The key may have been given this secret on another server since it was looked up.
-            _ => self.look_up(presented.id()).await?,
+            _ => {
+                let known = self.look_up(presented.id()).await?;
+                if !known.key.is_shown_by(presented, now) {
+                    return Err(self.unauthenticated(KeyRefusal::Wrong));
+                }
+                known
+            }
         };
-        if !known.key.is_shown_by(presented, now) {
-            return Err(self.unauthenticated(KeyRefusal::Wrong));
-        }
         self.in_force(&known.key, now)?;
-        Ok(self.used(known))
+        self.within_networks(&known.key, from)?;
+        let rate = known.rate.clone();
+        Ok(Admitted { key: self.used(known), rate })
+    }
+
+    /// Counts a request with a key that was let in; how it stands with its limit, if it has one.
+    pub fn count_request(&self, admitted: &Admitted) -> Option<RateStanding> {
+        let standing = admitted.rate.as_ref()?.count(self.clock.elapsed());
+        if standing.is_exceeded {
+            self.metrics.key_refused(KeyRefusal::Rate);
+        }
+        Some(standing)
+    }
+
+    fn within_networks(&self, key: &ApiKey, from: Option<IpAddr>) -> Result<(), Error> {
+        if key.bounds.allow(from) {
+            return Ok(());
+        }
+        self.metrics.key_refused(KeyRefusal::Network);
+        Err(Error::WrongNetwork)
     }
 
     fn in_force(&self, key: &ApiKey, now: Timestamp) -> Result<(), Error> {
@@ -77,7 +111,12 @@ impl App {
     ///
     /// # Errors
     /// As [`App::authenticate`], also when the secret that was shown works no more.
-    pub async fn key_in_force(&self, id: KeyId, shown_at: Timestamp) -> Result<Arc<ApiKey>, Error> {
+    pub async fn key_in_force(
+        &self,
+        id: KeyId,
+        shown_at: Timestamp,
+        from: Option<IpAddr>,
+    ) -> Result<Arc<ApiKey>, Error> {
         let known = match self.known(id) {
             Some(known) => known,
             None => self.look_up(id).await?,
@@ -87,6 +126,7 @@ impl App {
         if !known.key.still_stands_for(shown_at, now) {
             return Err(self.unauthenticated(KeyRefusal::Wrong));
         }
+        self.within_networks(&known.key, from)?;
         Ok(self.used(known))
     }
 
@@ -105,12 +145,13 @@ impl App {
         let asked_at = self.clock.elapsed();
         let kept = self.store.key(id).await?;
         let key = Arc::new(kept.ok_or_else(|| self.unauthenticated(KeyRefusal::Unknown))?);
+        let rate = key.bounds.rate_limit.map(|limit| self.rates.of(id, limit, asked_at));
         let mut keys = self.keys.0.write().unwrap_or_else(PoisonError::into_inner);
         if keys.len() >= REMEMBERED {
             keys.retain(|_, known| asked_at < known.until);
         }
         // Counted from before the question: the answer may be that old.
-        let known = Known { key, until: asked_at + BELIEVED_FOR, is_noted: Arc::default() };
+        let known = Known { key, rate, until: asked_at + BELIEVED_FOR, is_noted: Arc::default() };
         keys.insert(id, known.clone());
         Ok(known)
     }

@@ -63,7 +63,7 @@ pub(super) async fn prepare(
 async fn key(app: &App, file: &Path) -> Result<PlainKey> {
     let kept = fs::read_to_string(file).ok().and_then(|text| text.trim().parse::<PlainKey>().ok());
     if let Some(key) = kept
-        && app.authenticate(&key).await.is_ok_and(|known| known.allows(Scope::Admin))
+        && app.authenticate(&key, None).await.is_ok_and(|known| known.key.allows(Scope::Admin))
     {
         return Ok(key);
     }

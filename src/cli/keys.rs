@@ -8,8 +8,10 @@ use clap::builder::NonEmptyStringValueParser;
 
 use super::print;
 use super::store::StoreOption;
-use crate::directory::api_key::{ApiKey, MAX_OVERLAP, NewKey, Scope};
+use crate::directory::api_key::{ApiKey, Bounds, MAX_OVERLAP, NewKey, Scope};
 use crate::directory::event::{Actor, Context, Event, Method, Origin};
+use crate::directory::network::{MalformedNetwork, Network};
+use crate::directory::rate::{MalformedLimit, RateLimit};
 use crate::error::Error;
 use crate::id::{Random, RequestId, SystemRandom, TenantId};
 use crate::secret::{KeyId, PlainKey};
@@ -33,11 +35,34 @@ pub(super) enum Command {
         /// For how long it works, like 12h, 30d or 1y; for ever if not given
         #[arg(long, env = "BONAFIDE_KEY_EXPIRES", value_name = "DURATION", value_parser = lifetime)]
         expires: Option<Duration>,
+        /// How often it may be used, like 50/second or 600/minute, counted by each server; as often as one
+        /// likes if not given
+        #[arg(long, env = "BONAFIDE_KEY_RATE_LIMIT", value_name = "LIMIT")]
+        rate_limit: Option<RateLimit>,
+        /// From which networks it may be used, with commas between, like 10.0.0.0/8,2001:db8::/32; from
+        /// everywhere if not given
+        #[arg(long, env = "BONAFIDE_KEY_ALLOW_FROM", value_name = "LIST", value_delimiter = ',')]
+        allow_from: Vec<Network>,
         #[command(flatten)]
         store: StoreOption,
     },
     /// List the keys, never their secrets; dates are in UTC
     List {
+        #[command(flatten)]
+        store: StoreOption,
+    },
+    /// Say how often and from where a key may be used; a running server follows within a second
+    #[command(group = clap::ArgGroup::new("bounds").required(true).multiple(true))]
+    Limit {
+        /// The key's id: the 12 characters between `bf_` and the next `_`
+        #[arg(env = "BONAFIDE_KEY_ID")]
+        id: KeyId,
+        /// How often, like 50/second or 600/minute, or none; what is not given stays
+        #[arg(long, value_name = "LIMIT", value_parser = limit_or_none, group = "bounds")]
+        rate_limit: Option<LimitOrNone>,
+        /// From which networks, with commas between, or anywhere; what is not given stays
+        #[arg(long, value_name = "LIST", value_parser = networks_or_anywhere, group = "bounds")]
+        allow_from: Option<Networks>,
         #[command(flatten)]
         store: StoreOption,
     },
@@ -64,10 +89,11 @@ pub(super) enum Command {
 
 pub(super) async fn run(command: Command, clock: &dyn Clock) -> Result<()> {
     match command {
-        Command::Create { name, scopes, tenant, expires, store } => {
+        Command::Create { name, scopes, tenant, expires, rate_limit, allow_from, store } => {
             let store = store.open_or_make(clock).await?;
             let expires_at = expires.map(|span| clock.now().after(span));
-            let new = NewKey { name, scopes, expires_at, ..NewKey::default() };
+            let bounds = Bounds { rate_limit, networks: allow_from };
+            let new = NewKey { name, scopes, expires_at, bounds };
             let created = create(&*store, &tenant, new, clock.now()).await;
             store.close().await;
             print(&format!("{}\n", created?.reveal()))
@@ -78,6 +104,23 @@ pub(super) async fn run(command: Command, clock: &dyn Clock) -> Result<()> {
             store.close().await;
             let now = clock.now();
             print(&keys?.iter().fold(HEADER.to_owned(), |list, key| list + &line(key, now)))
+        }
+        Command::Limit { id, rate_limit, allow_from, store } => {
+            let store = store.open().await?;
+            let limited = change(&*store, id, clock.now(), |key, ctx| {
+                let mut bounds = key.bounds.clone();
+                if let Some(LimitOrNone(limit)) = rate_limit {
+                    bounds.rate_limit = limit;
+                }
+                if let Some(Networks(networks)) = allow_from {
+                    bounds.networks = networks;
+                }
+                key.bound(bounds, ctx)
+            });
+            let limited = limited.await;
+            store.close().await;
+            limited?;
+            print(&format!("{id} is changed\n"))
         }
         Command::Rotate { id, overlap, store } => {
             let store = store.open().await?;
@@ -160,16 +203,19 @@ fn told(error: Error) -> anyhow::Error {
 }
 
 /// What stands above the lines of keys.
-const HEADER: &str = "ID\tTENANT\tSTATE\tSCOPES\tNAME\tCREATED\tEXPIRES\tLAST USED\n";
+const HEADER: &str = "ID\tTENANT\tSTATE\tSCOPES\tNAME\tCREATED\tEXPIRES\tLAST USED\tLIMIT\tFROM\n";
 
 fn line(key: &ApiKey, now: Timestamp) -> String {
     let state = key.state(now);
     let scopes: Vec<&str> = key.scopes.iter().map(|scope| scope.as_str()).collect();
     let [expires, used] =
         [key.expires_at, key.last_used_at].map(|time| time.map_or("never".to_owned(), date));
+    let limit = key.bounds.rate_limit.map_or("none".to_owned(), |limit| limit.to_string());
+    let networks: Vec<String> = key.bounds.networks.iter().map(ToString::to_string).collect();
+    let networks = if networks.is_empty() { "anywhere".to_owned() } else { networks.join(",") };
     format!(
         // A name is whatever its maker typed, line breaks among it.
-        "{}\t{}\t{state}\t{}\t{:?}\t{}\t{expires}\t{used}\n",
+        "{}\t{}\t{state}\t{}\t{:?}\t{}\t{expires}\t{used}\t{limit}\t{networks}\n",
         key.id,
         key.tenant,
         scopes.join(","),
@@ -185,6 +231,25 @@ fn date(time: Timestamp) -> String {
 
 fn scope(text: &str) -> Result<Scope, String> {
     Scope::of_names([text]).map(|scopes| scopes[0])
+}
+
+/// How often a key may be used, where it was said.
+#[derive(Clone)]
+pub(super) struct LimitOrNone(Option<RateLimit>);
+
+fn limit_or_none(text: &str) -> Result<LimitOrNone, MalformedLimit> {
+    if text == "none" { Ok(LimitOrNone(None)) } else { text.parse().map(Some).map(LimitOrNone) }
+}
+
+/// From which networks a key may be used, where it was said.
+#[derive(Clone)]
+pub(super) struct Networks(Vec<Network>);
+
+fn networks_or_anywhere(text: &str) -> Result<Networks, MalformedNetwork> {
+    if text == "anywhere" {
+        return Ok(Networks(Vec::new()));
+    }
+    text.split(',').map(str::parse).collect::<Result<_, _>>().map(Networks)
 }
 
 /// For how long a key works: some time.

@@ -40,7 +40,7 @@ struct Arguments {
 enum Command {
     /// Start the server
     Serve(Box<serve::Options>),
-    /// Create, list, rotate and revoke API keys
+    /// Create, list, limit, rotate and revoke API keys
     #[command(subcommand)]
     Keys(keys::Command),
     /// Create and list tenants, and choose for them

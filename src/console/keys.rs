@@ -12,8 +12,9 @@ use super::asked::{Asked, Fields, Filled};
 use super::operator::Operator;
 use super::page::{Fault, Shared};
 use crate::app::keys::ShownKey;
-use crate::directory::api_key::{self, ApiKey, NewKey, Scope};
+use crate::directory::api_key::{self, ApiKey, Bounds, NewKey, Scope};
 use crate::directory::event::Actor;
+use crate::directory::rate::MalformedLimit;
 use crate::error::{Error, InvalidFields, Missing};
 use crate::secret::KeyId;
 use crate::time::Timestamp;
@@ -84,7 +85,7 @@ impl Console {
                     name: form.field("name").to_owned(),
                     scopes: form.all("scope").filter_map(Scope::from_name).collect(),
                     expires_at: (days > 0).then(|| self.app.clock.now().after(lifetime)),
-                    ..NewKey::default()
+                    bounds: bounds(form)?,
                 };
                 self.app.create_key(origin, new).await.map(Some)
             }
@@ -100,6 +101,19 @@ impl Console {
             _ => Err(Error::BadRequest("The form names no action.".to_owned())),
         }
     }
+}
+
+/// Within what a new key may be used: an empty field bounds nothing.
+fn bounds(form: &Fields) -> Result<Bounds, InvalidFields> {
+    let limit = Some(form.field("rate_limit").trim()).filter(|limit| !limit.is_empty());
+    let rate_limit = limit.map(str::parse).transpose();
+    let networks =
+        form.field("allowed_networks").split([',', ' ', '\n', '\r']).filter(|text| !text.is_empty());
+    Ok(Bounds {
+        rate_limit: rate_limit
+            .map_err(|error: MalformedLimit| InvalidFields::one("rate_limit", format!("This is {error}.")))?,
+        networks: Bounds::networks_of(networks)?,
+    })
 }
 
 /// The key that a form is about.
@@ -122,6 +136,8 @@ fn row(key: &ApiKey, now: Timestamp, is_own: bool) -> Value {
         scopes => key.scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>(),
         created => key.created_at.0,
         expires => key.expires_at.map(|time| time.0),
+        rate_limit => key.bounds.rate_limit.map(|limit| limit.to_string()),
+        networks => key.bounds.networks.iter().map(ToString::to_string).collect::<Vec<_>>(),
         used => key.last_used_at.map(|time| time.0),
         rotated => key.previous.as_ref().map(|previous| previous.rotated_at.0),
         previous_until => key.previous.as_ref().map(|previous| previous.until).filter(|until| now < *until).map(|until| until.0),

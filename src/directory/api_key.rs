@@ -3,13 +3,14 @@
 #[cfg(test)]
 mod tests;
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::event::{Context, Event, EventType, names};
-use super::network::Network;
+use super::network::{MalformedNetwork, Network};
 use super::rate::RateLimit;
 use crate::error::{Error, InvalidFields, Refusal};
 use crate::id::TenantId;
@@ -101,6 +102,30 @@ pub struct Bounds {
 const MAX_NETWORKS: usize = 50;
 
 impl Bounds {
+    /// Whether the key may be used from there. Where nothing is known of that, only a key that may be used
+    /// from everywhere.
+    pub fn allow(&self, from: Option<IpAddr>) -> bool {
+        self.networks.is_empty()
+            || from.is_some_and(|from| self.networks.iter().any(|network| network.contains(from)))
+    }
+
+    /// The networks of these texts, each once.
+    ///
+    /// # Errors
+    /// [`InvalidFields`] with what a network is.
+    pub fn networks_of<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Vec<Network>, InvalidFields> {
+        let mut networks: Vec<Network> = Vec::new();
+        for text in texts {
+            let network = text.trim().parse().map_err(|error: MalformedNetwork| {
+                InvalidFields::one("allowed_networks", format!("One of these is {error}."))
+            })?;
+            if !networks.contains(&network) {
+                networks.push(network);
+            }
+        }
+        Ok(networks)
+    }
+
     /// The bounds as a store keeps them: the limit, and the networks with spaces between, where there
     /// are any.
     pub fn texts(&self) -> (Option<String>, Option<String>) {

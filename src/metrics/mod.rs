@@ -32,6 +32,10 @@ names! {
         Expired = "expired",
         /// It lacks the scope.
         Scope = "scope",
+        /// It may not be used from where the request came.
+        Network = "network",
+        /// It was used as often as it may be.
+        Rate = "rate",
     }
 }
 

@@ -577,6 +577,19 @@ async fn keys_are_made_shown_once_and_revoked() {
 }
 
 #[tokio::test]
+async fn a_key_of_other_networks_opens_no_session_and_ends_those_it_has() {
+    let api = Api::new().await;
+    let operator = Operator::of(&api).await;
+    api.change_key_elsewhere(&api.admin, |key| key.bounds.networks = vec!["192.0.2.1".parse().unwrap()])
+        .await;
+    api.clock.advance(1);
+    assert_eq!(operator.get("/keys").await.status, StatusCode::FORBIDDEN);
+    let refused = sign_in(&api, &api.admin).await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN);
+    assert!(refused.text().contains("may not be used from this address"), "{}", refused.text());
+}
+
+#[tokio::test]
 async fn a_session_ends_with_the_secret_that_began_it() {
     let api = Api::new().await;
     let operator = Operator::of(&api).await;

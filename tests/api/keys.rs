@@ -2,13 +2,14 @@
 
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};
+use bonafide::api::RemoteAddress;
 use bonafide::directory::api_key::Scope;
 use bonafide::id::TenantId;
 use bonafide::secret::PlainKey;
 use bonafide::time::{Clock, Timestamp};
 use serde_json::{Value, json};
 
-use super::harness::{Api, START};
+use super::harness::{Answer, Api, START};
 
 async fn with_headers(api: &Api, headers: &[(&str, &str)]) -> StatusCode {
     let mut request = Request::builder().method(Method::GET).uri("/api/users");
@@ -272,6 +273,8 @@ async fn a_key_makes_and_changes_none_that_may_do_more_than_itself() {
     for action in ["rotate", "revoke"] {
         call(&format!("{admin}/{action}"), Value::Null).await.problem(StatusCode::FORBIDDEN);
     }
+    let limit = json!({"rate_limit": "1/minute"});
+    api.call_as(&keeper, Method::PATCH, &admin, limit).await.problem(StatusCode::FORBIDDEN);
     assert_eq!(status(&api, &api.admin).await, StatusCode::OK);
 }
 
@@ -321,4 +324,103 @@ async fn a_key_is_made_from_fields_of_the_right_form_only() {
         assert_eq!(api.post("/v1/keys", body.clone()).await.fields(), fields, "{body}");
     }
     assert_eq!(api.get("/v1/keys").await.json()["keys"].as_array().unwrap().len(), 1);
+}
+
+/// A call from an address, as the server tells it.
+async fn call_from(api: &Api, address: Option<&str>, key: &str) -> Answer {
+    let mut request = Request::builder().method(Method::GET).uri("/api/users").header("x-api-key", key);
+    if let Some(address) = address {
+        request = request.extension(RemoteAddress(address.parse().unwrap()));
+    }
+    api.send(request.body(Body::empty()).unwrap()).await
+}
+
+#[tokio::test]
+async fn a_key_is_used_from_its_networks_only() {
+    let api = Api::new().await;
+    let fields = json!({
+        "name": "test", "scopes": ["users:read"],
+        "allowed_networks": ["10.0.0.0/8", "2001:db8::/32", "10.0.0.0/8"],
+    });
+    let answer = api.post("/v1/keys", fields).await.json_of(StatusCode::CREATED);
+    assert_eq!(answer["about"]["allowed_networks"], json!(["10.0.0.0/8", "2001:db8::/32"]));
+    let (path, key) = shown(&answer);
+    for address in ["10.1.2.3", "2001:db8::1", "::ffff:10.1.2.3"] {
+        call_from(&api, Some(address), &key).await.json();
+    }
+    let refused = call_from(&api, Some("192.0.2.1"), &key).await.problem(StatusCode::FORBIDDEN);
+    assert_eq!(refused["detail"], "The API key may not be used from this address.");
+    // Nobody knows where this comes from.
+    call_from(&api, None, &key).await.problem(StatusCode::FORBIDDEN);
+    // Who does not know the secret learns nothing of the networks.
+    let wrong = format!("{}{}", &key[..16], &api.admin[16..]);
+    call_from(&api, Some("192.0.2.1"), &wrong).await.problem(StatusCode::UNAUTHORIZED);
+
+    let patched = api.call(Method::PATCH, &path, json!({"allowed_networks": ["192.0.2.1"]})).await.json();
+    assert_eq!(patched["allowed_networks"], json!(["192.0.2.1"]));
+    call_from(&api, Some("192.0.2.1"), &key).await.json();
+    call_from(&api, Some("10.1.2.3"), &key).await.problem(StatusCode::FORBIDDEN);
+    api.call(Method::PATCH, &path, json!({"allowed_networks": null})).await.json();
+    call_from(&api, None, &key).await.json();
+    for wrong in ["10.1.2.3/8", "example.com", "10.0.0.0/33"] {
+        let body = json!({"allowed_networks": [wrong]});
+        assert_eq!(api.call(Method::PATCH, &path, body).await.fields(), ["allowed_networks"]);
+    }
+}
+
+#[tokio::test]
+async fn a_key_is_used_as_often_as_it_may_be_and_told_so() {
+    let api = Api::new().await;
+    let fields = json!({"name": "test", "scopes": ["users:read"], "rate_limit": "3/minute"});
+    let (path, key) = shown(&api.post("/v1/keys", fields).await.json_of(StatusCode::CREATED));
+    let call = async |path: &str| api.call_as(&key, Method::GET, path, Value::Null).await;
+    // The clock stands somewhere in a minute.
+    let left = 60 - START.0 % 60;
+    let told = |remaining: u32, left: i64| format!("\"key\";r={remaining};t={left}");
+    let first = call("/api/users").await;
+    first.json();
+    assert_eq!(first.header("ratelimit-policy"), "\"key\";q=3;w=60");
+    assert_eq!(first.header("ratelimit"), told(2, left));
+    // What fails counts, too, and is told.
+    let refused = call("/api/groups").await;
+    refused.problem(StatusCode::FORBIDDEN);
+    assert_eq!(refused.header("ratelimit"), told(1, left));
+    // The server looks the key up anew meanwhile.
+    api.clock.advance(2);
+    assert_eq!(call("/api/users").await.header("ratelimit"), told(0, left - 2));
+    for _ in 0..2 {
+        let refused = call("/api/users").await;
+        refused.problem(StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(refused.header("retry-after"), (left - 2).to_string());
+        assert_eq!(refused.header("ratelimit"), told(0, left - 2));
+    }
+    // Others are not held up by that, and are told of no limit.
+    let other = api.get("/api/users").await;
+    other.json();
+    assert_eq!((other.header("ratelimit"), other.header("ratelimit-policy")), ("", ""));
+    // Who does not know the secret uses nothing up.
+    api.clock.advance(left - 2);
+    let wrong = format!("{}{}", &key[..16], &api.admin[16..]);
+    for _ in 0..5 {
+        let refused = api.call_as(&wrong, Method::GET, "/api/users", Value::Null).await;
+        refused.problem(StatusCode::UNAUTHORIZED);
+        assert_eq!(refused.header("ratelimit"), "");
+    }
+    assert_eq!(call("/api/users").await.header("ratelimit"), told(2, 60));
+
+    let patch = async |limit: Value| api.call(Method::PATCH, &path, json!({"rate_limit": limit})).await;
+    assert_eq!(patch(json!("1/second")).await.json()["rate_limit"], "1/second");
+    assert_eq!(call("/api/users").await.header("ratelimit-policy"), "\"key\";q=1;w=1");
+    assert_eq!(patch(Value::Null).await.json()["rate_limit"], Value::Null);
+    assert_eq!(call("/api/users").await.header("ratelimit"), "");
+    for wrong in [json!("often"), json!("0/second"), json!(5)] {
+        assert_eq!(patch(wrong).await.fields(), ["rate_limit"]);
+    }
+    // Nothing is written where nothing is different.
+    let before = api.events().await.len();
+    patch(Value::Null).await.json();
+    api.call(Method::PATCH, &path, json!({})).await.json();
+    assert_eq!(api.events().await.len(), before);
+    let kinds: Vec<_> = api.events().await.iter().map(|event| event.kind.as_str()).collect();
+    assert_eq!(kinds, ["key.created", "key.updated", "key.updated"]);
 }

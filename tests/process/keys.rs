@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::client::Client;
+use super::client::{Client, trusting};
 use super::server::{Home, until};
 
 #[tokio::test]
@@ -119,4 +119,40 @@ async fn what_commands_do_to_keys_is_on_record() {
         ]
     );
     assert!(!events.contains(&key[16..]) && !events.contains(&other[16..]));
+}
+
+#[tokio::test]
+async fn a_key_is_limited_to_networks_and_to_a_rate() {
+    let home = Home::new();
+    let server = home.serve(&["--client-address-header", "X-Forwarded-For"]);
+    let create = ["keys", "create", "--name", "test", "--scopes", "users:read"];
+    let key = home.prints(&[&create[..], &["--allow-from", "10.0.0.0/8,2001:db8::/32"]].concat());
+    let key = key.trim_end();
+    let http = trusting([]).build().unwrap();
+    let status = async |from: Option<&str>| {
+        let mut request = http.get(format!("{}/api/users", server.url)).header("x-api-key", key);
+        if let Some(from) = from {
+            request = request.header("x-forwarded-for", from);
+        }
+        request.send().await.unwrap().status()
+    };
+    assert_eq!(status(Some("192.0.2.1, 10.1.2.3")).await, 200);
+    assert_eq!(status(Some("10.1.2.3, 192.0.2.1")).await, 403);
+    assert_eq!(status(None).await, 403);
+    home.prints(&["keys", "limit", &key[3..15], "--allow-from", "127.0.0.1", "--rate-limit", "2/minute"]);
+    let client = Client::new(&server, key);
+    until(reqwest::StatusCode::OK, || client.list_status()).await;
+    until(reqwest::StatusCode::TOO_MANY_REQUESTS, || client.list_status()).await;
+    let list = home.prints(&["keys", "list"]);
+    assert!(list.contains("\t2/minute\t127.0.0.1\n"), "{list}");
+    home.prints(&["keys", "limit", &key[3..15], "--rate-limit", "none"]);
+    until(reqwest::StatusCode::OK, || client.list_status()).await;
+    assert!(home.prints(&["keys", "list"]).contains("\tnone\t127.0.0.1\n"));
+
+    let complaint = home.complains(&["keys", "limit", &key[3..15]]);
+    assert!(complaint.contains("--rate-limit") && complaint.contains("--allow-from"), "{complaint}");
+    let complaint = home.complains(&[&create[..], &["--allow-from", "10.1.2.3/8"]].concat());
+    assert!(complaint.contains("10.0.0.0/8"), "{complaint}");
+    let complaint = home.complains(&["keys", "limit", &key[3..15], "--rate-limit", "often"]);
+    assert!(complaint.contains("600/minute"), "{complaint}");
 }

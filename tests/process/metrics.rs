@@ -190,8 +190,17 @@ async fn refused_keys_are_counted_by_the_reason() {
     assert_eq!(status("bf_x").await, 401);
     let http = trusting([]).build().unwrap();
     assert_eq!(http.get(format!("{}/api/users", server.url)).send().await.unwrap().status(), 401);
+    let bounded = |option: &str, value: &str| {
+        let create = ["keys", "create", "--name", "test", "--scopes", "users:read", option, value];
+        home.prints(&create).trim_end().to_owned()
+    };
+    assert_eq!(status(&bounded("--allow-from", "192.0.2.1")).await, 403);
+    let limited = bounded("--rate-limit", "1/minute");
+    until(429, || status(&limited)).await;
     let figures = Figures::of(&server).await;
-    for reason in ["missing", "malformed", "unknown", "wrong", "revoked", "expired", "scope"] {
+    let reasons =
+        ["missing", "malformed", "unknown", "wrong", "revoked", "expired", "scope", "network", "rate"];
+    for reason in reasons {
         let counted = figures.get(&format!("bonafide_key_refusals_total{{reason=\"{reason}\"}}"));
         assert_eq!(counted, 1.0, "{reason}");
     }
