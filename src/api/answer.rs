@@ -70,7 +70,6 @@ pub(super) async fn answer(State(app): State<Arc<App>>, mut request: Request, ne
 }
 
 /// Writes the request's log line: the route and not the path, because a path may hold anything.
-#[expect(clippy::too_many_arguments, reason = "a log line has many parts")]
 fn log(
     level: Level,
     took: Duration,

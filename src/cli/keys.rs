@@ -39,7 +39,7 @@ pub(super) enum Command {
         /// likes if not given
         #[arg(long, env = "BONAFIDE_KEY_RATE_LIMIT", value_name = "LIMIT")]
         rate_limit: Option<RateLimit>,
-        /// From which networks it may be used, with commas between, like 10.0.0.0/8,2001:db8::/32; from
+        /// From which networks it may be used, with commas between, like `10.0.0.0/8,2001:db8::/32`; from
         /// everywhere if not given
         #[arg(long, env = "BONAFIDE_KEY_ALLOW_FROM", value_name = "LIST", value_delimiter = ',')]
         allow_from: Vec<Network>,

@@ -24,11 +24,11 @@ const LIFETIMES: [(u64, &str); 4] = [(30, "30 days"), (90, "90 days"), (365, "On
 
 /// For how many seconds the secret before can work on.
 const OVERLAPS: [(i64, &str); 5] = [
-    (86_400, "works for another day"),
-    (3_600, "works for another hour"),
-    (7 * 86_400, "works for another 7 days"),
-    (30 * 86_400, "works for another 30 days"),
-    (0, "ends at once"),
+    (86_400, "for another day"),
+    (3_600, "for another hour"),
+    (7 * 86_400, "for 7 more days"),
+    (30 * 86_400, "for 30 more days"),
+    (0, "no more from now on"),
 ];
 
 /// Lists the tenant's keys.

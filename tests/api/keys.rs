@@ -408,17 +408,17 @@ async fn a_key_is_used_as_often_as_it_may_be_and_told_so() {
     }
     assert_eq!(call("/api/users").await.header("ratelimit"), told(2, 60));
 
-    let patch = async |limit: Value| api.call(Method::PATCH, &path, json!({"rate_limit": limit})).await;
-    assert_eq!(patch(json!("1/second")).await.json()["rate_limit"], "1/second");
+    let change = async |limit: Value| api.call(Method::PATCH, &path, json!({"rate_limit": limit})).await;
+    assert_eq!(change(json!("1/second")).await.json()["rate_limit"], "1/second");
     assert_eq!(call("/api/users").await.header("ratelimit-policy"), "\"key\";q=1;w=1");
-    assert_eq!(patch(Value::Null).await.json()["rate_limit"], Value::Null);
+    assert_eq!(change(Value::Null).await.json()["rate_limit"], Value::Null);
     assert_eq!(call("/api/users").await.header("ratelimit"), "");
     for wrong in [json!("often"), json!("0/second"), json!(5)] {
-        assert_eq!(patch(wrong).await.fields(), ["rate_limit"]);
+        assert_eq!(change(wrong).await.fields(), ["rate_limit"]);
     }
     // Nothing is written where nothing is different.
     let before = api.events().await.len();
-    patch(Value::Null).await.json();
+    change(Value::Null).await.json();
     api.call(Method::PATCH, &path, json!({})).await.json();
     assert_eq!(api.events().await.len(), before);
     let kinds: Vec<_> = api.events().await.iter().map(|event| event.kind.as_str()).collect();

@@ -10,7 +10,7 @@ use super::server::{Home, Server, until};
 use crate::postgres::Database;
 
 /// Figures by name and labels, as they are written.
-struct Figures(BTreeMap<String, f64>);
+struct Figures(BTreeMap<String, String>);
 
 impl Figures {
     /// Those of a server's main address.
@@ -50,9 +50,10 @@ impl Figures {
                 _ => assert_eq!(part, "", "{line}"),
             }
             assert_eq!(part == "_bucket", labels.iter().any(|(label, _)| label == "le"), "{line}");
-            let value: f64 = value.parse().expect("a value is a number");
-            assert!(value >= 0.0, "{line}");
-            assert!(figures.insert(series.to_owned(), value).is_none(), "{series} is told twice");
+            let number: f64 = value.parse().expect("a value is a number");
+            assert!(number >= 0.0, "{line}");
+            let before = figures.insert(series.to_owned(), value.to_owned());
+            assert!(before.is_none(), "{series} is told twice");
         }
         let figures = Self(figures);
         figures.check_histograms();
@@ -61,8 +62,8 @@ impl Figures {
 
     /// Every histogram has growing buckets, of which the last has all.
     fn check_histograms(&self) {
-        let mut seen: BTreeMap<String, Vec<(f64, f64)>> = BTreeMap::new();
-        for (series, value) in &self.0 {
+        let mut seen: BTreeMap<String, Vec<(f64, u64)>> = BTreeMap::new();
+        for series in self.0.keys() {
             let (name, labels) = labels(series);
             let Some((_, bound)) = labels.iter().find(|(label, _)| label == "le") else { continue };
             let bound =
@@ -74,20 +75,27 @@ impl Figures {
                 .collect();
             let rest = if others.is_empty() { String::new() } else { format!("{{{}}}", others.join(",")) };
             let counted = format!("{}_count{rest}", name.strip_suffix("_bucket").unwrap());
-            seen.entry(counted).or_default().push((bound, *value));
+            seen.entry(counted).or_default().push((bound, self.get(series)));
         }
         // Those of the store are told from the start.
         assert!(seen.len() >= 2);
         for (counted, mut buckets) in seen {
             buckets.sort_by(|one, other| one.0.total_cmp(&other.0));
             assert!(buckets.is_sorted_by(|one, other| one.1 <= other.1), "{counted}: {buckets:?}");
-            assert_eq!(buckets.last(), Some(&(f64::INFINITY, self.0[&counted])), "{counted}");
+            let (bound, all) = buckets[buckets.len() - 1];
+            assert!(bound.is_infinite() && all == self.get(&counted), "{counted}");
         }
     }
 
     #[track_caller]
-    fn get(&self, series: &str) -> f64 {
-        *self.0.get(series).unwrap_or_else(|| panic!("{series} is not told: {:#?}", self.0.keys()))
+    fn written(&self, series: &str) -> &str {
+        self.0.get(series).unwrap_or_else(|| panic!("{series} is not told: {:#?}", self.0.keys()))
+    }
+
+    /// A figure that is a whole number.
+    #[track_caller]
+    fn get(&self, series: &str) -> u64 {
+        self.written(series).parse().expect("the figure is a whole number")
     }
 }
 
@@ -131,31 +139,31 @@ async fn what_a_server_does_is_counted() {
     assert_eq!(client.get(&format!("/nowhere/{}", user.id)).await.unwrap().status(), StatusCode::NOT_FOUND);
     let sent = client.post(&user.path("verify/link"), None).await.unwrap();
     assert_eq!(sent.status(), StatusCode::OK);
-    until(1.0, async || Figures::of(&server).await.get("bonafide_mails_total{outcome=\"sent\"}")).await;
+    until(1, async || Figures::of(&server).await.get("bonafide_mails_total{outcome=\"sent\"}")).await;
 
     let figures = Figures::of(&server).await;
     let users = "method=\"GET\",route=\"/api/users/{user_id}\"";
     let verify = "method=\"POST\",route=\"/api/users/{user_id}/emails/{identifier_id}/verify\"";
     for (series, value) in [
-        (format!("http_requests_total{{{users},status=\"200\"}}"), 3.0),
-        (format!("http_requests_total{{{users},status=\"404\"}}"), 1.0),
-        (format!("http_requests_total{{{verify},status=\"200\"}}"), 2.0),
-        ("http_requests_total{method=\"GET\",route=\"unmatched\",status=\"404\"}".to_owned(), 1.0),
-        (format!("http_request_duration_seconds_count{{{users}}}"), 4.0),
-        (format!("http_request_duration_seconds_bucket{{{users},le=\"+Inf\"}}"), 4.0),
-        ("bonafide_verifications_total{kind=\"email\",method=\"admin_api\"}".to_owned(), 1.0),
-        ("bonafide_verifications_total{kind=\"phone\",method=\"admin_api\"}".to_owned(), 0.0),
-        ("bonafide_verifications_total{kind=\"email\",method=\"link\"}".to_owned(), 0.0),
-        ("bonafide_mails_total{outcome=\"failed\"}".to_owned(), 0.0),
-        ("bonafide_mails_waiting".to_owned(), 0.0),
-        ("bonafide_store_queue_length".to_owned(), 0.0),
+        (format!("http_requests_total{{{users},status=\"200\"}}"), 3),
+        (format!("http_requests_total{{{users},status=\"404\"}}"), 1),
+        (format!("http_requests_total{{{verify},status=\"200\"}}"), 2),
+        ("http_requests_total{method=\"GET\",route=\"unmatched\",status=\"404\"}".to_owned(), 1),
+        (format!("http_request_duration_seconds_count{{{users}}}"), 4),
+        (format!("http_request_duration_seconds_bucket{{{users},le=\"+Inf\"}}"), 4),
+        ("bonafide_verifications_total{kind=\"email\",method=\"admin_api\"}".to_owned(), 1),
+        ("bonafide_verifications_total{kind=\"phone\",method=\"admin_api\"}".to_owned(), 0),
+        ("bonafide_verifications_total{kind=\"email\",method=\"link\"}".to_owned(), 0),
+        ("bonafide_mails_total{outcome=\"failed\"}".to_owned(), 0),
+        ("bonafide_mails_waiting".to_owned(), 0),
+        ("bonafide_store_queue_length".to_owned(), 0),
     ] {
         assert_eq!(figures.get(&series), value, "{series}");
     }
     // What is created, marked and mailed is written.
     let written = figures.get("bonafide_store_batch_size_count");
-    assert!(written >= 5.0 && written == figures.get("bonafide_store_commit_seconds_count"), "{written}");
-    assert!(figures.get("bonafide_store_commit_seconds_sum") > 0.0);
+    assert!(written >= 5 && written == figures.get("bonafide_store_commit_seconds_count"), "{written}");
+    assert!(figures.written("bonafide_store_commit_seconds_sum") != "0");
     let told = format!("{:?}", figures.0);
     for secret in [&user.id, &user.email_id, "ada@", "nowhere", &key[3..15], &key[16..]] {
         assert!(!told.contains(secret), "{secret}");
@@ -170,7 +178,7 @@ async fn what_a_server_does_is_counted() {
     let checked = client.post(&check, Some(&json!({"code": started["code"]}))).await.unwrap();
     assert_eq!(checked.status(), StatusCode::OK, "{}", checked.text().await.unwrap());
     let figures = Figures::of(&server).await;
-    assert_eq!(figures.get("bonafide_verifications_total{kind=\"email\",method=\"code\"}"), 1.0);
+    assert_eq!(figures.get("bonafide_verifications_total{kind=\"email\",method=\"code\"}"), 1);
 }
 
 #[tokio::test]
@@ -202,7 +210,7 @@ async fn refused_keys_are_counted_by_the_reason() {
         ["missing", "malformed", "unknown", "wrong", "revoked", "expired", "scope", "network", "rate"];
     for reason in reasons {
         let counted = figures.get(&format!("bonafide_key_refusals_total{{reason=\"{reason}\"}}"));
-        assert_eq!(counted, 1.0, "{reason}");
+        assert_eq!(counted, 1, "{reason}");
     }
 }
 
@@ -221,7 +229,7 @@ async fn figures_are_told_where_one_wants_them_or_nowhere() {
     assert_eq!(status(format!("{}/metrics", server.url)).await, StatusCode::NOT_FOUND);
     assert_eq!(status(url.replace("/metrics", "/api/users")).await, StatusCode::NOT_FOUND);
     let figures = Figures::at(&url).await;
-    assert_eq!(figures.get("http_requests_total{method=\"GET\",route=\"unmatched\",status=\"404\"}"), 2.0);
+    assert_eq!(figures.get("http_requests_total{method=\"GET\",route=\"unmatched\",status=\"404\"}"), 2);
     server.signal("TERM");
     assert!(server.wait().success());
 
@@ -238,10 +246,10 @@ async fn connections_to_postgresql_are_counted_while_it_is_there_and_while_it_is
     let (home, database) = (Home::new(), Database::empty().await);
     let server = home.serve(&["--store", &database.url, "--secret-file", "secret", "--pool-size", "8"]);
     let (open, wanted) = ("bonafide_store_connections", "bonafide_store_connections_wanted");
-    for (purpose, connections) in [("read", 7.0), ("write", 1.0)] {
+    for (purpose, connections) in [("lists", 5), ("keys", 3)] {
         let labels = format!("{{purpose=\"{purpose}\"}}");
         until(connections, async || Figures::of(&server).await.get(&format!("{open}{labels}"))).await;
         assert_eq!(Figures::of(&server).await.get(&format!("{wanted}{labels}")), connections);
     }
-    assert_eq!(Figures::of(&server).await.get("bonafide_mails_waiting"), 0.0);
+    assert_eq!(Figures::of(&server).await.get("bonafide_mails_waiting"), 0);
 }

@@ -40,6 +40,7 @@ macro_rules! contract {
         $crate::store::contract::contract! { $open:
             users {
                 a_user_is_read_as_it_was_kept
+                of_many_who_are_read_at_once_each_gets_the_user_asked_for
                 a_change_on_an_old_version_conflicts_and_keeps_nothing
                 a_deleted_user_is_gone_and_can_neither_be_changed_nor_deleted
                 what_fails_beside_others_fails_alone

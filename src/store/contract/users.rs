@@ -13,6 +13,30 @@ pub(crate) async fn a_user_is_read_as_it_was_kept(store: &dyn Store) {
     assert_eq!(User::from_document(&kept.document).unwrap().to_document(), kept.document);
 }
 
+pub(crate) async fn of_many_who_are_read_at_once_each_gets_the_user_asked_for(store: &dyn Store) {
+    let maker = Maker::new(&default());
+    let mut users = Vec::new();
+    for number in 0..10 {
+        let (user, change) = maker.with_email(&format!("{number}@example.com"), false);
+        store.keep(change).await.unwrap();
+        users.push(user);
+    }
+    let (nobody, _) = maker.with_email("nobody@example.com", false);
+    let elsewhere: TenantId = "elsewhere".parse().unwrap();
+    let asked = (0..300).map(|number| {
+        let (user, tenant) = match number % 12 {
+            10 => (&nobody, default()),
+            11 => (&users[0], elsewhere.clone()),
+            place => (&users[place], default()),
+        };
+        async move { (number % 12, store.user(&tenant, user.user_id).await.unwrap()) }
+    });
+    for (place, found) in futures_util::future::join_all(asked).await {
+        let expected = users.get(place).map(|user| user.clone().to_document().into());
+        assert_eq!(found.map(|kept| kept.document), expected);
+    }
+}
+
 pub(crate) async fn a_change_on_an_old_version_conflicts_and_keeps_nothing(store: &dyn Store) {
     let maker = Maker::new(&default());
     let (mut user, change) = maker.with_email("a@example.com", false);

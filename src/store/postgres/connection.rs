@@ -45,18 +45,18 @@ pub(super) struct Server {
 /// What a connection is for: that decides how statements are planned on it.
 #[derive(Clone, Copy)]
 pub(super) enum Purpose {
-    /// Reading, each as the planner thinks best.
-    Read,
-    /// Writing by keys. How large the tables are thought to be must not matter: a plan that was made
+    /// Lists, each found as the planner thinks best.
+    Lists,
+    /// Writing and reading by keys. How large the tables are thought to be must not matter: a plan that was made
     /// when there were no users yet is used until the statistics are made anew.
-    Write,
+    Keys,
     /// Giving events their places. Whoever does nothing for this long no longer does it.
     Sequence,
 }
 
 impl Purpose {
     /// What the purposes are called.
-    const NAMES: [&str; 3] = ["read", "write", "sequence"];
+    const NAMES: [&str; 3] = ["lists", "keys", "sequence"];
 }
 
 /// How many connections of one purpose there are.
@@ -152,8 +152,8 @@ impl Server {
         );
         common
             + match purpose {
-                Purpose::Read => "",
-                Purpose::Write => {
+                Purpose::Lists => "",
+                Purpose::Keys => {
                     "set plan_cache_mode = force_generic_plan; set enable_seqscan = off; \
                      set enable_hashjoin = off; set enable_mergejoin = off"
                 }
@@ -360,7 +360,7 @@ pub(super) struct Readers {
 
 impl Readers {
     pub(super) fn start(server: &Arc<Server>, connections: usize) -> Self {
-        let links = (0..connections).map(|_| Link::start(server.clone(), Purpose::Read)).collect();
+        let links = (0..connections).map(|_| Link::start(server.clone(), Purpose::Keys)).collect();
         Self { server: server.clone(), links, next: AtomicUsize::new(0) }
     }
 

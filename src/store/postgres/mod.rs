@@ -10,6 +10,7 @@ mod groups;
 mod keep;
 mod keys;
 mod logs;
+mod lookups;
 mod migrate;
 mod newest;
 mod options;
@@ -59,6 +60,7 @@ use crate::time::Timestamp;
 use connection::{Purpose, Readers, Server, Values};
 pub use copy::PostgresTables;
 pub use explain::explain;
+use lookups::Lookups;
 pub use options::Options;
 use sequencer::Sequencer;
 use snapshot::Snapshots;
@@ -67,7 +69,8 @@ use writer::{Operation, Writer};
 /// The store on a PostgreSQL server.
 pub struct PostgresStore {
     server: Arc<Server>,
-    readers: Readers,
+    readers: Arc<Readers>,
+    lookups: Lookups,
     snapshots: Snapshots,
     writer: Writer,
     sequencer: Sequencer,
@@ -106,8 +109,10 @@ impl PostgresStore {
         let server = Arc::new(Server::new(options)?);
         let (lookups, changes) = ((options.connections / 4).max(1), (options.connections / 8).max(1));
         let lists = options.connections.saturating_sub(lookups + changes).max(1);
+        let readers = Arc::new(Readers::start(&server, lookups));
         Ok(Self {
-            readers: Readers::start(&server, lookups),
+            lookups: Lookups::start(&readers, lookups, server.patience()),
+            readers,
             snapshots: Snapshots::start(&server, lists),
             writer: Writer::start(&server, changes),
             sequencer: Sequencer::start(server.clone()),
@@ -144,7 +149,7 @@ pub async fn steps(options: &Options) -> anyhow::Result<(usize, usize)> {
 
 /// A connection to begin with, or why there is none.
 async fn reach(server: &Server) -> anyhow::Result<(tokio_postgres::Client, tokio::task::JoinHandle<()>)> {
-    tokio::time::timeout(server.patience(), server.connect(Purpose::Read))
+    tokio::time::timeout(server.patience(), server.connect(Purpose::Lists))
         .await
         .context("PostgreSQL cannot be reached in time")?
         .map_err(|error| anyhow::anyhow!(told(&error)))
@@ -191,9 +196,7 @@ impl Store for PostgresStore {
     }
 
     async fn user(&self, tenant: &TenantId, user_id: UserId) -> Result<Option<Kept>, Error> {
-        let sql = "select version, document, has_proofs from users where tenant_id = $1 and user_id = $2";
-        let row = self.readers.row(sql, &[&tenant.as_str(), &user_id.as_str()]).await?;
-        rows::one(row, rows::kept)
+        self.lookups.user(tenant, user_id).await
     }
 
     async fn users(&self, tenant: &TenantId, list: List) -> Result<Page, Error> {
@@ -474,6 +477,7 @@ impl Store for PostgresStore {
     async fn close(&self) {
         self.writer.close().await;
         self.sequencer.close().await;
+        self.lookups.close().await;
         tokio::join!(self.readers.close(), self.snapshots.close());
     }
 }

@@ -18,7 +18,7 @@ pub(super) struct Snapshots {
 
 impl Snapshots {
     pub(super) fn start(server: &Arc<Server>, connections: usize) -> Self {
-        let links = (0..connections).map(|_| Link::start(server.clone(), Purpose::Read)).collect();
+        let links = (0..connections).map(|_| Link::start(server.clone(), Purpose::Lists)).collect();
         Self { idle: Mutex::new(links), places: Semaphore::new(connections) }
     }
 

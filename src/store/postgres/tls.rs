@@ -170,7 +170,7 @@ mod tests {
 
     /// Whether a connection by this URL is encrypted, if there is one.
     async fn is_encrypted(url: &str) -> anyhow::Result<bool> {
-        let (client, _driven) = Server::new(&Options::new(url))?.connect(Purpose::Read).await?;
+        let (client, _driven) = Server::new(&Options::new(url))?.connect(Purpose::Lists).await?;
         let sql = "select ssl from pg_stat_ssl where pid = pg_backend_pid()";
         Ok(client.query_one(sql, &[]).await?.try_get(0)?)
     }

@@ -131,7 +131,7 @@ async fn write_until_closed(
     jobs: Arc<tokio::sync::Mutex<mpsc::Receiver<Job>>>,
     written: Arc<Writing>,
 ) {
-    let link = Link::start(server.clone(), Purpose::Write);
+    let link = Link::start(server.clone(), Purpose::Keys);
     let mut taken = Vec::with_capacity(BATCH);
     while jobs.lock().await.recv_many(&mut taken, BATCH).await > 0 {
         match link.session().await {
