@@ -197,9 +197,9 @@ pub struct KeyDetails {
     /// From when on it is refused, if ever.
     #[schema(value_type = Option<i64>)]
     pub expires_at: Option<Timestamp>,
-    /// Until when the secret before works on, where it was given another.
+    /// From when on the secret before is refused, where it was given another.
     #[schema(value_type = Option<i64>)]
-    pub previous_works_until: Option<Timestamp>,
+    pub previous_expires_at: Option<Timestamp>,
     /// How often it may be used.
     #[schema(value_type = Option<String>)]
     pub rate_limit: Option<RateLimit>,
@@ -330,7 +330,7 @@ impl ApiKey {
             key_name: self.name.clone(),
             scopes: self.scopes.clone(),
             expires_at: self.expires_at,
-            previous_works_until: self.previous.as_ref().map(|previous| previous.until),
+            previous_expires_at: self.previous.as_ref().map(|previous| previous.until),
             rate_limit: self.bounds.rate_limit,
             allowed_networks: self.bounds.networks.clone(),
         }

@@ -195,7 +195,7 @@ async fn a_key_is_made_shown_once_found_and_revoked() {
         told[0]["details"],
         json!({
             "key_id": &key[3..15], "key_name": "sign-up", "scopes": ["users:read", "emails:verify"],
-            "expires_at": START.0 + 3600, "previous_works_until": null, "rate_limit": null, "allowed_networks": [],
+            "expires_at": START.0 + 3600, "previous_expires_at": null, "rate_limit": null, "allowed_networks": [],
         })
     );
     assert!(!json!(told).to_string().contains(&key[16..]));

@@ -94,7 +94,7 @@ fn the_secret_before_works_until_its_time_or_the_next_rotation() {
     assert_eq!(kinds(&events), ["key.rotated"]);
     let Some(Details::Key(told)) = &events[0].details else { panic!("{events:?}") };
     assert_eq!(
-        (told.key_id, told.key_name.as_str(), told.previous_works_until),
+        (told.key_id, told.key_name.as_str(), told.previous_expires_at),
         (key.id, "test", Some(Timestamp(3_700)))
     );
     assert_eq!(works(&key, 3_699), [true, true, false]);
