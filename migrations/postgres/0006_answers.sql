@@ -1,4 +1,4 @@
--- Answers to requests that their clients have named by an idempotency key: as SQLite's step 0010.
+-- Answers to requests that their clients have named by an idempotency key: as SQLite's step 0011.
 
 create table answers (
     tenant_id text collate "C" not null,

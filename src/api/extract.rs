@@ -5,6 +5,7 @@ mod body;
 
 use std::borrow::Cow;
 use std::marker::PhantomData;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, MatchedPath, State};
@@ -15,15 +16,16 @@ use percent_encoding::percent_decode_str;
 use utoipa::IntoParams;
 
 use super::answer::RemoteAddress;
-use super::{repeats, tag};
+use super::{rate, repeats, tag};
 use crate::app::{App, Call, OnlyIf};
 use crate::directory::api_key::{ApiKey, Scope};
 use crate::directory::event::{Actor, Method, Origin};
 use crate::directory::log::LogId;
 use crate::directory::repeat::NamedRequest;
-use crate::error::Error;
+use crate::error::{Error, Missing};
 use crate::id::{GroupId, IdentifierId, RequestId, UserId};
-use crate::secret::PlainKey;
+use crate::metrics::KeyRefusal;
+use crate::secret::{KeyId, PlainKey};
 
 pub(super) use body::{Body, MAX_BODY_BYTES, OptionalBody};
 pub(crate) use body::{object, read_bytes};
@@ -52,7 +54,7 @@ macro_rules! permission {
         )+
     };
 }
-permission! { UsersRead UsersWrite EmailsVerify EventsRead PasswordsWrite GroupsRead GroupsWrite LogsRead }
+permission! { UsersRead UsersWrite EmailsVerify EventsRead PasswordsWrite GroupsRead GroupsWrite LogsRead KeysWrite Admin }
 
 /// Who calls: a request whose key was checked and holds the permission.
 pub(super) struct Caller<P> {
@@ -79,6 +81,11 @@ impl<P> Caller<P> {
         self
     }
 
+    /// The key that was shown.
+    pub(super) fn key(&self) -> &ApiKey {
+        &self.key
+    }
+
     /// Checks a scope that only some requests of an operation need beside its own.
     ///
     /// # Errors
@@ -97,11 +104,13 @@ impl<P: Permission> FromRequestParts<Arc<App>> for Caller<P> {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Error> {
+        let remote = parts.extensions.get::<RemoteAddress>().map(|remote| remote.0);
         let key = match parts.extensions.get::<Admitted>() {
             Some(Admitted(key)) => key.clone(),
-            None => admit(&parts.headers, app).await?,
+            None => admit(&parts.headers, remote, app).await?,
         };
         if !key.allows(P::NEEDS) {
+            app.metrics.key_refused(KeyRefusal::Scope);
             return Err(Error::Forbidden { needed: P::NEEDS });
         }
         let named = parts.extensions.get::<Arc<NamedRequest>>().cloned();
@@ -115,7 +124,7 @@ impl<P: Permission> FromRequestParts<Arc<App>> for Caller<P> {
                 actor: Actor::Key { key_id: key.id, key_name: key.name.clone() },
                 method: Method::AdminApi,
                 request_id,
-                remote_address: parts.extensions.get::<RemoteAddress>().map(|remote| remote.0),
+                remote_address: remote,
                 user_agent: user_agent(&parts.headers),
                 reason: None,
             },
@@ -132,9 +141,21 @@ impl<P: Permission> FromRequestParts<Arc<App>> for Caller<P> {
 #[derive(Clone)]
 pub(super) struct Admitted(pub(super) Arc<ApiKey>);
 
-/// Checks the key of a request. Once for each: what is counted of a key is counted here.
-pub(super) async fn admit(headers: &HeaderMap, app: &App) -> Result<Arc<ApiKey>, Error> {
-    app.authenticate(&presented_key(headers)?).await
+/// Checks the key of a request from this address, and counts that it is used: once for each request.
+pub(super) async fn admit(
+    headers: &HeaderMap,
+    remote: Option<IpAddr>,
+    app: &App,
+) -> Result<Arc<ApiKey>, Error> {
+    let presented = presented_key(headers).map_err(|why| app.unauthenticated(why))?;
+    let admitted = app.authenticate(&presented, remote).await?;
+    if let Some(standing) = app.count_request(&admitted) {
+        rate::note(standing);
+        if standing.is_exceeded {
+            return Err(Error::RateExceeded { retry_after: standing.reset });
+        }
+    }
+    Ok(admitted.key)
 }
 
 /// What a client calls itself, as far as it is kept.
@@ -144,14 +165,14 @@ pub(crate) fn user_agent(headers: &HeaderMap) -> Option<String> {
 }
 
 /// The key of a request: in either header, or in both if they agree.
-fn presented_key(headers: &HeaderMap) -> Result<PlainKey, Error> {
+fn presented_key(headers: &HeaderMap) -> Result<PlainKey, KeyRefusal> {
     let mut presented = KEY_HEADERS.iter().flat_map(|name| headers.get_all(name));
-    let key = presented.next().ok_or(Error::Unauthenticated)?;
+    let key = presented.next().ok_or(KeyRefusal::Missing)?;
     if presented.any(|other| other != key) {
-        return Err(Error::Unauthenticated);
+        return Err(KeyRefusal::Malformed);
     }
-    let text = key.to_str().map_err(|_| Error::Unauthenticated)?;
-    text.trim().parse().map_err(|_| Error::Unauthenticated)
+    let text = key.to_str().map_err(|_| KeyRefusal::Malformed)?;
+    text.trim().parse().map_err(|_| KeyRefusal::Malformed)
 }
 
 /// The arguments of a handler that cannot be called without a key: the app, then a [`Caller`].
@@ -207,6 +228,22 @@ pub(super) struct LogPath {
     /// The id of the log.
     #[param(value_type = String, example = "0000000000000001")]
     pub(super) log_id: LogId,
+}
+
+/// The path parameter of an API key.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(super) struct KeyPath {
+    /// The public part of the key: the 12 characters between `bf_` and the next `_`.
+    #[param(value_type = String, example = "aB3dE5gH7jK9")]
+    key_id: Option<KeyId>,
+}
+
+impl KeyPath {
+    /// The id. One of the wrong shape names nothing.
+    pub(super) fn id(&self) -> Result<KeyId, Error> {
+        self.key_id.ok_or(Error::NotFound(Missing::Key))
+    }
 }
 
 /// The path parameters of a user and a group.
@@ -265,6 +302,14 @@ impl FromRequestParts<Arc<App>> for LogPath {
 
     async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Error> {
         Ok(Self { log_id: LogId::from_path(&path_parameter(parts, "log_id")) })
+    }
+}
+
+impl FromRequestParts<Arc<App>> for KeyPath {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Error> {
+        Ok(Self { key_id: path_parameter(parts, "key_id").parse().ok() })
     }
 }
 

@@ -6,11 +6,15 @@ mod data;
 mod document;
 mod emails;
 mod events;
+mod exports;
 mod extract;
 mod groups;
 mod health;
+mod imports;
+mod keys;
 mod lists;
 mod logs;
+mod metrics;
 mod openapi;
 mod page;
 mod passwords;
@@ -18,6 +22,7 @@ mod person;
 mod phones;
 mod problem;
 mod proofs;
+mod rate;
 mod repeats;
 mod tag;
 mod usernames;
@@ -105,6 +110,8 @@ fn operations() -> OpenApiRouter<Arc<App>> {
         .routes(guarded!(person::export))
         .routes(guarded!(bulk::verify))
         .routes(guarded!(bulk::unverify))
+        .routes(guarded!(exports::export))
+        .routes(guarded!(imports::import))
         .routes(guarded!(events::list))
         .routes(guarded!(events::email_history))
         .routes(guarded!(events::phone_history))
@@ -130,6 +137,12 @@ fn operations() -> OpenApiRouter<Arc<App>> {
         .routes(guarded!(groups::list_users))
         .routes(guarded!(logs::list))
         .routes(guarded!(logs::find))
+        .routes(guarded!(keys::list))
+        .routes(guarded!(keys::create))
+        .routes(guarded!(keys::find))
+        .routes(guarded!(keys::patch))
+        .routes(guarded!(keys::rotate))
+        .routes(guarded!(keys::revoke))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
         .routes(routes!(openapi::serve))
@@ -152,5 +165,13 @@ pub fn router(app: Arc<App>, pages: Pages) -> Router {
         .with_state(app.clone())
         .merge(pages::router(app.clone(), pages))
         .merge(console)
+        .layer(axum::middleware::from_fn_with_state(app, answer::answer))
+}
+
+/// `/metrics` as a router: to be merged with [`router`], or served by itself.
+pub fn metrics(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/metrics", axum::routing::get(metrics::serve))
+        .with_state(app.clone())
         .layer(axum::middleware::from_fn_with_state(app, answer::answer))
 }

@@ -8,6 +8,8 @@ mod dev;
 mod doctor;
 mod emails;
 mod explain;
+mod export;
+mod import;
 mod keys;
 mod logging;
 mod mail;
@@ -58,7 +60,7 @@ enum Command {
     /// It takes the options of `serve`, and changes nothing. A line each: `ok`, `not configured` or
     /// `broken`. It ends with 1 if something is broken.
     Doctor(Box<serve::Options>),
-    /// Create, list and revoke API keys
+    /// Create, list, limit, rotate and revoke API keys
     #[command(subcommand)]
     Keys(keys::Command),
     /// Create and list tenants, and choose for them
@@ -78,6 +80,15 @@ enum Command {
     Backup(backup::Options),
     /// Copy a whole store into a new one, of the same kind or another
     Copy(copy::Options),
+    /// Write all users and groups of a tenant as lines of JSON, also while a server runs
+    Export(export::Options),
+    /// Bring users along from elsewhere, also while a server runs
+    ///
+    /// A file is an export of bonafide or requests to make users (a JSON object a line), values between commas
+    /// with a header, an export of Auth0, or one of a realm of Keycloak. Each row is kept or refused for itself;
+    /// refused ones are printed, and the exit code is 1 then. The same file can be imported again: who is there
+    /// already is left alone.
+    Import(import::Options),
     /// Tell how users are found by a filter, and how many there are
     ///
     /// It reads the store only, also while a server runs. It prints the filter as it is understood, how
@@ -161,6 +172,8 @@ fn run(command: Command, words: &ArgMatches, file: Option<&File>) -> Result<()> 
             Command::Explain(options) => explain::run(&options).await,
             Command::Doctor(options) => doctor::run(&options, file, &*clock).await,
             Command::Openapi | Command::Config(_) => Ok(()),
+            Command::Export(options) => export::run(&options, clock).await,
+            Command::Import(options) => import::run(options, clock).await,
         }
     })
 }

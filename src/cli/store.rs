@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use clap::Args;
 
 use super::secret::password_in;
@@ -163,4 +163,17 @@ impl StoreOption {
     pub(super) fn password_file(&self) -> Option<&Path> {
         self.store_password_file.as_deref()
     }
+}
+
+/// Makes sure that there is a tenant.
+///
+/// # Errors
+/// A sentence for the operator where there is none of this name.
+pub(super) async fn must_know(store: &dyn Store, tenant: &TenantId) -> Result<()> {
+    let tenants = store.tenants().await?;
+    ensure!(
+        tenants.iter().any(|known| known.id == *tenant),
+        "there is no tenant `{tenant}`; `bonafide tenants create {tenant}` makes it"
+    );
+    Ok(())
 }

@@ -251,6 +251,19 @@ impl User {
         self.typed_and_canonical(address).map(|(typed, _)| typed)
     }
 
+    /// Whether the address of this id is known to be the user's.
+    ///
+    /// # Errors
+    /// [`crate::error::Missing`].
+    pub fn has_verified(&self, address: AddressId) -> Result<bool, Error> {
+        Ok(match address.kind {
+            AddressKind::Email => self.emails[address::position(&self.emails, address.id)?].verified,
+            AddressKind::Phone => {
+                self.phone_numbers[address::position(&self.phone_numbers, address.id)?].verified
+            }
+        })
+    }
+
     fn typed_and_canonical(&self, address: AddressId) -> Result<(&str, String), Error> {
         fn of<A: Address>(list: &[A], id: IdentifierId) -> Result<(&str, String), Error> {
             let found = &list[address::position(list, id)?];
@@ -386,7 +399,7 @@ impl User {
             }
         }
         if unproven != Unproven::default() {
-            decision.events[0].details = Some(unproven);
+            decision.events[0].details = Some(unproven.into());
         }
         Ok(decision)
     }
@@ -461,7 +474,7 @@ impl Decision {
         let ended_proofs: Vec<IdentifierId> =
             others().filter(|kept| kept.works(now)).map(|kept| kept.proof.address.id).collect();
         if let Some(event) = self.events.last_mut().filter(|_| !ended_proofs.is_empty()) {
-            event.details = Some(Unproven { ended_proofs, ..Unproven::default() });
+            event.details = Some(Unproven { ended_proofs, ..Unproven::default() }.into());
         }
         self
     }

@@ -6,6 +6,7 @@
 #[cfg(test)]
 mod alike;
 mod answer;
+mod bulk;
 mod columns;
 #[cfg(test)]
 pub(crate) mod contract;
@@ -23,6 +24,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use tokio::sync::mpsc;
 
 use crate::directory::api_key::ApiKey;
 use crate::directory::event::{Event, EventType, names};
@@ -36,6 +38,7 @@ use crate::directory::repeat::NamedRequest;
 use crate::directory::settings::{Choices, Limit, Settings};
 use crate::error::Error;
 use crate::id::{GroupId, IdentifierId, MailId, TenantId, UserId};
+use crate::metrics::Measured;
 use crate::secret::{KeyId, TokenId};
 use crate::time::Timestamp;
 pub use answer::{Answer, Earlier, KeptAnswer};
@@ -43,6 +46,8 @@ use index::Term;
 use search::groups::GroupSearch;
 use search::logs::LogSearch;
 use search::users::UserSearch;
+
+pub use bulk::{Arrival, Portion, Record};
 
 /// The shape of the documents that this version of the program writes.
 pub const DOCUMENT_SHAPE: i64 = 1;
@@ -64,6 +69,28 @@ pub trait Store: Send + Sync {
     /// Keeps a change whole: document, identifiers, terms, secrets, proofs, mail, events and the answer to who
     /// asked for it, or nothing.
     async fn keep(&self, change: UserChange) -> Result<(), KeepError>;
+
+    /// Keeps changes in this order, each whole or not at all, and gives what became of each.
+    async fn keep_all(&self, changes: Vec<UserChange>) -> Vec<Result<(), KeepError>> {
+        futures_util::future::join_all(changes.into_iter().map(|change| self.keep(change))).await
+    }
+
+    /// The user whose alone an identifier is, if it is anybody's.
+    async fn owner(
+        &self,
+        tenant: &TenantId,
+        kind: IdentifierKind,
+        canonical: &str,
+    ) -> Result<Option<UserId>, Error>;
+
+    /// Hands over all that the tenant has at one moment, with the hashes of passwords if they are wanted,
+    /// until nobody takes it any more. It waits for whoever takes it.
+    async fn export(
+        &self,
+        tenant: &TenantId,
+        with_hashes: bool,
+        to: mpsc::Sender<Portion>,
+    ) -> Result<(), Error>;
 
     /// The group and its version.
     async fn group(&self, tenant: &TenantId, group_id: GroupId) -> Result<Option<(Version, Group)>, Error>;
@@ -182,6 +209,9 @@ pub trait Store: Send + Sync {
     /// Makes mail due at this moment that waits for a later one and is tried by nobody.
     async fn hurry_mails(&self, now: Timestamp) -> Result<(), Error>;
 
+    /// How many mails of all tenants wait to be sent; this many are counted at most.
+    async fn waiting_mails(&self, most: u32) -> Result<u64, Error>;
+
     /// Takes a mail for oneself until a moment, and counts that it is tried; false if another has it,
     /// or has tried it since it was read, or it is due later by now, or gone.
     async fn claim_mail(&self, mail: &Mail, now: Timestamp, until: Timestamp) -> Result<bool, Error>;
@@ -217,8 +247,9 @@ pub trait Store: Send + Sync {
     /// All tenants, by name.
     async fn tenants(&self) -> Result<Vec<Tenant>, Error>;
 
-    /// Keeps a new API key; false if its tenant does not exist.
-    async fn create_key(&self, key: ApiKey) -> Result<bool, Error>;
+    /// Keeps a change of an API key, with what happened; false if what it was decided on is another by
+    /// now, or the tenant of a new key does not exist.
+    async fn keep_key(&self, change: KeyChange) -> Result<bool, Error>;
 
     /// The key of this public id, whatever its tenant.
     async fn key(&self, id: KeyId) -> Result<Option<ApiKey>, Error>;
@@ -226,11 +257,19 @@ pub trait Store: Send + Sync {
     /// All keys, by tenant and age.
     async fn keys(&self) -> Result<Vec<ApiKey>, Error>;
 
-    /// Revokes a key for good; false if there is none. A key revoked before stays as it is.
-    async fn revoke_key(&self, id: KeyId, now: Timestamp) -> Result<bool, Error>;
+    /// Keys of a tenant in the order of their ids, those after this one, which need not be there.
+    async fn keys_of(
+        &self,
+        tenant: &TenantId,
+        after: Option<KeyId>,
+        limit: u32,
+    ) -> Result<Vec<ApiKey>, Error>;
 
     /// Notes that a key was used.
     async fn touch_key(&self, id: KeyId, now: Timestamp) -> Result<(), Error>;
+
+    /// What the store has to tell of its work.
+    fn measured(&self) -> Measured<'_>;
 
     /// Whether the store answers, and what writes to it lives.
     async fn ping(&self) -> Result<(), Error>;
@@ -344,8 +383,8 @@ pub struct Request<'a> {
 /// What becomes of a user's document.
 #[derive(Clone, Debug)]
 pub enum DocumentChange {
-    /// The user is new, and joins these groups, which must be all that take every new user.
-    Create(Row, SortNames, Vec<GroupId>),
+    /// The user is new. The groups must be there, and the automatic ones all that take every new user.
+    Create(Row, SortNames, Arrival),
     /// The user is changed, if it still has the version on which that was decided; the names are
     /// given where they are others now.
     Replace(Version, Row, Option<SortNames>),
@@ -473,12 +512,31 @@ pub enum KeepError {
     Taken(IdentifierKind),
     /// Another group has the name that this change claims.
     NameTaken,
+    /// There is a user, or a group, of the id that this change gives a new one.
+    Exists,
     /// Limits stand in the way of sending something, all of them until this moment.
     TooOften(Timestamp),
     /// A request of the same name has changed something already, and its answer is kept.
     Repeated,
     /// The store could not.
     Failed(Error),
+}
+
+impl KeepError {
+    /// What it is where nothing can stand in the way of what was to be kept.
+    fn unexpected(self) -> Error {
+        match self {
+            Self::Failed(error) => error,
+            Self::Conflict
+            | Self::Taken(_)
+            | Self::NameTaken
+            | Self::Exists
+            | Self::TooOften(_)
+            | Self::Repeated => {
+                Error::Internal("an operation that nothing can stand in the way of was refused".to_owned())
+            }
+        }
+    }
 }
 
 /// Which users, in which order.
@@ -703,6 +761,25 @@ pub struct MembershipChange {
     pub event: Event,
     /// What is answered to who asked for it, where that is to be kept.
     pub answer: Option<Box<KeptAnswer>>,
+}
+
+/// A change of one API key, decided and ready to be kept.
+#[derive(Clone, Debug)]
+pub struct KeyChange {
+    /// What becomes of it.
+    pub kept: KeyKept,
+    /// What happened.
+    pub events: Vec<Event>,
+}
+
+/// What becomes of an API key.
+#[derive(Clone, Debug)]
+pub enum KeyKept {
+    /// It is new.
+    Create(ApiKey),
+    /// It is changed, if it still has the version that is given with it. Its name, its scopes, and when it
+    /// was made, ends and was used stay.
+    Replace(ApiKey),
 }
 
 /// A page of a list.

@@ -12,6 +12,7 @@ mod events;
 mod groups;
 pub(crate) mod harness;
 mod home;
+pub(crate) mod imports;
 mod invariants;
 mod keys;
 mod logs;

@@ -22,7 +22,8 @@ async fn operations(api: &Api) -> Vec<Operation> {
             operations.push(Operation {
                 method: method.to_uppercase().parse().unwrap(),
                 path: path.clone(),
-                takes_body: operation.get("requestBody").is_some(),
+                // A body of many lines is never broken as a whole: each line is refused for itself.
+                takes_body: operation.pointer("/requestBody/content/application~1json").is_some(),
                 guarded: operation.get("security").is_some(),
             });
         }
@@ -38,7 +39,8 @@ impl Operation {
             .replace("{user_id}", "UOtBaOybB6dTpIJNrnkRw")
             .replace("{identifier_id}", "6cec8047-6149-4d9b-8d99-91c83c22a9dc")
             .replace("{group_id}", "8c8ee7ee-6c6f-4f3c-9b1c-0a3f5a3f2d11")
-            .replace("{log_id}", "0000000000000001");
+            .replace("{log_id}", "0000000000000001")
+            .replace("{key_id}", "AAAAAAAAAAAA");
         let mut request =
             Request::builder().method(&self.method).uri(path).header("content-type", "application/json");
         if let Some(key) = key {

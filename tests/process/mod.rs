@@ -2,6 +2,7 @@
 
 mod backup;
 mod browser;
+mod bulk;
 mod cli;
 mod client;
 mod config;
@@ -23,6 +24,7 @@ mod links;
 mod logs;
 mod mail;
 mod mail_server;
+mod metrics;
 mod own_postgres;
 mod pages;
 mod patience;

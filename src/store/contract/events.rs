@@ -1,7 +1,7 @@
 //! Events: all of them, and those of a user.
 
 use super::*;
-use crate::directory::event::{Actor, Method};
+use crate::directory::event::{Actor, Details, Method};
 use crate::directory::proof::{Unproven, UnprovenPassword};
 
 pub(crate) async fn events_come_back_whole_in_the_order_they_were_kept(store: &dyn Store) {
@@ -52,12 +52,12 @@ pub(crate) async fn an_event_tells_who_did_it_how_and_what_else_came_of_it(store
             if number % 2 == 1 { verify(user, ctx) } else { unverify(user, ctx) }
         });
         if number == 1 {
-            change.events[0].details = Some(Unproven {
+            change.events[0].details = Some(Details::Unproven(Unproven {
                 ended_proofs: vec![user.emails[0].id],
                 ended_reset: true,
                 password: Some(UnprovenPassword::Removed),
                 removed_identifiers: vec![user.emails[0].id, IdentifierId::new(&maker.random)],
-            });
+            }));
         }
         expected.extend(change.events.clone());
         store.keep(change).await.unwrap();
@@ -131,8 +131,8 @@ pub(crate) async fn memberships_are_among_a_users_events(store: &dyn Store) {
     let (mut user, mut change) = maker.with_email("a@example.com", false);
     let joined = maker.membership(user.user_id, group.group_id, true);
     change.events.push(joined.event.clone());
-    let DocumentChange::Create(_, _, groups) = &mut change.document else { unreachable!() };
-    groups.push(group.group_id);
+    let DocumentChange::Create(_, _, arrival) = &mut change.document else { unreachable!() };
+    arrival.automatic = Some(vec![group.group_id]);
     store.keep(change).await.unwrap();
     // Changes of the user are decided beside those of memberships: none is in the way of another.
     for (version, rule) in [(1, verify as fn(&mut User, &Context) -> Vec<Event>), (2, unverify)] {

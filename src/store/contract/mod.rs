@@ -2,6 +2,7 @@
 //! files by their noun, and listed by it in `contract!`.
 
 mod answers;
+mod bulk;
 mod changes;
 mod events;
 mod groups;
@@ -51,6 +52,13 @@ macro_rules! contract {
                 texts_of_any_kind_are_kept_and_found
                 a_closed_store_refuses_changes
             }
+            bulk {
+                changes_that_are_kept_at_once_are_each_kept_or_refused
+                a_group_of_an_id_that_is_there_is_told
+                a_new_user_brings_memberships_and_when_they_were_proved
+                an_identifier_has_an_owner_while_it_is_somebodys_alone
+                an_export_has_all_that_was_there_at_one_moment
+            }
             search {
                 users_are_sorted_by_each_key
                 a_filter_finds_whom_it_describes
@@ -94,6 +102,9 @@ macro_rules! contract {
             }
             keys {
                 a_key_is_found_by_its_id_until_it_is_revoked
+                a_key_has_two_secrets_and_bounds
+                a_change_of_a_key_is_kept_with_its_event_or_neither_is
+                a_tenants_keys_are_walked_over_by_their_ids
                 a_key_needs_its_tenant
             }
             tenants {

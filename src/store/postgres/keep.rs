@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use tokio_postgres::error::SqlState;
 
 use super::super::{
-    DOCUMENT_SHAPE, DocumentChange, Identifier, IdentifierChange, KeepError, Row, SortNames, UserChange,
-    Version,
+    Arrival, DOCUMENT_SHAPE, DocumentChange, Identifier, IdentifierChange, KeepError, Row, SortNames,
+    UserChange, Version,
 };
 use super::connection::{Answer, Session, Values};
 use super::rows::{storable, violates};
@@ -81,12 +81,12 @@ async fn transaction(session: &Session, operation: &Operation) -> Result<bool, F
 
 async fn apply(session: &Session, operation: &Operation) -> Result<bool, Fault> {
     let done = match operation {
-        Operation::Keep(change) => return keep(session, change).await,
+        Operation::Keep(change) => return keep_together(session, std::slice::from_ref(&**change)).await,
+        Operation::KeepTogether(changes) => return keep_together(session, changes).await,
         Operation::KeepGroup(change) => return groups::keep(session, change).await,
         Operation::KeepMembership(change) => return groups::keep_membership(session, change).await,
         Operation::CreateTenant(tenant, now) => keys::create_tenant(session, tenant, *now).await,
-        Operation::CreateKey(key) => keys::create(session, key).await,
-        Operation::RevokeKey(id, now) => keys::revoke(session, *id, *now).await,
+        Operation::KeepKey(change) => keys::keep(session, change).await,
         Operation::TouchKey(id, now) => keys::touch(session, *id, *now).await,
         Operation::RehashPassword(change) => secrets::rehash(session, change).await,
         Operation::CountPasswordTry(tenant, user_id, attempt) => {
@@ -118,14 +118,37 @@ async fn nothing(session: &Session) -> Result<bool, Fault> {
     }
 }
 
-/// Applies a change of a user. Nothing is changed before what it was decided on is known to be still
-/// so.
-async fn keep(session: &Session, change: &UserChange) -> Result<bool, Fault> {
+/// Applies changes of users, all of one tenant where they are several.
+async fn keep_together(session: &Session, changes: &[UserChange]) -> Result<bool, Fault> {
+    let mut users = 0_i64;
+    for change in changes {
+        keep(session, change).await?;
+        users += match change.document {
+            DocumentChange::Create(..) => 1,
+            DocumentChange::Delete(_) | DocumentChange::Erase(_) => -1,
+            DocumentChange::Replace(..) | DocumentChange::Stay(_) => 0,
+        };
+    }
+    // Last, because everybody who makes or removes a user waits for this row.
+    if let Some(change) = changes.first()
+        && users != 0
+    {
+        let count = "update tenants set users = users + $2 where tenant_id = $1";
+        session.execute(count, &[&change.tenant.as_str(), &users]).await?;
+    }
+    Ok(true)
+}
+
+/// Applies a change of a user, but for the number of users. Nothing is changed before what it was decided
+/// on is known to be still so.
+async fn keep(session: &Session, change: &UserChange) -> Result<(), Fault> {
     let UserChange { tenant, user_id, document, .. } = change;
     match document {
-        DocumentChange::Create(row, names, joined) => {
-            insert_user(session, change, row, names).await?;
-            if !groups::join(session, tenant, *user_id, joined, row.creation_time).await? {
+        DocumentChange::Create(row, names, arrival) => {
+            insert_user(session, change, row, names, arrival).await.map_err(|error| {
+                if violates(&error, "users_pkey") { KeepError::Exists.into() } else { Fault::from(error) }
+            })?;
+            if !groups::join(session, tenant, *user_id, arrival, row.last_updated).await? {
                 return Err(KeepError::Conflict.into());
             }
         }
@@ -165,16 +188,7 @@ async fn keep(session: &Session, change: &UserChange) -> Result<bool, Fault> {
         person::erase(session, tenant, *user_id).await?;
     }
     events::append(session, tenant, &change.events).await?;
-    // Last, because everybody who makes or removes a user waits for this row.
-    let count = match document {
-        DocumentChange::Create(..) => "update tenants set users = users + 1 where tenant_id = $1",
-        DocumentChange::Delete(_) | DocumentChange::Erase(_) => {
-            "update tenants set users = users - 1 where tenant_id = $1"
-        }
-        DocumentChange::Replace(..) | DocumentChange::Stay(_) => return Ok(true),
-    };
-    session.execute(count, &[&tenant.as_str()]).await?;
-    Ok(true)
+    Ok(())
 }
 
 /// A document as a text.
@@ -187,9 +201,16 @@ pub(super) fn columns(names: &SortNames) -> [Cow<'_, str>; 4] {
     [&names.name, &names.given_name, &names.middle_name, &names.family_name].map(|name| storable(name))
 }
 
-async fn insert_user(session: &Session, change: &UserChange, row: &Row, names: &SortNames) -> Answer<()> {
+async fn insert_user(
+    session: &Session,
+    change: &UserChange,
+    row: &Row,
+    names: &SortNames,
+    arrival: &Arrival,
+) -> Answer<()> {
     let sql = "insert into users (tenant_id, user_id, version, shape, document, creation_time, last_updated, \
-               name, given_name, middle_name, family_name) values ($1, $2, 1, $3, $4, $5, $6, $7, $8, $9, $10)";
+               name, given_name, middle_name, family_name, proved_at) \
+               values ($1, $2, 1, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
     let [name, given, middle, family] = columns(names);
     session
         .execute(
@@ -205,6 +226,7 @@ async fn insert_user(session: &Session, change: &UserChange, row: &Row, names: &
                 &given,
                 &middle,
                 &family,
+                &arrival.proved_at.map(|time| time.0),
             ],
         )
         .await

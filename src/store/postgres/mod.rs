@@ -7,6 +7,7 @@ mod connection;
 mod copy;
 mod events;
 mod explain;
+mod export;
 mod groups;
 mod health;
 mod keep;
@@ -37,15 +38,16 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use async_trait::async_trait;
+use tokio::sync::mpsc;
 use tokio_postgres::error::SqlState;
 
 use super::search::Search;
 use super::search::groups::GroupSearch;
 use super::search::logs::LogSearch;
 use super::{
-    DayCount, Earlier, EventList, EventPage, GroupChange, GroupSortKey, KeepError, Kept, List, LogSortKey,
-    MembershipChange, MembershipSortKey, NewestEvents, Page, PasswordTry, Sorted, Store, Tenant, UserChange,
-    Version,
+    DayCount, Earlier, EventList, EventPage, GroupChange, GroupSortKey, IdentifierKind, KeepError, Kept,
+    KeyChange, List, LogSortKey, MembershipChange, MembershipSortKey, NewestEvents, Page, PasswordTry,
+    Portion, Sorted, Store, Tenant, UserChange, Version,
 };
 use crate::directory::api_key::ApiKey;
 use crate::directory::event::Event;
@@ -59,6 +61,7 @@ use crate::directory::repeat::NamedRequest;
 use crate::directory::settings::{Choices, Settings};
 use crate::error::Error;
 use crate::id::{GroupId, IdentifierId, MailId, TenantId, UserId};
+use crate::metrics::Measured;
 use crate::secret::{KeyId, TokenId};
 use crate::time::Timestamp;
 use connection::{Purpose, Readers, Server, Values};
@@ -70,6 +73,10 @@ pub use options::Options;
 use sequencer::Sequencer;
 use snapshot::Snapshots;
 use writer::{Operation, Writer};
+
+/// How many changes of [`Store::keep_all`] share a transaction. While it lasts, others wait who make or
+/// remove users.
+const TOGETHER: usize = 32;
 
 /// The store on a PostgreSQL server.
 pub struct PostgresStore {
@@ -215,6 +222,46 @@ impl Store for PostgresStore {
 
     async fn keep(&self, change: UserChange) -> Result<(), KeepError> {
         self.writer.run(Operation::Keep(Box::new(change))).await.map(|_| ())
+    }
+
+    async fn keep_all(&self, changes: Vec<UserChange>) -> Vec<Result<(), KeepError>> {
+        let mut outcomes = Vec::with_capacity(changes.len());
+        for changes in changes.chunks(TOGETHER) {
+            match self.writer.run(Operation::KeepTogether(changes.to_vec())).await {
+                Ok(_) => outcomes.extend(changes.iter().map(|_| Ok(()))),
+                // Nobody can know what became of them, nor would the next ones fare better.
+                Err(KeepError::Failed(Error::Unavailable(reason))) => {
+                    let away = || Err(KeepError::Failed(Error::Unavailable(reason.clone())));
+                    outcomes.extend(changes.iter().map(|_| away()));
+                }
+                // One of them is refused: each alone.
+                Err(_) => {
+                    for change in changes {
+                        outcomes.push(self.keep(change.clone()).await);
+                    }
+                }
+            }
+        }
+        outcomes
+    }
+
+    async fn owner(
+        &self,
+        tenant: &TenantId,
+        kind: IdentifierKind,
+        canonical: &str,
+    ) -> Result<Option<UserId>, Error> {
+        let values: connection::Values<'_> = &[&tenant.as_str(), &kind.as_str(), &canonical];
+        rows::one(self.readers.row(export::OWNER, values).await?, |row| rows::parsed(row, 0))
+    }
+
+    async fn export(
+        &self,
+        tenant: &TenantId,
+        with_hashes: bool,
+        to: mpsc::Sender<Portion>,
+    ) -> Result<(), Error> {
+        export::export(&self.server, tenant, with_hashes, &to).await
     }
 
     async fn group(&self, tenant: &TenantId, group_id: GroupId) -> Result<Option<(Version, Group)>, Error> {
@@ -411,6 +458,11 @@ impl Store for PostgresStore {
         rows::all(&rows, outbox::mail)
     }
 
+    async fn waiting_mails(&self, most: u32) -> Result<u64, Error> {
+        let row = self.readers.row(outbox::WAITING, &[&i64::from(most)]).await?;
+        Ok(rows::one(row, |row| row.try_get::<_, i64>(0))?.unwrap_or_default().unsigned_abs())
+    }
+
     async fn hurry_mails(&self, now: Timestamp) -> Result<(), Error> {
         self.write(Operation::HurryMails(now)).await.map(drop)
     }
@@ -461,8 +513,8 @@ impl Store for PostgresStore {
         rows::all(&self.readers.rows(keys::TENANTS, &[]).await?, keys::tenant)
     }
 
-    async fn create_key(&self, key: ApiKey) -> Result<bool, Error> {
-        self.write(Operation::CreateKey(Box::new(key))).await
+    async fn keep_key(&self, change: KeyChange) -> Result<bool, Error> {
+        self.write(Operation::KeepKey(Box::new(change))).await
     }
 
     async fn key(&self, id: KeyId) -> Result<Option<ApiKey>, Error> {
@@ -473,12 +525,23 @@ impl Store for PostgresStore {
         rows::all(&self.readers.rows(keys::KEYS, &[]).await?, keys::key)
     }
 
-    async fn revoke_key(&self, id: KeyId, now: Timestamp) -> Result<bool, Error> {
-        self.write(Operation::RevokeKey(id, now)).await
+    async fn keys_of(
+        &self,
+        tenant: &TenantId,
+        after: Option<KeyId>,
+        limit: u32,
+    ) -> Result<Vec<ApiKey>, Error> {
+        let after = after.as_ref().map_or("", KeyId::as_str);
+        let values: Values<'_> = &[&tenant.as_str(), &after, &i64::from(limit)];
+        rows::all(&self.readers.rows(keys::KEYS_OF_TENANT, values).await?, keys::key)
     }
 
     async fn touch_key(&self, id: KeyId, now: Timestamp) -> Result<(), Error> {
         self.write(Operation::TouchKey(id, now)).await.map(|_| ())
+    }
+
+    fn measured(&self) -> Measured<'_> {
+        self.writer.measured(self.server.connections())
     }
 
     async fn ping(&self) -> Result<(), Error> {
@@ -497,15 +560,6 @@ impl Store for PostgresStore {
 impl PostgresStore {
     /// Runs an operation that nothing can stand in the way of.
     async fn write(&self, operation: Operation) -> Result<bool, Error> {
-        self.writer.run(operation).await.map_err(|error| match error {
-            KeepError::Failed(error) => error,
-            KeepError::Conflict
-            | KeepError::Taken(_)
-            | KeepError::NameTaken
-            | KeepError::TooOften(_)
-            | KeepError::Repeated => {
-                Error::Internal("an operation that nothing can stand in the way of was refused".to_owned())
-            }
-        })
+        self.writer.run(operation).await.map_err(KeepError::unexpected)
     }
 }

@@ -6,8 +6,10 @@ mod checkpoint;
 mod copy;
 mod events;
 mod explain;
+mod export;
 mod groups;
 mod health;
+mod keys;
 mod load;
 mod logs;
 mod migrate;
@@ -30,14 +32,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
+use tokio::sync::mpsc;
 
 use super::search::Search;
 use super::search::groups::GroupSearch;
 use super::search::logs::LogSearch;
 use super::{
-    DayCount, Earlier, EventList, EventPage, GroupChange, GroupSortKey, KeepError, Kept, List, LogSortKey,
-    MembershipChange, MembershipSortKey, NewestEvents, Page, PasswordTry, Sorted, Store, Tenant, UserChange,
-    Version,
+    DayCount, Earlier, EventList, EventPage, GroupChange, GroupSortKey, IdentifierKind, KeepError, Kept,
+    KeyChange, List, LogSortKey, MembershipChange, MembershipSortKey, NewestEvents, Page, PasswordTry,
+    Portion, Sorted, Store, Tenant, UserChange, Version,
 };
 use crate::directory::api_key::ApiKey;
 use crate::directory::event::Event;
@@ -51,6 +54,7 @@ use crate::directory::repeat::NamedRequest;
 use crate::directory::settings::{Choices, Settings};
 use crate::error::Error;
 use crate::id::{GroupId, IdentifierId, MailId, TenantId, UserId};
+use crate::metrics::Measured;
 use crate::secret::{KeyId, TokenId};
 use crate::time::Timestamp;
 pub use backup::backup;
@@ -247,6 +251,34 @@ impl Store for SqliteStore {
         self.writer.run(Operation::Keep(Box::new(change))).await.map(|_| ())
     }
 
+    async fn owner(
+        &self,
+        tenant: &TenantId,
+        kind: IdentifierKind,
+        canonical: &str,
+    ) -> Result<Option<UserId>, Error> {
+        self.readers.read(|connection| export::owner(connection, tenant, kind, canonical))
+    }
+
+    async fn export(
+        &self,
+        tenant: &TenantId,
+        with_hashes: bool,
+        to: mpsc::Sender<Portion>,
+    ) -> Result<(), Error> {
+        let (readers, tenant) = (self.readers.clone(), tenant.clone());
+        let read = move || {
+            readers.read(|connection| {
+                reader::at_one_moment(connection, |connection| {
+                    export::export(connection, &tenant, with_hashes, &to)
+                })
+            })
+        };
+        tokio::task::spawn_blocking(read)
+            .await
+            .unwrap_or_else(|error| Err(Error::Internal(format!("an exporting thread failed: {error}"))))
+    }
+
     async fn group(&self, tenant: &TenantId, group_id: GroupId) -> Result<Option<(Version, Group)>, Error> {
         self.readers.read(|connection| groups::group(connection, tenant, group_id))
     }
@@ -414,6 +446,10 @@ impl Store for SqliteStore {
         self.readers.read(|connection| outbox::due(connection, now, limit))
     }
 
+    async fn waiting_mails(&self, most: u32) -> Result<u64, Error> {
+        self.readers.read(|connection| outbox::waiting(connection, most))
+    }
+
     async fn hurry_mails(&self, now: Timestamp) -> Result<(), Error> {
         self.write(Operation::HurryMails(now)).await.map(drop)
     }
@@ -464,37 +500,33 @@ impl Store for SqliteStore {
         })
     }
 
-    async fn create_key(&self, key: ApiKey) -> Result<bool, Error> {
-        self.write(Operation::CreateKey(Box::new(key))).await
+    async fn keep_key(&self, change: KeyChange) -> Result<bool, Error> {
+        self.write(Operation::KeepKey(Box::new(change))).await
     }
 
     async fn key(&self, id: KeyId) -> Result<Option<ApiKey>, Error> {
-        self.readers.read(|connection| {
-            connection
-                .prepare_cached(&format!("select {} from api_keys where key_id = ?1", rows::KEY_COLUMNS))?
-                .query_row([id.as_str()], rows::key)
-                .optional()
-        })
+        self.readers.read(|connection| keys::key(connection, id))
     }
 
     async fn keys(&self) -> Result<Vec<ApiKey>, Error> {
-        self.readers.read(|connection| {
-            connection
-                .prepare(&format!(
-                    "select {} from api_keys order by tenant_id, created_at, key_id",
-                    rows::KEY_COLUMNS
-                ))?
-                .query_map([], rows::key)?
-                .collect()
-        })
+        self.readers.read(keys::all)
     }
 
-    async fn revoke_key(&self, id: KeyId, now: Timestamp) -> Result<bool, Error> {
-        self.write(Operation::RevokeKey(id, now)).await
+    async fn keys_of(
+        &self,
+        tenant: &TenantId,
+        after: Option<KeyId>,
+        limit: u32,
+    ) -> Result<Vec<ApiKey>, Error> {
+        self.readers.read(|connection| keys::of_tenant(connection, tenant, after, limit))
     }
 
     async fn touch_key(&self, id: KeyId, now: Timestamp) -> Result<(), Error> {
         self.write(Operation::TouchKey(id, now)).await.map(|_| ())
+    }
+
+    fn measured(&self) -> Measured<'_> {
+        self.writer.measured()
     }
 
     async fn ping(&self) -> Result<(), Error> {
@@ -512,16 +544,7 @@ impl Store for SqliteStore {
 impl SqliteStore {
     /// Runs an operation that nothing can stand in the way of.
     async fn write(&self, operation: Operation) -> Result<bool, Error> {
-        self.writer.run(operation).await.map_err(|error| match error {
-            KeepError::Failed(error) => error,
-            KeepError::Conflict
-            | KeepError::Taken(_)
-            | KeepError::NameTaken
-            | KeepError::TooOften(_)
-            | KeepError::Repeated => {
-                Error::Internal("an operation that nothing can stand in the way of was refused".to_owned())
-            }
-        })
+        self.writer.run(operation).await.map_err(KeepError::unexpected)
     }
 }
 

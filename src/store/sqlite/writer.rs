@@ -1,25 +1,25 @@
 //! The one thread that writes. It takes all changes that wait and commits them in one transaction,
 //! so that one sync of the disk serves them all.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use rusqlite::{Connection, OptionalExtension, ToSql, ffi, params};
 use tokio::sync::{mpsc, oneshot};
 
 use super::super::{
-    DOCUMENT_SHAPE, DocumentChange, GroupChange, Identifier, IdentifierChange, KeepError, MembershipChange,
-    PasswordTry, Row, SortNames, UserChange, Version,
+    Arrival, DOCUMENT_SHAPE, DocumentChange, GroupChange, Identifier, IdentifierChange, KeepError, KeyChange,
+    MembershipChange, PasswordTry, Row, SortNames, UserChange, Version,
 };
 use super::checkpoint::Checkpoints;
-use super::{answers, failure, groups, outbox, person, proofs, requests, rows, secrets};
-use crate::directory::api_key::ApiKey;
+use super::{answers, failure, groups, keys, outbox, person, proofs, requests, rows, secrets};
 use crate::directory::event::Event;
 use crate::directory::mail::Mail;
 use crate::directory::password::PasswordHash;
 use crate::directory::settings::Choices;
 use crate::error::Error;
 use crate::id::{MailId, TenantId, UserId};
+use crate::metrics::{Measured, Writing};
 use crate::secret::{KeyId, TokenId};
 use crate::time::Timestamp;
 
@@ -34,8 +34,7 @@ pub(super) enum Operation {
     KeepGroup(Box<GroupChange>),
     KeepMembership(Box<MembershipChange>),
     CreateTenant(TenantId, Timestamp),
-    CreateKey(Box<ApiKey>),
-    RevokeKey(KeyId, Timestamp),
+    KeepKey(Box<KeyChange>),
     TouchKey(KeyId, Timestamp),
     RehashPassword(Box<(TenantId, UserId, PasswordHash, PasswordHash)>),
     CountPasswordTry(TenantId, UserId, PasswordTry),
@@ -63,6 +62,7 @@ struct Job {
 
 /// The handle of the writing thread.
 pub(super) struct Writer {
+    written: Arc<Writing>,
     queue: Mutex<Option<mpsc::Sender<Job>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -71,10 +71,18 @@ impl Writer {
     /// Starts the thread on a connection, beside the one of the checkpoints.
     pub(super) fn start(connection: Connection, checkpoints: Checkpoints) -> std::io::Result<Self> {
         let (queue, jobs) = mpsc::channel(QUEUE);
+        let written = Arc::new(Writing::default());
+        let counted = written.clone();
         let thread = std::thread::Builder::new()
             .name("bonafide-writer".to_owned())
-            .spawn(move || write_until_closed(connection, jobs, checkpoints))?;
-        Ok(Self { queue: Mutex::new(Some(queue)), thread: Mutex::new(Some(thread)) })
+            .spawn(move || write_until_closed(connection, jobs, checkpoints, &counted))?;
+        Ok(Self { written, queue: Mutex::new(Some(queue)), thread: Mutex::new(Some(thread)) })
+    }
+
+    pub(super) fn measured(&self) -> Measured<'_> {
+        let queue = self.queue.lock().ok().and_then(|queue| queue.clone());
+        let waiting = queue.map_or(0, |queue| queue.max_capacity() - queue.capacity());
+        Measured { waiting, writing: &self.written, connections: Vec::new() }
     }
 
     /// Does an operation; it is durable when this returns.
@@ -98,11 +106,18 @@ impl Writer {
     }
 }
 
-fn write_until_closed(connection: Connection, mut jobs: mpsc::Receiver<Job>, mut checkpoints: Checkpoints) {
+fn write_until_closed(
+    connection: Connection,
+    mut jobs: mpsc::Receiver<Job>,
+    mut checkpoints: Checkpoints,
+    written: &Writing,
+) {
     let mut batch = Vec::with_capacity(BATCH);
     while jobs.blocking_recv_many(&mut batch, BATCH) > 0 {
+        let begun = written.begin();
         let outcomes = commit(&connection, &mut batch, &mut jobs);
         let changes = batch.len();
+        written.end(begun, changes);
         for (job, outcome) in batch.drain(..).zip(outcomes) {
             // Whoever asked may have gone away; what was asked is done all the same.
             let _ = job.done.send(outcome);
@@ -120,8 +135,11 @@ fn write_until_closed(connection: Connection, mut jobs: mpsc::Receiver<Job>, mut
 /// around each, so that each fails alone.
 fn commit(connection: &Connection, batch: &mut Vec<Job>, jobs: &mut mpsc::Receiver<Job>) -> Vec<Outcome> {
     transaction(connection, || {
-        // A conflict is found before anything is written, and so is a limit that is reached.
-        let is_clean = |error: &KeepError| matches!(error, KeepError::Conflict | KeepError::TooOften(_));
+        // A conflict is found before anything is written, and so is a limit that is reached, and that there
+        // is such a user already.
+        let is_clean = |error: &KeepError| {
+            matches!(error, KeepError::Conflict | KeepError::TooOften(_) | KeepError::Exists)
+        };
         let mut outcomes = Vec::with_capacity(BATCH);
         while let Some(job) = batch.get(outcomes.len()) {
             let outcome = apply(connection, &job.operation);
@@ -195,19 +213,8 @@ fn apply(connection: &Connection, operation: &Operation) -> Outcome {
                 params![tenant.as_str(), now.0],
             )
             .map(|added| added == 1),
-        Operation::CreateKey(key) => rows::insert_key(connection, key),
-        Operation::RevokeKey(id, now) => connection
-            .execute(
-                "update api_keys set revoked_at = coalesce(revoked_at, ?2) where key_id = ?1",
-                params![id.as_str(), now.0],
-            )
-            .map(|changed| changed == 1),
-        Operation::TouchKey(id, now) => connection
-            .prepare_cached(
-                "update api_keys set last_used_at = max(coalesce(last_used_at, 0), ?2) where key_id = ?1",
-            )
-            .and_then(|mut statement| statement.execute(params![id.as_str(), now.0]))
-            .map(|changed| changed == 1),
+        Operation::KeepKey(change) => keys::keep(connection, change),
+        Operation::TouchKey(id, now) => keys::touch(connection, *id, *now),
         Operation::RehashPassword(change) => secrets::rehash(connection, change),
         Operation::CountPasswordTry(tenant, user_id, attempt) => {
             secrets::count_try(connection, tenant, *user_id, *attempt)
@@ -250,12 +257,14 @@ pub(super) fn keep(connection: &Connection, change: &UserChange) -> Outcome {
     let first_event = rows::last_position(connection, tenant).map_err(sql)? + 1;
     let last_event = first_event + change.events.len().cast_signed() as i64 - 1;
     let kept = match document {
-        DocumentChange::Create(row, names, joined) => {
-            if groups::auto_assigned(connection, tenant).map_err(sql)? != *joined {
+        DocumentChange::Create(row, names, arrival) => {
+            if !groups::can_join(connection, tenant, arrival).map_err(sql)? {
                 return Err(KeepError::Conflict);
             }
-            insert_user(connection, change, row, names, last_event).map_err(sql)?;
-            groups::join(connection, tenant, *user_id, joined, row.creation_time).map_err(sql)?;
+            insert_user(connection, change, row, names, arrival, last_event)
+                .map_err(|error| if violates_index(&error) { KeepError::Exists } else { sql(error) })?;
+            groups::join(connection, tenant, *user_id, &arrival.memberships(row.last_updated))
+                .map_err(sql)?;
             None
         }
         DocumentChange::Replace(version, row, names) => {
@@ -343,13 +352,15 @@ fn insert_user(
     change: &UserChange,
     row: &Row,
     names: &SortNames,
+    arrival: &Arrival,
     last_event: i64,
 ) -> rusqlite::Result<()> {
     let tenant = change.tenant.as_str();
     connection
         .prepare_cached(
             "insert into users (tenant_id, user_id, version, shape, document, creation_time, last_updated, last_event, \
-             name, given_name, middle_name, family_name) values (?1, ?2, 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+             name, given_name, middle_name, family_name, proved_at) \
+             values (?1, ?2, 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
         )?
         .execute(params![
             tenant,
@@ -362,7 +373,8 @@ fn insert_user(
             names.name,
             names.given_name,
             names.middle_name,
-            names.family_name
+            names.family_name,
+            arrival.proved_at.map(|time| time.0)
         ])?;
     connection
         .prepare_cached("update tenants set users = users + 1 where tenant_id = ?1")?
@@ -456,8 +468,14 @@ fn keep_identifier(
     }
 }
 
+/// Whether a unique index has refused: of users and groups that have rows of their own number, their ids,
+/// and the names of groups.
+pub(super) fn violates_index(error: &rusqlite::Error) -> bool {
+    error.sqlite_error().is_some_and(|error| error.extended_code == ffi::SQLITE_CONSTRAINT_UNIQUE)
+}
+
 /// Whether the primary key has refused: what a change claims is another user's.
-fn is_taken(error: &rusqlite::Error) -> bool {
+pub(super) fn is_taken(error: &rusqlite::Error) -> bool {
     error.sqlite_error().is_some_and(|error| error.extended_code == ffi::SQLITE_CONSTRAINT_PRIMARYKEY)
 }
 
