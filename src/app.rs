@@ -2,6 +2,7 @@
 //! in which they come together. [`App::change`] is the one way to change a user.
 
 mod admission;
+mod call;
 mod condition;
 #[cfg(test)]
 pub(crate) mod contract;
@@ -17,9 +18,11 @@ mod passwords;
 mod person;
 pub mod proofs;
 mod rates;
+mod repeats;
 mod sweep;
 mod turns;
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
@@ -37,13 +40,16 @@ use crate::error::{Error, Missing, Refusal};
 use crate::id::{Random, TenantId, UserId};
 use crate::metrics::{Exposition, Metrics, Verified};
 use crate::secret::ServerSecret;
-use crate::store::{IdentifierKind, KeepError, Kept, List, Page, Store, UserChange};
+use crate::store::{IdentifierKind, KeepError, Kept, List, Page, Store, UserChange, Version};
 use crate::time::{Clock, Timestamp};
 use admission::Keys;
+pub use call::{Call, OnlyIf};
 use condition::{Always, Condition, Known};
 use passwords::Hashers;
 pub use rates::RateStanding;
 use rates::Rates;
+use repeats::Repeats;
+pub use repeats::{Answered, Claim};
 use turns::Turns;
 
 /// How often a change is decided anew because something else was changed first.
@@ -53,6 +59,22 @@ const MAX_BEHIND: u32 = 64;
 
 /// How many mails that wait are counted at most: who asks for figures must not cost much.
 const MOST_WAITING: u32 = 10_000;
+
+/// A user as it is now, or was when it was changed.
+#[derive(Clone)]
+pub struct Current {
+    /// Which version this is.
+    pub version: Version,
+    /// The JSON of the user.
+    pub document: Bytes,
+}
+
+impl fmt::Debug for Current {
+    /// What is known of a person is personal: nothing that prints for debugging shows it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Current({:?})", self.version)
+    }
+}
 
 /// The directory at work.
 pub struct App {
@@ -81,6 +103,7 @@ pub struct App {
     rates: Rates,
     turns: Turns,
     hashers: Hashers,
+    repeats: Repeats,
 }
 
 impl App {
@@ -106,6 +129,7 @@ impl App {
             rates: Rates::default(),
             turns: Turns::default(),
             hashers: Hashers::default(),
+            repeats: Repeats::default(),
         }
     }
 
@@ -171,7 +195,25 @@ impl App {
     /// # Errors
     /// [`Missing::User`].
     pub async fn user(&self, tenant: &TenantId, user_id: UserId) -> Result<Bytes, Error> {
-        Ok(self.kept(tenant, user_id).await?.document)
+        Ok(self.current(tenant, user_id).await?.document)
+    }
+
+    /// The user's document, and its version.
+    ///
+    /// # Errors
+    /// [`Missing::User`].
+    pub async fn current(&self, tenant: &TenantId, user_id: UserId) -> Result<Current, Error> {
+        let kept = self.kept(tenant, user_id).await?;
+        Ok(Current { version: kept.version, document: kept.document })
+    }
+
+    /// That a user is there, and may be changed by a call.
+    ///
+    /// # Errors
+    /// [`Missing::User`], [`Error::Changed`].
+    pub async fn check_user<'a>(&self, call: impl Into<Call<'a>>, user_id: UserId) -> Result<(), Error> {
+        let call = call.into();
+        call.check(self.kept(&call.origin.tenant, user_id).await?.version)
     }
 
     /// A page of the tenant's users.
@@ -186,7 +228,13 @@ impl App {
     ///
     /// # Errors
     /// What [`User::create`] refuses, and [`Error::Refused`] where an identifier is another user's.
-    pub async fn create(&self, origin: &Origin, new: NewUser) -> Result<(UserId, Bytes), Error> {
+    pub async fn create<'a>(
+        &self,
+        call: impl Into<Call<'a>>,
+        new: NewUser,
+    ) -> Result<(UserId, Current), Error> {
+        let call = call.into();
+        let origin = call.origin;
         let secret =
             new.password.as_ref().map(|password| SecretChange::Set(password.hash.clone(), SetBy::Admin));
         let ctx = self.context(origin, self.clock.now());
@@ -200,10 +248,12 @@ impl App {
                     secret: secret.clone().unwrap_or_default(),
                     ..Decision::default()
                 };
-                let change = UserChange::create(&origin.tenant, &mut user, groups, decision);
-                let document = change.document();
+                let mut change = UserChange::create(&origin.tenant, &mut user, groups, decision);
+                let current = Current { version: Version(1), document: change.document() };
+                let created = (user.user_id, current);
+                change.answer = call.answered(&created, Some(user.user_id), ctx.now)?;
                 if self.keep(change).await? {
-                    return Ok((user.user_id, document));
+                    return Ok(created);
                 }
             }
             Err(Error::Unavailable("the groups that take every new user keep changing".to_owned()))
@@ -219,16 +269,17 @@ impl App {
     /// the user in between; else it is decided anew.
     ///
     /// # Errors
-    /// [`Missing::User`], what the rule refuses, and [`Error::Refused`] where an identifier is
-    /// another user's.
-    pub async fn change<D: Into<Decision>>(
+    /// [`Missing::User`], [`Error::Changed`] where the call does not want this user changed, what the rule
+    /// refuses, and [`Error::Refused`] where an identifier is another user's.
+    pub async fn change<'a, D: Into<Decision>>(
         &self,
-        origin: &Origin,
+        call: impl Into<Call<'a>>,
         user_id: UserId,
         rule: impl Fn(&mut User, &Context) -> Result<D, Error>,
-    ) -> Result<Bytes, Error> {
-        let Ok(document) = self.change_if(Always, origin, user_id, |user, (), ctx| rule(user, ctx)).await?;
-        Ok(document)
+    ) -> Result<Current, Error> {
+        let Ok(changed) =
+            self.change_if(Always, call.into(), user_id, |user, (), ctx| rule(user, ctx)).await?;
+        Ok(changed)
     }
 
     /// The same, by a rule that may say of an address that it is the user's. What ends with that is named
@@ -236,31 +287,31 @@ impl App {
     ///
     /// # Errors
     /// As [`App::change`].
-    pub async fn vouch(
+    pub async fn vouch<'a>(
         &self,
-        origin: &Origin,
+        call: impl Into<Call<'a>>,
         user_id: UserId,
         rule: impl Fn(&mut User, &Context) -> Result<Decision, Error>,
-    ) -> Result<Bytes, Error> {
+    ) -> Result<Current, Error> {
         let rule = |user: &mut User, proofs: &Vec<KeptProof>, ctx: &Context| {
             Ok(rule(user, ctx)?.naming(proofs, ctx.now))
         };
-        let Ok(document) = self.change_if(Known, origin, user_id, rule).await?;
-        Ok(document)
+        let Ok(changed) = self.change_if(Known, call.into(), user_id, rule).await?;
+        Ok(changed)
     }
 
     /// As [`App::change`], but only while something is so.
     async fn change_if<C: Condition, D: Into<Decision>>(
         &self,
         condition: C,
-        origin: &Origin,
+        call: Call<'_>,
         user_id: UserId,
         rule: impl Fn(&mut User, &C::Met, &Context) -> Result<D, Error>,
-    ) -> Result<Result<Bytes, C::Unmet>, Error> {
-        self.decide(condition, origin, user_id, |kept, before, met, ctx| {
+    ) -> Result<Result<Current, C::Unmet>, Error> {
+        self.decide(condition, call, user_id, |kept, before, met, ctx| {
             let mut after = before.clone();
             let decision = rule(&mut after, met, ctx)?.into();
-            Ok(settled(origin, kept, before, after, decision, ctx.now))
+            Ok(settled(kept, before, after, decision, ctx))
         })
         .await
     }
@@ -268,11 +319,11 @@ impl App {
     /// Removes a user and everything that is theirs.
     ///
     /// # Errors
-    /// [`Missing::User`].
-    pub async fn delete(&self, origin: &Origin, user_id: UserId) -> Result<(), Error> {
-        let deleted = self.decide(Always, origin, user_id, |kept, user, (), ctx| {
+    /// [`Missing::User`], [`Error::Changed`].
+    pub async fn delete<'a>(&self, call: impl Into<Call<'a>>, user_id: UserId) -> Result<(), Error> {
+        let deleted = self.decide(Always, call.into(), user_id, |kept, user, (), ctx| {
             let events = vec![ctx.event(EventType::UserDeleted, user_id, None, None)];
-            Ok((Some(UserChange::delete(&origin.tenant, kept.version, user, events)), ()))
+            Ok((Some(UserChange::delete(&ctx.origin.tenant, kept.version, user, events)), ()))
         });
         let Ok(()) = deleted.await?;
         Ok(())
@@ -280,24 +331,35 @@ impl App {
 
     /// Decides what becomes of a user, keeps it, and gives what was decided to give; decides anew
     /// when another process has changed the user in between. Nothing is decided where the condition
-    /// is not met.
-    async fn decide<C: Condition, T>(
+    /// is not met, or the call does not want this user changed. Where what is given is to be kept for repeats of
+    /// the call, it is kept with the change, also with one that changes nothing.
+    async fn decide<C: Condition, T: Answered>(
         &self,
         condition: C,
-        origin: &Origin,
+        call: Call<'_>,
         user_id: UserId,
         decision: impl Fn(&Kept, &User, &C::Met, &Context) -> Result<(Option<UserChange>, T), Error>,
     ) -> Result<Result<T, C::Unmet>, Error> {
+        let origin = call.origin;
         self.in_time(async {
             let _turn = self.turns.wait(&origin.tenant, user_id).await;
             for _ in 0..MAX_ATTEMPTS {
                 let kept = self.kept(&origin.tenant, user_id).await?;
+                call.check(kept.version)?;
                 let met = match condition.check(self, &origin.tenant, user_id, &kept).await? {
                     Ok(met) => met,
                     Err(unmet) => return Ok(Err(unmet)),
                 };
                 let user = User::from_document(&kept.document)?;
-                let (change, given) = decision(&kept, &user, &met, &self.context(origin, self.clock.now()))?;
+                let ctx = self.context(origin, self.clock.now());
+                let (change, given) = decision(&kept, &user, &met, &ctx)?;
+                let answer = call.answered(&given, Some(user_id), ctx.now)?;
+                let change = if answer.is_some() {
+                    let nothing = || UserChange::nothing(&origin.tenant, kept.version, user_id);
+                    Some(UserChange { answer, ..change.unwrap_or_else(nothing) })
+                } else {
+                    change
+                };
                 let is_kept = match change {
                     Some(change) => self.keep(change).await?,
                     None => true,
@@ -353,23 +415,25 @@ impl App {
     }
 }
 
-/// The change that leaves a user so, if there is any, and the document then.
+/// The change that leaves a user so, if there is any, and the user then.
 fn settled(
-    origin: &Origin,
     kept: &Kept,
     before: &User,
     mut after: User,
     decision: Decision,
-    now: Timestamp,
-) -> (Option<UserChange>, Bytes) {
+    ctx: &Context,
+) -> (Option<UserChange>, Current) {
+    let tenant = &ctx.origin.tenant;
     if decision.events.is_empty() || after == *before {
-        let change = UserChange::beside(&origin.tenant, kept.version, before.user_id, decision);
-        return (change, kept.document.clone());
+        let change = UserChange::beside(tenant, kept.version, before.user_id, decision);
+        let version = change.as_ref().and_then(UserChange::version).unwrap_or(kept.version);
+        return (change, Current { version, document: kept.document.clone() });
     }
-    after.last_updated = now;
-    let change = UserChange::replace(&origin.tenant, kept.version, before, &mut after, decision);
+    after.last_updated = ctx.now;
+    let change = UserChange::replace(tenant, kept.version, before, &mut after, decision);
+    let version = change.version().unwrap_or(kept.version);
     let document = change.document();
-    (Some(change), document)
+    (Some(change), Current { version, document })
 }
 
 /// What it means for a client that a change was not kept.
@@ -379,6 +443,8 @@ fn refused(error: KeepError) -> Error {
         KeepError::Taken(IdentifierKind::Phone) => Refusal::DuplicatePhoneNumber,
         KeepError::Taken(IdentifierKind::Username) => Refusal::DuplicateUserName,
         KeepError::NameTaken => Refusal::DuplicateGroupName,
+        // It was, a moment ago.
+        KeepError::Repeated => return Error::UnderWay,
         KeepError::Conflict | KeepError::Exists | KeepError::TooOften(_) => {
             return Error::Internal("what is new conflicts with another".to_owned());
         }

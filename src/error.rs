@@ -50,6 +50,15 @@ pub enum Error {
     /// What was named does not exist here.
     #[error("no such {0}")]
     NotFound(Missing),
+    /// The user is another by now than the one that was to be changed.
+    #[error("the user is not as the request wants it")]
+    Changed,
+    /// The request has a name, and its answer cannot be kept: it holds a secret, or tells of many changes.
+    #[error("no answer is kept for repeats of this request")]
+    NotKept,
+    /// A request of the same name, made with the same API key, is being done.
+    #[error("a request with the same idempotency key is under way")]
+    UnderWay,
     /// Fields of the request are missing or of the wrong form.
     #[error("invalid fields: {0}")]
     Invalid(#[from] InvalidFields),

@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use tracing::{Level, enabled};
 
-use super::{problem, rate};
+use super::{problem, rate, repeats};
 use crate::app::App;
 use crate::error::Error;
 use crate::id::RequestId;
@@ -38,7 +38,14 @@ pub(super) async fn answer(State(app): State<Arc<App>>, mut request: Request, ne
     let uri = request.uri().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
 
-    let (answered, standing) = rate::noted(AssertUnwindSafe(next.run(request)).catch_unwind()).await;
+    let answering = async {
+        if repeats::is_named(&method, request.headers()) {
+            repeats::answer(&app, request, next).await
+        } else {
+            next.run(request).await
+        }
+    };
+    let (answered, standing) = rate::noted(AssertUnwindSafe(answering).catch_unwind()).await;
     let mut response = answered.unwrap_or_else(|_| {
         // What the panic says has gone to the log by the panic hook, under this thread's name.
         tracing::error!(request.id = %id, "a handler panicked");

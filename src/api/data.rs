@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use axum::extract::State;
+use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::document::Document;
 use super::extract::{Body, Caller, UserPath, UsersRead, UsersWrite};
-use crate::app::App;
+use super::tag::{Known, Tagged};
+use crate::app::{App, Current};
 use crate::directory::claims::Checks;
 use crate::directory::user::User;
 use crate::error::{Error, InvalidFields};
@@ -92,8 +94,8 @@ pub(super) async fn patch_claims(
     caller: Caller<UsersWrite>,
     path: UserPath,
     body: Body<Map<String, Value>>,
-) -> Result<Document, Error> {
-    let patched = app.change(&caller.origin, path.user_id, |user, ctx| {
+) -> Result<Tagged, Error> {
+    let patched = app.change(&caller, path.user_id, |user, ctx| {
         let wanted = body.fields()?;
         let checks = match wanted.get("skip_conformance_checks") {
             None | Some(Value::Null | Value::Bool(false)) => Checks::Made,
@@ -105,7 +107,7 @@ pub(super) async fn patch_claims(
         };
         Ok(user.patch_claims(wanted.clone(), checks, ctx)?)
     });
-    patched.await.map(Document)
+    patched.await.map(Tagged::from)
 }
 
 /// The public data of a user, or what is to change in them.
@@ -128,14 +130,16 @@ pub(super) struct PrivateData {
     private_data: Option<Map<String, Value>>,
 }
 
-fn public_data(document: &[u8]) -> Result<Document, Error> {
-    let user = User::from_document(document)?;
-    Document::of(&PublicData { public_data: Some(user.public_data) })
+fn public_data(current: &Current) -> Result<Tagged, Error> {
+    let user = User::from_document(&current.document)?;
+    let document = Document::of(&PublicData { public_data: Some(user.public_data) })?;
+    Ok(Tagged { version: current.version, document })
 }
 
-fn private_data(document: &[u8]) -> Result<Document, Error> {
-    let user = User::from_document(document)?;
-    Document::of(&PrivateData { private_data: Some(user.private_data) })
+fn private_data(current: &Current) -> Result<Tagged, Error> {
+    let user = User::from_document(&current.document)?;
+    let document = Document::of(&PrivateData { private_data: Some(user.private_data) })?;
+    Ok(Tagged { version: current.version, document })
 }
 
 /// Find public data
@@ -151,8 +155,10 @@ pub(super) async fn find_public(
     State(app): State<Arc<App>>,
     caller: Caller<UsersRead>,
     path: UserPath,
-) -> Result<Document, Error> {
-    public_data(&app.user(&caller.origin.tenant, path.user_id).await?)
+    known: Known,
+) -> Result<Response, Error> {
+    let current = app.current(&caller.origin.tenant, path.user_id).await?;
+    Ok(public_data(&current)?.unless(&known))
 }
 
 /// Change public data
@@ -173,8 +179,8 @@ pub(super) async fn patch_public(
     caller: Caller<UsersWrite>,
     path: UserPath,
     body: Body<PublicData>,
-) -> Result<Document, Error> {
-    let patched = app.change(&caller.origin, path.user_id, |user, ctx| {
+) -> Result<Tagged, Error> {
+    let patched = app.change(&caller, path.user_id, |user, ctx| {
         let wanted = body.fields()?.public_data.as_ref();
         let wanted = wanted.ok_or_else(|| InvalidFields::needed("public_data"))?;
         Ok(user.patch_public_data(wanted, ctx)?)
@@ -195,8 +201,10 @@ pub(super) async fn find_private(
     State(app): State<Arc<App>>,
     caller: Caller<UsersRead>,
     path: UserPath,
-) -> Result<Document, Error> {
-    private_data(&app.user(&caller.origin.tenant, path.user_id).await?)
+    known: Known,
+) -> Result<Response, Error> {
+    let current = app.current(&caller.origin.tenant, path.user_id).await?;
+    Ok(private_data(&current)?.unless(&known))
 }
 
 /// Change private data
@@ -217,8 +225,8 @@ pub(super) async fn patch_private(
     caller: Caller<UsersWrite>,
     path: UserPath,
     body: Body<PrivateData>,
-) -> Result<Document, Error> {
-    let patched = app.change(&caller.origin, path.user_id, |user, ctx| {
+) -> Result<Tagged, Error> {
+    let patched = app.change(&caller, path.user_id, |user, ctx| {
         let wanted = body.fields()?.private_data.as_ref();
         let wanted = wanted.ok_or_else(|| InvalidFields::needed("private_data"))?;
         Ok(user.patch_private_data(wanted, ctx)?)

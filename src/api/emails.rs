@@ -6,13 +6,13 @@ use axum::extract::State;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::document::Document;
 use super::extract::{
     Body, Caller, EmailsVerify, IdentifierPath, OptionalBody, Permission, UserPath, UsersWrite,
 };
+use super::tag::Tagged;
 use crate::app::App;
 use crate::directory::email::EmailAddress;
-use crate::directory::event::{Origin, checked_reason};
+use crate::directory::event::checked_reason;
 use crate::directory::proof::AddressId;
 use crate::directory::user::User;
 use crate::error::{Error, InvalidFields};
@@ -47,15 +47,15 @@ pub(super) async fn add(
     caller: Caller<UsersWrite>,
     path: UserPath,
     body: Body<AddEmailRequest>,
-) -> Result<Document, Error> {
-    let added = app.vouch(&caller.origin, path.user_id, |user, ctx| {
+) -> Result<Tagged, Error> {
+    let added = app.vouch(&caller, path.user_id, |user, ctx| {
         let request = body.fields()?;
         let address = request.email.as_deref().ok_or_else(|| InvalidFields::needed("email"))?;
         let address =
             EmailAddress::parse(address).map_err(|error| InvalidFields::one("email", error.to_string()))?;
         user.add_email(address, request.is_verified.unwrap_or(false), ctx)
     });
-    added.await.map(Document)
+    added.await.map(Tagged::from)
 }
 
 /// Remove an email
@@ -73,10 +73,10 @@ pub(super) async fn remove(
     State(app): State<Arc<App>>,
     caller: Caller<UsersWrite>,
     path: IdentifierPath,
-) -> Result<Document, Error> {
-    app.change(&caller.origin, path.user_id, |user, ctx| user.remove_email(path.identifier_id, ctx))
+) -> Result<Tagged, Error> {
+    app.change(&caller, path.user_id, |user, ctx| user.remove_email(path.identifier_id, ctx))
         .await
-        .map(Document)
+        .map(Tagged::from)
 }
 
 /// Make an email primary
@@ -92,10 +92,10 @@ pub(super) async fn set_primary(
     State(app): State<Arc<App>>,
     caller: Caller<UsersWrite>,
     path: IdentifierPath,
-) -> Result<Document, Error> {
-    app.change(&caller.origin, path.user_id, |user, ctx| user.set_primary_email(path.identifier_id, ctx))
+) -> Result<Tagged, Error> {
+    app.change(&caller, path.user_id, |user, ctx| user.set_primary_email(path.identifier_id, ctx))
         .await
-        .map(Document)
+        .map(Tagged::from)
 }
 
 /// What may be said with marking an address; nothing needs to be.
@@ -107,14 +107,14 @@ pub(super) struct VerificationRequest {
     reason: Option<String>,
 }
 
-/// The reason of the body, or what is wrong with it, and where a change for this reason comes from.
+/// The caller with the reason of the body, or what is wrong with that.
 pub(super) fn reasoned<P: Permission>(
     caller: Caller<P>,
     body: &OptionalBody<VerificationRequest>,
-) -> (Result<(), InvalidFields>, Origin) {
+) -> (Result<(), InvalidFields>, Caller<P>) {
     match body.fields().and_then(|request| checked_reason(request.reason.as_deref())) {
-        Ok(reason) => (Ok(()), Origin { reason, ..caller.origin }),
-        Err(wrong) => (Err(wrong), caller.origin),
+        Ok(reason) => (Ok(()), caller.with_reason(reason)),
+        Err(wrong) => (Err(wrong), caller),
     }
 }
 
@@ -137,15 +137,15 @@ pub(super) async fn verify(
     caller: Caller<EmailsVerify>,
     path: IdentifierPath,
     body: OptionalBody<VerificationRequest>,
-) -> Result<Document, Error> {
+) -> Result<Tagged, Error> {
     // What is wrong with the body is said only once the user and the email are found.
-    let (checked, origin) = reasoned(caller, &body);
-    let marked = app.vouch(&origin, path.user_id, |user, ctx| {
+    let (checked, caller) = reasoned(caller, &body);
+    let marked = app.vouch(&caller, path.user_id, |user, ctx| {
         let decision = user.verify_email(path.identifier_id, ctx)?;
         checked.clone()?;
         Ok(decision)
     });
-    marked.await.map(Document)
+    marked.await.map(Tagged::from)
 }
 
 /// Mark an email unverified
@@ -167,8 +167,8 @@ pub(super) async fn unverify(
     caller: Caller<EmailsVerify>,
     path: IdentifierPath,
     body: OptionalBody<VerificationRequest>,
-) -> Result<Document, Error> {
-    let (checked, origin) = reasoned(caller, &body);
+) -> Result<Tagged, Error> {
+    let (checked, caller) = reasoned(caller, &body);
     let address = AddressId::email(path.identifier_id);
-    app.unverify(&origin, path.user_id, address, || Ok(checked.clone()?)).await.map(Document)
+    app.unverify(&caller, path.user_id, address, || Ok(checked.clone()?)).await.map(Tagged::from)
 }

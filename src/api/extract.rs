@@ -5,21 +5,23 @@ mod body;
 
 use std::borrow::Cow;
 use std::marker::PhantomData;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, MatchedPath, State};
-use axum::http::HeaderMap;
 use axum::http::header::{HeaderName, USER_AGENT};
 use axum::http::request::Parts;
+use axum::http::{Extensions, HeaderMap};
 use percent_encoding::percent_decode_str;
 use utoipa::IntoParams;
 
 use super::answer::RemoteAddress;
-use super::rate;
-use crate::app::App;
+use super::{rate, repeats, tag};
+use crate::app::{App, Call, OnlyIf};
 use crate::directory::api_key::{ApiKey, Scope};
 use crate::directory::event::{Actor, Method, Origin};
 use crate::directory::log::LogId;
+use crate::directory::repeat::NamedRequest;
 use crate::error::{Error, Missing};
 use crate::id::{GroupId, IdentifierId, RequestId, UserId};
 use crate::metrics::KeyRefusal;
@@ -58,14 +60,30 @@ permission! { UsersRead UsersWrite EmailsVerify EventsRead PasswordsWrite Groups
 pub(super) struct Caller<P> {
     /// Where whatever the request changes comes from.
     pub(super) origin: Origin,
+    /// What must be so of the user that it changes.
+    only_if: Option<OnlyIf>,
+    /// The request, where its answer is to be kept for repeats of it.
+    named: Option<Arc<NamedRequest>>,
     key: Arc<ApiKey>,
     permission: PhantomData<P>,
+}
+
+impl<'a, P> From<&'a Caller<P>> for Call<'a> {
+    fn from(caller: &'a Caller<P>) -> Self {
+        Self { origin: &caller.origin, only_if: caller.only_if.as_ref(), named: caller.named.as_deref() }
+    }
 }
 
 impl<P> Caller<P> {
     /// The key that was shown.
     pub(super) fn key(&self) -> &ApiKey {
         &self.key
+    }
+
+    /// The same, for this reason.
+    pub(super) fn with_reason(mut self, reason: Option<String>) -> Self {
+        self.origin.reason = reason;
+        self
     }
 
     /// Checks a scope that only some requests of an operation need beside its own.
@@ -86,19 +104,17 @@ impl<P: Permission> FromRequestParts<Arc<App>> for Caller<P> {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Error> {
-        let presented = presented_key(&parts.headers).map_err(|why| app.unauthenticated(why))?;
-        let remote = parts.extensions.get::<RemoteAddress>().map(|remote| remote.0);
-        let admitted = app.authenticate(&presented, remote).await?;
-        if let Some(standing) = app.count_request(&admitted) {
-            rate::note(standing);
-            if standing.is_exceeded {
-                return Err(Error::RateExceeded { retry_after: standing.reset });
-            }
-        }
-        let key = admitted.key;
+        let key = match parts.extensions.get::<Admitted>() {
+            Some(Admitted(key)) => key.clone(),
+            None => admit(&parts.headers, &parts.extensions, app).await?,
+        };
         if !key.allows(P::NEEDS) {
             app.metrics.key_refused(KeyRefusal::Scope);
             return Err(Error::Forbidden { needed: P::NEEDS });
+        }
+        let named = parts.extensions.get::<Arc<NamedRequest>>().cloned();
+        if named.is_none() && repeats::is_named(&parts.method, &parts.headers) {
+            return Err(Error::NotKept);
         }
         let request_id = *parts.extensions.get::<RequestId>().expect("every request was given an id");
         Ok(Self {
@@ -107,14 +123,43 @@ impl<P: Permission> FromRequestParts<Arc<App>> for Caller<P> {
                 actor: Actor::Key { key_id: key.id, key_name: key.name.clone() },
                 method: Method::AdminApi,
                 request_id,
-                remote_address: remote,
+                remote_address: remote(&parts.extensions),
                 user_agent: user_agent(&parts.headers),
                 reason: None,
             },
+            // Whoever only reads changes nothing that it could be about.
+            only_if: if parts.method.is_safe() { None } else { tag::only_if(&parts.headers) },
+            named,
             key,
             permission: PhantomData,
         })
     }
+}
+
+/// The key of a request that was checked before anything looked for a [`Caller`].
+#[derive(Clone)]
+pub(super) struct Admitted(pub(super) Arc<ApiKey>);
+
+/// Checks the key of a request. Once for each: what is counted of a key is counted here.
+pub(super) async fn admit(
+    headers: &HeaderMap,
+    extensions: &Extensions,
+    app: &App,
+) -> Result<Arc<ApiKey>, Error> {
+    let presented = presented_key(headers).map_err(|why| app.unauthenticated(why))?;
+    let admitted = app.authenticate(&presented, remote(extensions)).await?;
+    if let Some(standing) = app.count_request(&admitted) {
+        rate::note(standing);
+        if standing.is_exceeded {
+            return Err(Error::RateExceeded { retry_after: standing.reset });
+        }
+    }
+    Ok(admitted.key)
+}
+
+/// Where a request comes from, if that is known.
+fn remote(extensions: &Extensions) -> Option<IpAddr> {
+    extensions.get::<RemoteAddress>().map(|remote| remote.0)
 }
 
 /// What a client calls itself, as far as it is kept.

@@ -3,20 +3,20 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::header::LOCATION;
-use axum::http::{HeaderValue, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::http::StatusCode;
+use axum::response::Response;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::document::Document;
 use super::extract::{Body, Caller, GroupPath, GroupsRead, GroupsWrite, UserGroupPath, UserPath, UsersRead};
 use super::lists::{GroupList, MembershipList, UserList};
-use super::page;
-use crate::app::App;
+use super::{page, repeats};
+use crate::app::{Answered, App};
 use crate::directory::group::{Group, GroupPatch, Membership, NewGroup, Wanted};
 use crate::directory::user::User;
 use crate::error::Error;
+use crate::store::Answer;
 
 /// List groups
 ///
@@ -80,10 +80,16 @@ pub(super) async fn create(
     caller: Caller<GroupsWrite>,
     body: Body<CreateGroupRequest>,
 ) -> Result<Response, Error> {
-    let group = app.create_group(&caller.origin, body.fields()?.new_group()).await?;
-    let location = format!("/api/groups/{}", group.group_id);
-    let location = HeaderValue::try_from(location).expect("an id fits into a header");
-    Ok((StatusCode::CREATED, [(LOCATION, location)], Document::of(&group)?).into_response())
+    repeats::told(&app.create_group(&caller, body.fields()?.new_group()).await?)
+}
+
+impl Answered for Group {
+    /// That the group was created.
+    fn answer(&self) -> Result<Answer, Error> {
+        let location = Some(format!("/api/groups/{}", self.group_id));
+        let status = StatusCode::CREATED.as_u16();
+        Ok(Answer { status, location, ..repeats::untagged(Document::of(self)?) })
+    }
 }
 
 /// Find a group
@@ -229,7 +235,13 @@ pub(super) async fn assign(
     caller: Caller<GroupsWrite>,
     path: UserGroupPath,
 ) -> Result<Document, Error> {
-    Document::of(&app.assign(&caller.origin, path.user_id, path.group_id).await?)
+    Document::of(&app.assign(&caller, path.user_id, path.group_id).await?)
+}
+
+impl Answered for Membership {
+    fn answer(&self) -> Result<Answer, Error> {
+        Document::of(self).map(repeats::untagged)
+    }
 }
 
 /// Remove a user from a group

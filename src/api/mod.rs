@@ -23,6 +23,8 @@ mod phones;
 mod problem;
 mod proofs;
 mod rate;
+mod repeats;
+mod tag;
 mod usernames;
 mod users;
 
@@ -68,29 +70,37 @@ where
     (schemas, paths, methods)
 }
 
+/// The same for an operation that takes an `Idempotency-Key`: a POST that passes its [`extract::Caller`] on
+/// to where the change is made.
+macro_rules! once {
+    ($handler:path) => {
+        openapi::take_names(guarded!($handler))
+    };
+}
+
 /// Every operation, with its documentation.
 fn operations() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
         .routes(guarded!(users::list))
-        .routes(guarded!(users::create))
+        .routes(once!(users::create))
         .routes(guarded!(users::find))
         .routes(guarded!(users::delete))
-        .routes(guarded!(users::enable))
-        .routes(guarded!(users::disable))
-        .routes(guarded!(users::unblock))
+        .routes(once!(users::enable))
+        .routes(once!(users::disable))
+        .routes(once!(users::unblock))
         .routes(guarded!(usernames::update))
         .routes(guarded!(usernames::remove))
-        .routes(guarded!(emails::add))
+        .routes(once!(emails::add))
         .routes(guarded!(emails::remove))
-        .routes(guarded!(emails::set_primary))
-        .routes(guarded!(emails::verify))
-        .routes(guarded!(emails::unverify))
-        .routes(guarded!(proofs::send))
-        .routes(guarded!(phones::add))
+        .routes(once!(emails::set_primary))
+        .routes(once!(emails::verify))
+        .routes(once!(emails::unverify))
+        .routes(once!(proofs::send))
+        .routes(once!(phones::add))
         .routes(guarded!(phones::remove))
-        .routes(guarded!(phones::set_primary))
-        .routes(guarded!(phones::verify))
-        .routes(guarded!(phones::unverify))
+        .routes(once!(phones::set_primary))
+        .routes(once!(phones::verify))
+        .routes(once!(phones::unverify))
         .routes(guarded!(data::patch_claims))
         .routes(guarded!(data::find_private))
         .routes(guarded!(data::patch_private))
@@ -105,24 +115,24 @@ fn operations() -> OpenApiRouter<Arc<App>> {
         .routes(guarded!(events::list))
         .routes(guarded!(events::email_history))
         .routes(guarded!(events::phone_history))
-        .routes(guarded!(proofs::start_email))
-        .routes(guarded!(proofs::check_email))
+        .routes(once!(proofs::start_email))
+        .routes(once!(proofs::check_email))
         .routes(guarded!(proofs::start_phone))
-        .routes(guarded!(proofs::check_phone))
+        .routes(once!(proofs::check_phone))
         .routes(guarded!(passwords::set))
         .routes(guarded!(passwords::remove))
-        .routes(guarded!(passwords::require_reset))
+        .routes(once!(passwords::require_reset))
         .routes(guarded!(passwords::require_no_reset))
         .routes(guarded!(passwords::change))
         .routes(guarded!(passwords::start_reset))
         .routes(guarded!(groups::list))
-        .routes(guarded!(groups::create))
+        .routes(once!(groups::create))
         .routes(guarded!(groups::find))
         .routes(guarded!(groups::patch))
         .routes(guarded!(groups::delete))
         .routes(guarded!(groups::list_of_user))
         .routes(guarded!(groups::find_of_user))
-        .routes(guarded!(groups::assign))
+        .routes(once!(groups::assign))
         .routes(guarded!(groups::remove))
         .routes(guarded!(groups::list_users))
         .routes(guarded!(logs::list))

@@ -1,6 +1,7 @@
 //! The OpenAPI document: what the handlers say of themselves, completed by what all of them share.
 //! Its examples are made by the code that makes the answers.
 
+mod headers;
 mod keys;
 
 use std::sync::LazyLock;
@@ -30,6 +31,7 @@ use crate::error::{Error, InvalidFields, Missing, Refusal};
 use crate::id::{RequestId, SeededRandom, TenantId};
 use crate::secret::{PlainCode, PlainKey, PlainToken, Purpose, ServerSecret, TokenId};
 use crate::time::Timestamp;
+pub(super) use headers::{nameable, take_names};
 use keys::KeyExamples;
 
 const KEY_SCHEME: &str = "ApiKey";
@@ -100,8 +102,8 @@ fn complete(generated: utoipa::openapi::OpenApi) -> Value {
     complete_schemas(&mut components["schemas"]);
     components["responses"] = examples.problem_responses();
     for (path, item) in document["paths"].as_object_mut().into_iter().flatten() {
-        for operation in item.as_object_mut().into_iter().flat_map(Map::values_mut) {
-            complete_operation(path, operation, &examples);
+        for (method, operation) in item.as_object_mut().into_iter().flatten() {
+            complete_operation(method, path, operation, &examples);
         }
     }
     document
@@ -145,7 +147,7 @@ fn without(object: &Value, left_out: &[&str]) -> Value {
 }
 
 /// Adds the problems, headers and examples that follow from what an operation is.
-fn complete_operation(path: &str, operation: &mut Value, examples: &Examples) {
+fn complete_operation(method: &str, path: &str, operation: &mut Value, examples: &Examples) {
     let guarded = operation.get("security").is_some();
     // A body of many lines is taken whatever is in it: each line is refused for itself.
     let takes_body = operation.pointer("/requestBody/content/application~1json").is_some();
@@ -154,6 +156,13 @@ fn complete_operation(path: &str, operation: &mut Value, examples: &Examples) {
         .is_some_and(|all| all.iter().any(|parameter| parameter["in"] == "query"));
     let id = operation["operationId"].as_str().unwrap_or_default().to_owned();
     let mut problems = vec!["405", "500", "503"];
+    problems.extend(headers::add_tags(method, path, operation));
+    problems.extend(headers::add_replays(path, operation));
+    if ["changePassword", "resetPassword", "verifyEmail", "startEmailProof", "startPhoneProof"]
+        .contains(&id.as_str())
+    {
+        problems.push("429");
+    }
     if guarded {
         problems.extend(["401", "403", "429"]);
     }
@@ -452,11 +461,17 @@ impl Examples {
                 vec![Error::MethodNotAllowed],
             ),
             ("408", "The body did not arrive in time.", vec![Error::Timeout]),
+            ("409", "A request with this `Idempotency-Key` is being done.", vec![Error::UnderWay]),
+            (
+                "412",
+                "The user's tag is none of those in `If-Match`: nothing was changed.",
+                vec![Error::Changed],
+            ),
             ("413", "The body is larger than 1 MiB.", vec![Error::TooLarge { limit: MAX_BODY_BYTES }]),
             ("415", "The body is not labelled as JSON.", vec![Error::UnsupportedMediaType]),
             (
                 "422",
-                "A field is of the wrong form (`#validation-error`), or a rule of the directory refuses (`#identity-validation-error`).",
+                "A field is of the wrong form, or an `Idempotency-Key` was used for another request (`#validation-error`); or a rule of the directory refuses (`#identity-validation-error`).",
                 vec![wrong_address, Refusal::DuplicateEmail.into()],
             ),
             (
@@ -496,7 +511,7 @@ impl Examples {
             if let Some((header, example)) = said {
                 response["headers"][header] = json!({"schema": {"type": "string"}, "example": example});
             }
-            if matches!(status, "429" | "503") {
+            if matches!(status, "409" | "429" | "503") {
                 response["headers"]["retry-after"] = json!({"description": "After how many seconds to try again.", "schema": {"type": "integer"}});
             }
             if status == "429" {

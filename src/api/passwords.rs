@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 
 use super::document::Document;
 use super::extract::{Body, Caller, OptionalBody, PasswordsWrite, UserPath};
+use super::tag::Tagged;
 use crate::app::App;
 use crate::directory::password::{self, Given, Password, Policy};
 use crate::directory::user::User;
@@ -80,18 +81,16 @@ pub(super) async fn set(
     caller: Caller<PasswordsWrite>,
     path: UserPath,
     body: Body<SetPasswordRequest>,
-) -> Result<Document, Error> {
+) -> Result<Tagged, Error> {
     // Hashing takes long, so an unknown user is told first.
-    app.user(&caller.origin.tenant, path.user_id).await?;
+    app.check_user(&caller, path.user_id).await?;
     let request = body.fields()?;
     let wanted = request.given().needed(&policy(request.skip_password_policy_checks))?;
     let hash = app.hash_password(wanted).await?;
     let is_temporary = request.is_temporary_password.unwrap_or(false);
-    app.change(&caller.origin, path.user_id, |user, ctx| {
-        Ok(user.set_password(hash.clone(), is_temporary, ctx))
-    })
-    .await
-    .map(Document)
+    app.change(&caller, path.user_id, |user, ctx| Ok(user.set_password(hash.clone(), is_temporary, ctx)))
+        .await
+        .map(Tagged::from)
 }
 
 /// Remove the password
@@ -110,7 +109,7 @@ pub(super) async fn remove(
     caller: Caller<PasswordsWrite>,
     path: UserPath,
 ) -> Result<StatusCode, Error> {
-    app.change(&caller.origin, path.user_id, |user, ctx| Ok(user.remove_password(ctx))).await?;
+    app.change(&caller, path.user_id, |user, ctx| Ok(user.remove_password(ctx))).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -129,10 +128,10 @@ pub(super) async fn require_reset(
     State(app): State<Arc<App>>,
     caller: Caller<PasswordsWrite>,
     path: UserPath,
-) -> Result<Document, Error> {
-    app.change(&caller.origin, path.user_id, |user, ctx| Ok(user.set_password_reset_required(true, ctx)))
+) -> Result<Tagged, Error> {
+    app.change(&caller, path.user_id, |user, ctx| Ok(user.set_password_reset_required(true, ctx)))
         .await
-        .map(Document)
+        .map(Tagged::from)
 }
 
 /// Require no other password
@@ -150,10 +149,10 @@ pub(super) async fn require_no_reset(
     State(app): State<Arc<App>>,
     caller: Caller<PasswordsWrite>,
     path: UserPath,
-) -> Result<Document, Error> {
-    app.change(&caller.origin, path.user_id, |user, ctx| Ok(user.set_password_reset_required(false, ctx)))
+) -> Result<Tagged, Error> {
+    app.change(&caller, path.user_id, |user, ctx| Ok(user.set_password_reset_required(false, ctx)))
         .await
-        .map(Document)
+        .map(Tagged::from)
 }
 
 /// The old password, and the new one: itself, or a hash of it.
@@ -207,12 +206,12 @@ pub(super) async fn change(
     caller: Caller<PasswordsWrite>,
     path: UserPath,
     body: Body<ChangePasswordRequest>,
-) -> Result<Document, Error> {
-    app.user(&caller.origin.tenant, path.user_id).await?;
+) -> Result<Tagged, Error> {
+    app.check_user(&caller, path.user_id).await?;
     let request = body.fields()?;
     let old = password::old_password(request.old_password.as_ref())?;
     let new = request.given().needed(&Policy::DEFAULT)?;
-    app.change_password(&caller.origin, path.user_id, old, new).await.map(Document)
+    app.change_password(&caller, path.user_id, old, new).await.map(Tagged::from)
 }
 
 /// How a password is to be reset.
@@ -257,11 +256,11 @@ pub(super) async fn start_reset(
     path: UserPath,
     body: OptionalBody<ResetPasswordRequest>,
 ) -> Result<Document, Error> {
-    app.user(&caller.origin.tenant, path.user_id).await?;
+    app.check_user(&caller, path.user_id).await?;
     let request = body.fields()?;
     let expiry = password::reset_expiry(request.expiry)?;
     let by_mail = request.send_email.unwrap_or(false);
-    let reset = app.start_password_reset(&caller.origin, path.user_id, expiry, by_mail).await?;
+    let reset = app.start_password_reset(&caller, path.user_id, expiry, by_mail).await?;
     Document::of(&ResetPasswordResponse {
         link: reset.link,
         expires_at: reset.expires_at.0,

@@ -6,9 +6,9 @@ use axum::extract::State;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::document::Document;
 use super::emails::{VerificationRequest, reasoned};
 use super::extract::{Body, Caller, IdentifierPath, OptionalBody, UserPath, UsersWrite};
+use super::tag::Tagged;
 use crate::app::App;
 use crate::directory::phone::PhoneNumber;
 use crate::directory::proof::AddressId;
@@ -45,8 +45,8 @@ pub(super) async fn add(
     caller: Caller<UsersWrite>,
     path: UserPath,
     body: Body<AddPhoneRequest>,
-) -> Result<Document, Error> {
-    let added = app.vouch(&caller.origin, path.user_id, |user, ctx| {
+) -> Result<Tagged, Error> {
+    let added = app.vouch(&caller, path.user_id, |user, ctx| {
         let request = body.fields()?;
         let number = request.phone_number.as_deref();
         let number = number.ok_or_else(|| InvalidFields::needed("phone_number"))?;
@@ -54,7 +54,7 @@ pub(super) async fn add(
             .map_err(|error| InvalidFields::one("phone_number", error.to_string()))?;
         user.add_phone(number, request.is_verified.unwrap_or(false), ctx)
     });
-    added.await.map(Document)
+    added.await.map(Tagged::from)
 }
 
 /// Remove a phone number
@@ -72,10 +72,10 @@ pub(super) async fn remove(
     State(app): State<Arc<App>>,
     caller: Caller<UsersWrite>,
     path: IdentifierPath,
-) -> Result<Document, Error> {
-    app.change(&caller.origin, path.user_id, |user, ctx| user.remove_phone(path.identifier_id, ctx))
+) -> Result<Tagged, Error> {
+    app.change(&caller, path.user_id, |user, ctx| user.remove_phone(path.identifier_id, ctx))
         .await
-        .map(Document)
+        .map(Tagged::from)
 }
 
 /// Make a phone number primary
@@ -91,10 +91,10 @@ pub(super) async fn set_primary(
     State(app): State<Arc<App>>,
     caller: Caller<UsersWrite>,
     path: IdentifierPath,
-) -> Result<Document, Error> {
-    app.change(&caller.origin, path.user_id, |user, ctx| user.set_primary_phone(path.identifier_id, ctx))
+) -> Result<Tagged, Error> {
+    app.change(&caller, path.user_id, |user, ctx| user.set_primary_phone(path.identifier_id, ctx))
         .await
-        .map(Document)
+        .map(Tagged::from)
 }
 
 /// Mark a phone number verified
@@ -115,14 +115,14 @@ pub(super) async fn verify(
     caller: Caller<UsersWrite>,
     path: IdentifierPath,
     body: OptionalBody<VerificationRequest>,
-) -> Result<Document, Error> {
-    let (checked, origin) = reasoned(caller, &body);
-    let marked = app.vouch(&origin, path.user_id, |user, ctx| {
+) -> Result<Tagged, Error> {
+    let (checked, caller) = reasoned(caller, &body);
+    let marked = app.vouch(&caller, path.user_id, |user, ctx| {
         let decision = user.verify_phone(path.identifier_id, ctx)?;
         checked.clone()?;
         Ok(decision)
     });
-    marked.await.map(Document)
+    marked.await.map(Tagged::from)
 }
 
 /// Mark a phone number unverified
@@ -144,8 +144,8 @@ pub(super) async fn unverify(
     caller: Caller<UsersWrite>,
     path: IdentifierPath,
     body: OptionalBody<VerificationRequest>,
-) -> Result<Document, Error> {
-    let (checked, origin) = reasoned(caller, &body);
+) -> Result<Tagged, Error> {
+    let (checked, caller) = reasoned(caller, &body);
     let address = AddressId::phone(path.identifier_id);
-    app.unverify(&origin, path.user_id, address, || Ok(checked.clone()?)).await.map(Document)
+    app.unverify(&caller, path.user_id, address, || Ok(checked.clone()?)).await.map(Tagged::from)
 }

@@ -17,7 +17,7 @@ use crate::id::RequestId;
 /// How problems are labelled.
 pub(super) const CONTENT_TYPE_PROBLEM: &str = "application/problem+json";
 
-/// After how many seconds a client may try again when the store was away.
+/// After how many seconds a client may try again when the store was away, or a request is being done.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 
 /// Why a request was not done.
@@ -50,10 +50,12 @@ pub(crate) fn status(error: &Error) -> StatusCode {
         Error::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Error::Unauthenticated => StatusCode::UNAUTHORIZED,
         Error::Forbidden { .. } | Error::WrongNetwork => StatusCode::FORBIDDEN,
-        Error::BadRequest(_) => StatusCode::BAD_REQUEST,
+        Error::BadRequest(_) | Error::NotKept => StatusCode::BAD_REQUEST,
         Error::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         Error::Timeout => StatusCode::REQUEST_TIMEOUT,
         Error::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        Error::Changed => StatusCode::PRECONDITION_FAILED,
+        Error::UnderWay => StatusCode::CONFLICT,
         Error::Invalid(_) | Error::Refused(_) => StatusCode::UNPROCESSABLE_ENTITY,
         Error::Unavailable(_) | Error::TooCostly => StatusCode::SERVICE_UNAVAILABLE,
         Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -79,6 +81,17 @@ pub(crate) fn detail(error: &Error) -> String {
         Error::Timeout => "The body did not arrive in time.".into(),
         Error::UnsupportedMediaType => {
             "The body must be JSON, with the Content-Type application/json.".into()
+        }
+        Error::Changed => {
+            "The user's tag is none of those in the header If-Match: it was changed since, and this changed nothing. Find the user again, and decide on what it is now."
+                .into()
+        }
+        Error::NotKept => {
+            "The answer to this request is not kept, because it may hold a secret or tell of many changes: it takes no Idempotency-Key, and nothing was done."
+                .into()
+        }
+        Error::UnderWay => {
+            "A request with this Idempotency-Key is being done. Make it again in a moment for its answer.".into()
         }
         Error::NotFound(Missing::User) => "The user was not found.".into(),
         Error::NotFound(Missing::Email) => "The email was not found: the user has none with this id.".into(),
@@ -183,7 +196,7 @@ pub(super) fn render(error: Option<&Error>, response: Response, instance: &str, 
         Error::Unauthenticated => {
             parts.headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("ApiKey header=\"X-API-KEY\""));
         }
-        Error::Unavailable(_) | Error::TooCostly => {
+        Error::Unavailable(_) | Error::TooCostly | Error::UnderWay => {
             parts.headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
         }
         Error::TooManyRequests { retry_after } | Error::RateExceeded { retry_after } => {

@@ -2,19 +2,23 @@
 //! those who send their own mail and messages.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::State;
+use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::document::Document;
 use super::extract::{Body, Caller, EmailsVerify, IdentifierPath, OptionalBody, Permission, UsersWrite};
-use crate::app::App;
-use crate::app::proofs::{Delivery, StartedProof};
+use super::repeats;
+use crate::app::proofs::{Delivery, MailedProof, Proved, StartedProof};
+use crate::app::{Answered, App};
 use crate::directory::api_key::Scope;
 use crate::directory::proof::{self, AddressId, Unproven};
 use crate::directory::user::User;
 use crate::error::{Error, InvalidFields};
+use crate::store::Answer;
 
 /// How the mail is to be.
 #[derive(Default, Deserialize, ToSchema)]
@@ -56,24 +60,36 @@ pub(super) async fn send(
     path: IdentifierPath,
     body: OptionalBody<VerifyEmailRequest>,
 ) -> Result<Document, Error> {
-    let expiry = body.fields().map(|request| request.expiry);
-    let delivery = Delivery { by_mail: true, in_answer: false };
-    let started = start(&app, &caller, &path, AddressId::email(path.identifier_id), expiry, delivery).await?;
-    Document::of(&VerifyEmailResponse { expires_at: started.expires_at.0, email_sent: started.email_sent })
+    let address = AddressId::email(path.identifier_id);
+    let asked = body.fields().map(|request| request.expiry);
+    let expiry = expiry(&app, &caller, &path, address, asked).await?;
+    let mailed = app.mail_proof(&caller, path.user_id, address, expiry).await?;
+    Document::of(&VerifyEmailResponse::from(&mailed))
 }
 
-/// Starts a proof. What is wrong with the body is said only once the user and the address are found.
-async fn start<P: Permission>(
+impl From<&MailedProof> for VerifyEmailResponse {
+    fn from(mailed: &MailedProof) -> Self {
+        Self { expires_at: mailed.expires_at.0, email_sent: mailed.email_sent }
+    }
+}
+
+impl Answered for MailedProof {
+    fn answer(&self) -> Result<Answer, Error> {
+        Document::of(&VerifyEmailResponse::from(self)).map(repeats::untagged)
+    }
+}
+
+/// For how long a proof is to work. What is wrong with the body is said only once the user and the address
+/// are found.
+async fn expiry<P: Permission>(
     app: &App,
     caller: &Caller<P>,
     path: &IdentifierPath,
     address: AddressId,
-    expiry: Result<Option<i64>, InvalidFields>,
-    delivery: Delivery,
-) -> Result<StartedProof, Error> {
+    asked: Result<Option<i64>, InvalidFields>,
+) -> Result<Option<Duration>, Error> {
     app.check_address(&caller.origin.tenant, path.user_id, address).await?;
-    let expiry = proof::expiry(expiry?)?;
-    app.start_proof(&caller.origin, path.user_id, address, expiry, delivery).await
+    Ok(proof::expiry(asked?)?)
 }
 
 /// How an email is to be proved.
@@ -112,14 +128,23 @@ pub(super) struct StartedProofAnswer {
     pub(super) code: Option<String>,
 }
 
-impl From<StartedProof> for StartedProofAnswer {
-    fn from(started: StartedProof) -> Self {
+impl From<&StartedProof> for StartedProofAnswer {
+    fn from(started: &StartedProof) -> Self {
         Self {
             expires_at: started.expires_at.0,
             email_sent: started.email_sent,
-            link: started.link,
-            code: started.code,
+            link: started.link.clone(),
+            code: started.code.clone(),
         }
+    }
+}
+
+impl Answered for StartedProof {
+    fn answer(&self) -> Result<Answer, Error> {
+        if self.link.is_some() || self.code.is_some() {
+            return Err(Error::NotKept);
+        }
+        Document::of(&StartedProofAnswer::from(self)).map(repeats::untagged)
     }
 }
 
@@ -146,9 +171,11 @@ pub(super) async fn start_email(
         by_mail: body.fields().is_ok_and(|request| request.send_email.unwrap_or(true)),
         in_answer: caller.holds(Scope::ProofsRead),
     };
-    let expiry = body.fields().map(|request| request.expiry);
-    let started = start(&app, &caller, &path, AddressId::email(path.identifier_id), expiry, delivery).await?;
-    Document::of(&StartedProofAnswer::from(started))
+    let address = AddressId::email(path.identifier_id);
+    let asked = body.fields().map(|request| request.expiry);
+    let expiry = expiry(&app, &caller, &path, address, asked).await?;
+    let started = app.start_proof(&caller, path.user_id, address, expiry, delivery).await?;
+    Document::of(&StartedProofAnswer::from(&started))
 }
 
 /// Start proving a phone number
@@ -172,10 +199,12 @@ pub(super) async fn start_phone(
     body: OptionalBody<StartPhoneProofRequest>,
 ) -> Result<Document, Error> {
     caller.must_hold(Scope::ProofsRead)?;
-    let expiry = body.fields().map(|request| request.expiry);
+    let address = AddressId::phone(path.identifier_id);
+    let asked = body.fields().map(|request| request.expiry);
+    let expiry = expiry(&app, &caller, &path, address, asked).await?;
     let delivery = Delivery { by_mail: false, in_answer: true };
-    let started = start(&app, &caller, &path, AddressId::phone(path.identifier_id), expiry, delivery).await?;
-    Document::of(&StartedProofAnswer::from(started))
+    let started = app.start_proof(&caller, path.user_id, address, expiry, delivery).await?;
+    Document::of(&StartedProofAnswer::from(&started))
 }
 
 /// The code that the user has brought.
@@ -203,14 +232,21 @@ async fn check<P: Permission>(
     path: &IdentifierPath,
     address: AddressId,
     body: &Body<CheckCodeRequest>,
-) -> Result<Document, Error> {
+) -> Result<Response, Error> {
     app.check_address(&caller.origin.tenant, path.user_id, address).await?;
     let code = body.fields()?.code.as_deref();
     let code = code.ok_or_else(|| InvalidFields::one("code", "This field is needed."))?;
-    let proved = app.check_code(&caller.origin, path.user_id, address, code).await?;
-    let details = serde_json::to_vec(&proved.ended).map_err(|error| Error::Internal(error.to_string()))?;
-    let parts = [&b"{\"user\":"[..], &proved.document, b",\"details\":", &details, b"}"];
-    Ok(Document(parts.concat().into()))
+    let proved = app.check_code(caller, path.user_id, address, code).await?;
+    repeats::told(&proved)
+}
+
+impl Answered for Proved {
+    fn answer(&self) -> Result<Answer, Error> {
+        let details = serde_json::to_vec(&self.ended).map_err(|error| Error::Internal(error.to_string()))?;
+        let parts = [&b"{\"user\":"[..], &self.user.document, b",\"details\":", &details, b"}"];
+        let document = Document(parts.concat().into());
+        Ok(Answer { version: Some(self.user.version), ..repeats::untagged(document) })
+    }
 }
 
 /// Check the code of an email
@@ -233,7 +269,7 @@ pub(super) async fn check_email(
     caller: Caller<EmailsVerify>,
     path: IdentifierPath,
     body: Body<CheckCodeRequest>,
-) -> Result<Document, Error> {
+) -> Result<Response, Error> {
     check(&app, &caller, &path, AddressId::email(path.identifier_id), &body).await
 }
 
@@ -254,6 +290,6 @@ pub(super) async fn check_phone(
     caller: Caller<UsersWrite>,
     path: IdentifierPath,
     body: Body<CheckCodeRequest>,
-) -> Result<Document, Error> {
+) -> Result<Response, Error> {
     check(&app, &caller, &path, AddressId::phone(path.identifier_id), &body).await
 }

@@ -6,8 +6,8 @@ use axum::extract::State;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::document::Document;
 use super::extract::{Body, Caller, UserPath, UsersWrite};
+use super::tag::Tagged;
 use crate::app::App;
 use crate::directory::user::User;
 use crate::directory::username::UserName;
@@ -40,13 +40,13 @@ pub(super) async fn update(
     caller: Caller<UsersWrite>,
     path: UserPath,
     body: Body<UpdateUsernameRequest>,
-) -> Result<Document, Error> {
-    let updated = app.change(&caller.origin, path.user_id, |user, ctx| {
+) -> Result<Tagged, Error> {
+    let updated = app.change(&caller, path.user_id, |user, ctx| {
         let name = body.fields()?.username.as_deref();
         let name = name.ok_or_else(|| InvalidFields::needed("username"))?;
         Ok(user.set_username(UserName::parse(name)?, ctx))
     });
-    updated.await.map(Document)
+    updated.await.map(Tagged::from)
 }
 
 /// Remove the username
@@ -64,6 +64,6 @@ pub(super) async fn remove(
     State(app): State<Arc<App>>,
     caller: Caller<UsersWrite>,
     path: UserPath,
-) -> Result<Document, Error> {
-    app.change(&caller.origin, path.user_id, |user, ctx| Ok(user.remove_username(ctx))).await.map(Document)
+) -> Result<Tagged, Error> {
+    app.change(&caller, path.user_id, |user, ctx| Ok(user.remove_username(ctx))).await.map(Tagged::from)
 }

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::header::LOCATION;
-use axum::http::{HeaderValue, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::http::StatusCode;
+use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -13,16 +12,18 @@ use utoipa::ToSchema;
 use super::document::Document;
 use super::extract::{Body, Caller, OptionalBody, UserPath, UsersRead, UsersWrite};
 use super::lists::{UserList, UserWalk};
-use super::page;
 use super::passwords::{PasswordAlgorithms, policy};
 use super::person::Erasing;
-use crate::app::App;
+use super::tag::{Known, Tagged};
+use super::{page, repeats};
+use crate::app::{Answered, App, Current};
 use crate::directory::api_key::Scope;
 use crate::directory::password::{Given, NewPassword, Password};
 use crate::directory::summary::Summary;
 use crate::directory::user::{NewUser, User};
 use crate::error::Error;
 use crate::id::UserId;
+use crate::store::Answer;
 
 /// List users
 ///
@@ -212,9 +213,23 @@ pub(super) async fn create(
     let request = body.fields()?;
     let mut new = request.new_user();
     new.password = request.new_password(&app, &caller, &new).await?;
-    let (user_id, document) = app.create(&caller.origin, new).await?;
-    let location = HeaderValue::try_from(format!("/api/users/{user_id}")).expect("an id fits into a header");
-    Ok((StatusCode::CREATED, [(LOCATION, location)], Document(document)).into_response())
+    repeats::told(&app.create(&caller, new).await?)
+}
+
+impl Answered for (UserId, Current) {
+    /// That the user was created.
+    fn answer(&self) -> Result<Answer, Error> {
+        let (user_id, current) = self;
+        let location = Some(format!("/api/users/{user_id}"));
+        Ok(Answer { status: StatusCode::CREATED.as_u16(), location, ..current.answer()? })
+    }
+}
+
+impl Answered for Current {
+    fn answer(&self) -> Result<Answer, Error> {
+        let document = Document(self.document.clone());
+        Ok(Answer { version: Some(self.version), ..repeats::untagged(document) })
+    }
 }
 
 /// Find a user
@@ -230,8 +245,10 @@ pub(super) async fn find(
     State(app): State<Arc<App>>,
     caller: Caller<UsersRead>,
     path: UserPath,
-) -> Result<Document, Error> {
-    app.user(&caller.origin.tenant, path.user_id).await.map(Document)
+    known: Known,
+) -> Result<Response, Error> {
+    let current = app.current(&caller.origin.tenant, path.user_id).await?;
+    Ok(Tagged::from(current).unless(&known))
 }
 
 /// Delete a user
@@ -253,9 +270,9 @@ pub(super) async fn delete(
     Erasing(erase): Erasing,
 ) -> Result<StatusCode, Error> {
     if erase {
-        app.erase(&caller.origin, path.user_id).await?;
+        app.erase(&caller, path.user_id).await?;
     } else {
-        app.delete(&caller.origin, path.user_id).await?;
+        app.delete(&caller, path.user_id).await?;
     }
     Ok(StatusCode::NO_CONTENT)
 }
@@ -285,12 +302,12 @@ pub(super) async fn disable(
     caller: Caller<UsersWrite>,
     path: UserPath,
     body: OptionalBody<DisableUserRequest>,
-) -> Result<Document, Error> {
-    let disabled = app.change(&caller.origin, path.user_id, |user, ctx| {
+) -> Result<Tagged, Error> {
+    let disabled = app.change(&caller, path.user_id, |user, ctx| {
         body.fields()?;
         Ok(user.disable(ctx))
     });
-    disabled.await.map(Document)
+    disabled.await.map(Tagged::from)
 }
 
 /// Enable a user
@@ -308,8 +325,8 @@ pub(super) async fn enable(
     State(app): State<Arc<App>>,
     caller: Caller<UsersWrite>,
     path: UserPath,
-) -> Result<Document, Error> {
-    app.change(&caller.origin, path.user_id, |user, ctx| Ok(user.enable(ctx))).await.map(Document)
+) -> Result<Tagged, Error> {
+    app.change(&caller, path.user_id, |user, ctx| Ok(user.enable(ctx))).await.map(Tagged::from)
 }
 
 /// Unblock a user
@@ -327,6 +344,6 @@ pub(super) async fn unblock(
     State(app): State<Arc<App>>,
     caller: Caller<UsersWrite>,
     path: UserPath,
-) -> Result<Document, Error> {
-    app.change(&caller.origin, path.user_id, |user, ctx| Ok(user.unblock(ctx))).await.map(Document)
+) -> Result<Tagged, Error> {
+    app.change(&caller, path.user_id, |user, ctx| Ok(user.unblock(ctx))).await.map(Tagged::from)
 }

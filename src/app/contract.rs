@@ -9,12 +9,13 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, TestRunner};
 
-use super::App;
 use super::proofs::{Delivery, ProofView, Visitor};
+use super::{App, Call};
 use crate::directory::email::EmailAddress;
 use crate::directory::event::{Actor, Context, Details, Event, EventType, Method, Origin};
 use crate::directory::phone::PhoneNumber;
 use crate::directory::proof::{AddressId, AddressKind};
+use crate::directory::repeat::{Fingerprint, NamedRequest};
 use crate::directory::settings::Choices;
 use crate::directory::user::{NewUser, User};
 use crate::error::Error;
@@ -32,6 +33,7 @@ macro_rules! app_contract {
             after_an_unverify_nothing_issued_before_can_verify_whatever_happens_at_once
             of_two_who_follow_a_link_at_once_one_verifies
             of_many_codes_tried_at_once_five_count
+            of_many_requests_of_one_name_at_once_one_is_done_whichever_server_has_it
         }
     };
     ($open:path: $($name:ident)+) => {
@@ -106,15 +108,15 @@ impl Scene {
     async fn user(&self, emails: &[&str]) -> User {
         let new = NewUser { skip_conformance_checks: true, ..NewUser::default() };
         let app = &self.servers[0];
-        let (user_id, mut document) = app.create(&self.origin(), new).await.unwrap();
+        let (user_id, mut user) = app.create(&self.origin(), new).await.unwrap();
         for email in emails {
             let email = EmailAddress::parse(email).unwrap();
-            document = app
+            user = app
                 .change(&self.origin(), user_id, |user, ctx| user.add_email(email.clone(), false, ctx))
                 .await
                 .unwrap();
         }
-        User::from_document(&document).unwrap()
+        User::from_document(&user.document).unwrap()
     }
 
     /// The same user with a phone number, which is not verified.
@@ -123,7 +125,7 @@ impl Scene {
         let origin = self.origin();
         let added = self.servers[0]
             .change(&origin, user.user_id, |user, ctx| user.add_phone(number.clone(), false, ctx));
-        User::from_document(&added.await.unwrap()).unwrap()
+        User::from_document(&added.await.unwrap().document).unwrap()
     }
 
     /// A link and a code for this address; for a phone number a code alone.
@@ -395,4 +397,40 @@ async fn of_many_codes_tried_at_once_five_count(store: Arc<dyn Store>) {
     scene.clock.advance(1);
     let next = scene.start(1, &scene.origin(), user.user_id, address).await;
     assert!(scene.servers[0].check_code(&origin, user.user_id, address, &next.code).await.is_ok());
+}
+
+/// What only the store can see to: neither server knows what the other is doing.
+async fn of_many_requests_of_one_name_at_once_one_is_done_whichever_server_has_it(store: Arc<dyn Store>) {
+    let scene = Scene::new(store).await;
+    let key_id = PlainKey::new(&*scene.random).id();
+    for number in 0..10 {
+        let user = scene.user(&[&format!("a{number}@example.com")]).await;
+        let (user_id, email) = (user.user_id, user.emails[0].id);
+        let named = Arc::new(NamedRequest {
+            tenant: TenantId::default_tenant(),
+            key_id,
+            name: format!("name {number}").parse().unwrap(),
+            fingerprint: Fingerprint::new(&scene.servers[0].secret, "/path", b""),
+        });
+        let before = scene.events().await.len();
+        let asked = (0..8).map(|number| {
+            let (app, origin, named) = (scene.servers[number % 2].clone(), scene.origin(), named.clone());
+            tokio::spawn(async move {
+                let call = Call { named: Some(&named), ..(&origin).into() };
+                app.vouch(call, user_id, |user, ctx| user.verify_email(email, ctx)).await
+            })
+        });
+        let mut done = Vec::new();
+        for answer in join_all(asked).await {
+            match answer.unwrap() {
+                Ok(current) => done.push(current),
+                Err(error) => assert!(matches!(error, Error::UnderWay), "{error}"),
+            }
+        }
+        assert_eq!((done.len(), scene.events().await.len()), (1, before + 1));
+        for app in &scene.servers {
+            let kept = app.earlier(&named).await.unwrap().unwrap();
+            assert_eq!((kept.version, kept.body), (Some(done[0].version), done[0].document.clone()));
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! Groups: reading and changing them, and who is in them.
 
-use super::{App, MAX_ATTEMPTS, refused};
+use super::{App, Call, MAX_ATTEMPTS, refused};
 use crate::directory::event::{Context, Event, EventType, Origin};
 use crate::directory::group::{Group, Membership, NewGroup};
 use crate::error::{Error, Missing};
@@ -8,9 +8,10 @@ use crate::id::{GroupId, TenantId, UserId};
 use crate::store::search::groups::GroupSearch;
 use crate::store::search::users::UserSearch;
 use crate::store::{
-    GroupChange, GroupKept, GroupSortKey, KeepError, List, MembershipChange, MembershipSortKey, Page, Sorted,
-    Version,
+    GroupChange, GroupKept, GroupSortKey, KeepError, KeptAnswer, List, MembershipChange, MembershipSortKey,
+    Page, Sorted, UserChange, Version,
 };
+use crate::time::Timestamp;
 
 impl App {
     /// The group.
@@ -38,13 +39,17 @@ impl App {
     ///
     /// # Errors
     /// What [`Group::create`] refuses, and [`Error::Refused`] where another group has the name.
-    pub async fn create_group(&self, origin: &Origin, new: NewGroup) -> Result<Group, Error> {
-        let (group, events) = Group::create(new, &self.context(origin, self.clock.now()))?;
+    pub async fn create_group<'a>(&self, call: impl Into<Call<'a>>, new: NewGroup) -> Result<Group, Error> {
+        let call = call.into();
+        let origin = call.origin;
+        let ctx = self.context(origin, self.clock.now());
+        let (group, events) = Group::create(new, &ctx)?;
         let change = GroupChange {
             tenant: origin.tenant.clone(),
             group_id: group.group_id,
             kept: GroupKept::Create(group.clone()),
             events,
+            answer: call.answered(&group, None, ctx.now)?,
         };
         self.store.keep_group(change).await.map_err(refused)?;
         Ok(group)
@@ -77,6 +82,7 @@ impl App {
                     group_id,
                     kept: GroupKept::Replace(version, group.clone()),
                     events,
+                    answer: None,
                 };
                 match self.store.keep_group(change).await {
                     // Members may have come and gone meanwhile: what is counted is read again.
@@ -109,6 +115,7 @@ impl App {
                 group_id,
                 kept: GroupKept::Delete,
                 events: vec![ctx.group_event(EventType::GroupDeleted, group_id, None)],
+                answer: None,
             };
             match self.store.keep_group(change).await {
                 Err(KeepError::Conflict) => Err(Error::NotFound(Missing::Group)),
@@ -167,22 +174,32 @@ impl App {
     ///
     /// # Errors
     /// [`Missing::User`], [`Missing::Group`].
-    pub async fn assign(
+    pub async fn assign<'a>(
         &self,
-        origin: &Origin,
+        call: impl Into<Call<'a>>,
         user_id: UserId,
         group_id: GroupId,
     ) -> Result<Membership, Error> {
+        let call = call.into();
+        let tenant = &call.origin.tenant;
         self.in_time(async {
             for _ in 0..MAX_ATTEMPTS {
-                match self.membership(&origin.tenant, user_id, group_id).await {
+                let ctx = self.context(call.origin, self.clock.now());
+                match self.membership(tenant, user_id, group_id).await {
                     Err(Error::NotFound(Missing::Membership)) => {}
-                    found => return found,
+                    Ok(membership) => {
+                        if self.keep_answer(call, user_id, &membership, ctx.now).await? {
+                            return Ok(membership);
+                        }
+                        continue;
+                    }
+                    Err(error) => return Err(error),
                 }
-                let kept = self.keep_membership(origin, user_id, group_id, true).await?;
-                if let (true, Some(membership)) =
-                    (kept, self.store.membership(&origin.tenant, user_id, group_id).await?)
-                {
+                let (_, group) = self.kept_group(tenant, group_id).await?;
+                let membership =
+                    Membership { group_id, user_id, creation_time: ctx.now, group_name: group.name };
+                let answer = call.answered(&membership, Some(user_id), ctx.now)?;
+                if self.keep_membership(&ctx, user_id, group_id, true, answer).await? {
                     return Ok(membership);
                 }
                 // Somebody was quicker, to assign the user or to take something away: look again.
@@ -192,13 +209,32 @@ impl App {
         .await
     }
 
+    /// Keeps what is answered to a call that changes nothing of a user, if it is to be kept; false if the user
+    /// is another by now.
+    async fn keep_answer(
+        &self,
+        call: Call<'_>,
+        user_id: UserId,
+        given: &Membership,
+        now: Timestamp,
+    ) -> Result<bool, Error> {
+        let answer = call.answered(given, Some(user_id), now)?;
+        if answer.is_none() {
+            return Ok(true);
+        }
+        let tenant = &call.origin.tenant;
+        let version = self.kept(tenant, user_id).await?.version;
+        self.keep(UserChange { answer, ..UserChange::nothing(tenant, version, user_id) }).await
+    }
+
     /// Takes a user out of a group.
     ///
     /// # Errors
     /// [`Missing::User`], [`Missing::Group`], [`Missing::Membership`].
     pub async fn leave(&self, origin: &Origin, user_id: UserId, group_id: GroupId) -> Result<(), Error> {
         self.in_time(async {
-            if self.keep_membership(origin, user_id, group_id, false).await? {
+            let ctx = self.context(origin, self.clock.now());
+            if self.keep_membership(&ctx, user_id, group_id, false, None).await? {
                 return Ok(());
             }
             Err(self.missing(&origin.tenant, user_id, group_id).await?)
@@ -208,21 +244,22 @@ impl App {
 
     async fn keep_membership(
         &self,
-        origin: &Origin,
+        ctx: &Context<'_>,
         user_id: UserId,
         group_id: GroupId,
         joins: bool,
+        answer: Option<Box<KeptAnswer>>,
     ) -> Result<bool, Error> {
         let kind = if joins { EventType::GroupUserAdded } else { EventType::GroupUserRemoved };
-        let ctx = self.context(origin, self.clock.now());
         let change = MembershipChange {
-            tenant: origin.tenant.clone(),
+            tenant: ctx.origin.tenant.clone(),
             user_id,
             group_id,
             joins,
             event: ctx.group_event(kind, group_id, Some(user_id)),
+            answer,
         };
-        self.store.keep_membership(change).await
+        self.store.keep_membership(change).await.map_err(refused)
     }
 
     /// What is missing where there is no membership.

@@ -192,15 +192,14 @@ impl App {
     ) -> Result<Outcome, Error> {
         let Marking { origin, mark, dry_run } = marking;
         let id: IdentifierId = email.id;
-        let decided = self.decide(Known, origin, user_id, |kept, before, proofs, ctx| {
+        let decided = self.decide(Known, origin.into(), user_id, |kept, before, proofs, ctx| {
             if !is_meant(before) {
                 return Ok((None, Outcome::NotFound));
             }
             let mut after = before.clone();
             let decision = after.mark_email(id, mark, proofs, ctx)?;
             let outcome = Outcome::of(&decision);
-            let change =
-                if dry_run { None } else { settled(origin, kept, before, after, decision, ctx.now).0 };
+            let change = if dry_run { None } else { settled(kept, before, after, decision, ctx).0 };
             Ok((change, outcome))
         });
         match decided.await {

@@ -3,12 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::sync::Semaphore;
 
-use super::App;
 use super::condition::{Always, HashIs, HashIsAnother, ResetIsOpen, ResetIsOver};
 use super::proofs::{ResetView, Visitor};
+use super::{Answered, App, Call, Current};
 use crate::directory::event::{Context, Method, Origin};
 use crate::directory::mail::MailChange;
 use crate::directory::password::{
@@ -57,6 +56,9 @@ pub struct ResetLink {
     /// Whether a mail with it is on its way.
     pub email_sent: bool,
 }
+
+/// It is a secret: no answer with it is kept.
+impl Answered for ResetLink {}
 
 impl App {
     /// The hash to keep for a password that is wanted.
@@ -111,16 +113,17 @@ impl App {
     /// Gives the user who knows the old password another one, and gives the document.
     ///
     /// # Errors
-    /// [`Missing::User`], [`Refusal::PasswordMismatch`], [`Refusal::PasswordNotTrusted`], and
-    /// [`Error::TooManyRequests`] for more than ten tries within an hour.
-    pub async fn change_password(
+    /// [`Missing::User`], [`Error::Changed`], [`Refusal::PasswordMismatch`], [`Refusal::PasswordNotTrusted`],
+    /// and [`Error::TooManyRequests`] for more than ten tries within an hour.
+    pub async fn change_password<'a>(
         &self,
-        origin: &Origin,
+        call: impl Into<Call<'a>>,
         user_id: UserId,
         old: &Password,
         new: Wanted,
-    ) -> Result<Bytes, Error> {
-        let tenant = &origin.tenant;
+    ) -> Result<Current, Error> {
+        let call = call.into();
+        let tenant = &call.origin.tenant;
         self.count_try(tenant, user_id).await?;
         let mut hash = None;
         for _ in 0..MAX_CHECKS {
@@ -132,12 +135,12 @@ impl App {
                 None => self.hash_password(new.clone()).await?,
             };
             let changed = self
-                .change_if(HashIs(&checked), origin, user_id, |user, set_by, ctx| {
+                .change_if(HashIs(&checked), call, user_id, |user, set_by, ctx| {
                     user.change_password(new.clone(), *set_by, ctx)
                 })
                 .await?;
             match changed {
-                Ok(document) => return Ok(document),
+                Ok(changed) => return Ok(changed),
                 Err(HashIsAnother) => hash = Some(new),
             }
         }
@@ -167,27 +170,30 @@ impl App {
     /// primary email, if that is verified and there is mail.
     ///
     /// # Errors
-    /// [`Missing::User`], and [`Error::TooManyRequests`] where a mail would be one too many.
-    pub async fn start_password_reset(
+    /// [`Missing::User`], [`Error::Changed`], and [`Error::TooManyRequests`] where a mail would be one too
+    /// many.
+    pub async fn start_password_reset<'a>(
         &self,
-        origin: &Origin,
+        call: impl Into<Call<'a>>,
         user_id: UserId,
         expiry: Duration,
         by_mail: bool,
     ) -> Result<ResetLink, Error> {
+        let call = call.into();
+        let tenant = &call.origin.tenant;
         let by_mail = by_mail && self.mail.is_some();
         let id = TokenId::new(&*self.random);
-        let token = PlainToken::derive(&self.secret, Purpose::Reset, &origin.tenant, id);
-        let settings = self.store.settings(&origin.tenant).await?;
-        let started = self.decide(Always, origin, user_id, |kept, user, (), ctx| {
+        let token = PlainToken::derive(&self.secret, Purpose::Reset, tenant, id);
+        let settings = self.store.settings(tenant).await?;
+        let started = self.decide(Always, call, user_id, |kept, user, (), ctx| {
             let expires_at = ctx.now.after(expiry);
             let decision = user.start_password_reset(&token, expires_at, by_mail, &settings, ctx);
             let email_sent = matches!(decision.mail, MailChange::Send(_));
-            let change = UserChange::beside(&origin.tenant, kept.version, user_id, decision);
-            Ok((change, (expires_at, email_sent)))
+            let change = UserChange::beside(tenant, kept.version, user_id, decision);
+            Ok((change, ResetLink { link: self.reset_link(&token), expires_at, email_sent }))
         });
-        let Ok((expires_at, email_sent)) = started.await?;
-        Ok(ResetLink { link: self.reset_link(&token), expires_at, email_sent })
+        let Ok(link) = started.await?;
+        Ok(link)
     }
 
     pub(super) fn reset_link(&self, token: &PlainToken) -> String {
@@ -230,7 +236,7 @@ impl App {
         let hash = self.hash_password(given.needed(&Policy::DEFAULT)?).await?;
         let origin = visitor.origin(&kept.tenant, Method::Link);
         let rule = |user: &mut User, (): &(), ctx: &Context| Ok(user.reset_password(hash.clone(), ctx));
-        match self.change_if(ResetIsOpen(&token), &origin, kept.user_id, rule).await {
+        match self.change_if(ResetIsOpen(&token), (&origin).into(), kept.user_id, rule).await {
             Ok(Ok(_)) => Ok(ResetView::Done { tenant_name: self.tenant_name(&kept.tenant).await? }),
             Ok(Err(ResetIsOver)) | Err(Error::NotFound(_)) => Ok(ResetView::Dead),
             Err(error) => Err(error),

@@ -1,7 +1,7 @@
 //! All that is kept of one person, and erasing it.
 
-use super::App;
 use super::condition::Always;
+use super::{App, Call};
 use crate::directory::event::{Event, Origin};
 use crate::directory::group::Membership;
 use crate::directory::person::{Person, erased, removed_and_erased};
@@ -37,15 +37,19 @@ impl App {
     /// happened to them. Of a user who was removed before, the record is erased.
     ///
     /// # Errors
-    /// [`Missing::User`] if nothing is left to be erased.
-    pub async fn erase(&self, origin: &Origin, user_id: UserId) -> Result<(), Error> {
-        let removed = self.decide(Always, origin, user_id, |kept, user, (), ctx| {
+    /// [`Missing::User`] if nothing is left to be erased, [`Error::Changed`].
+    pub async fn erase<'a>(&self, call: impl Into<Call<'a>>, user_id: UserId) -> Result<(), Error> {
+        let call = call.into();
+        let removed = self.decide(Always, call, user_id, |kept, user, (), ctx| {
             let events = removed_and_erased(user_id, ctx);
-            Ok((Some(UserChange::erase(&origin.tenant, kept.version, user, events)), ()))
+            Ok((Some(UserChange::erase(&ctx.origin.tenant, kept.version, user, events)), ()))
         });
         match removed.await {
             Ok(Ok(())) => Ok(()),
-            Err(Error::NotFound(Missing::User)) => self.erase_record(origin, user_id).await,
+            // Whoever wants a user of some version means one that is there.
+            Err(Error::NotFound(Missing::User)) if call.only_if.is_none() => {
+                self.erase_record(call.origin, user_id).await
+            }
             Err(error) => Err(error),
         }
     }

@@ -5,10 +5,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use super::condition::{Always, Known, ProofIsOpen, ProofIsOver};
-use super::{App, settled};
+use super::{Answered, App, Call, Current, settled};
 use crate::directory::email::{Email, EmailAddress};
 use crate::directory::event::{Actor, Details, Method, Origin};
 use crate::directory::proof::{AddressId, AddressKind, KeptProof, MAX_TRIES, Standing, Unproven};
@@ -16,7 +14,7 @@ use crate::directory::user::User;
 use crate::error::{Error, Refusal};
 use crate::id::{RequestId, TenantId, UserId};
 use crate::secret::{PlainCode, PlainToken};
-use crate::store::UserChange;
+use crate::store::{UserChange, Version};
 use crate::time::Timestamp;
 
 /// How the link and the code get to who is to prove the address.
@@ -26,6 +24,20 @@ pub struct Delivery {
     pub by_mail: bool,
     /// By whoever asks, who is given them.
     pub in_answer: bool,
+}
+
+/// A mail to prove an address that was asked for.
+pub struct MailedProof {
+    /// Until when the last of what it brings works; now, if there is none.
+    pub expires_at: Timestamp,
+    /// Whether it is on its way.
+    pub email_sent: bool,
+}
+
+impl From<StartedProof> for MailedProof {
+    fn from(started: StartedProof) -> Self {
+        Self { expires_at: started.expires_at, email_sent: started.email_sent }
+    }
 }
 
 /// A proof that was started.
@@ -42,8 +54,8 @@ pub struct StartedProof {
 
 /// An address that was proved.
 pub struct Proved {
-    /// The user's document afterwards.
-    pub document: Bytes,
+    /// The user afterwards.
+    pub user: Current,
     /// What has ended, because it was the first proof on the account.
     pub ended: Option<Unproven>,
 }
@@ -112,7 +124,7 @@ pub enum ResetView {
 }
 
 impl App {
-    /// That the user has this address.
+    /// That the user has this address; gives the version of the user.
     ///
     /// # Errors
     /// [`crate::error::Missing`].
@@ -121,45 +133,72 @@ impl App {
         tenant: &TenantId,
         user_id: UserId,
         address: AddressId,
-    ) -> Result<(), Error> {
+    ) -> Result<Version, Error> {
         let kept = self.kept(tenant, user_id).await?;
-        User::from_document(&kept.document)?.address(address).map(drop)
+        User::from_document(&kept.document)?.address(address)?;
+        Ok(kept.version)
     }
 
     /// Makes a link, a code, or both, by which an address of the user can be proved; earlier ones of
     /// this address end. If they would get to nobody, none is made.
     ///
     /// # Errors
-    /// [`crate::error::Missing`], and [`Error::TooManyRequests`].
-    pub async fn start_proof(
+    /// [`crate::error::Missing`], [`Error::Changed`], and [`Error::TooManyRequests`].
+    pub async fn start_proof<'a>(
         &self,
-        origin: &Origin,
+        call: impl Into<Call<'a>>,
         user_id: UserId,
         address: AddressId,
         expiry: Option<Duration>,
         delivery: Delivery,
     ) -> Result<StartedProof, Error> {
+        self.start(call.into(), user_id, address, expiry, delivery).await
+    }
+
+    /// The same, by a mail of this server and by nothing else.
+    ///
+    /// # Errors
+    /// As [`App::start_proof`].
+    pub async fn mail_proof<'a>(
+        &self,
+        call: impl Into<Call<'a>>,
+        user_id: UserId,
+        address: AddressId,
+        expiry: Option<Duration>,
+    ) -> Result<MailedProof, Error> {
+        let delivery = Delivery { by_mail: true, in_answer: false };
+        self.start(call.into(), user_id, address, expiry, delivery).await
+    }
+
+    async fn start<T: From<StartedProof> + Answered>(
+        &self,
+        call: Call<'_>,
+        user_id: UserId,
+        address: AddressId,
+        expiry: Option<Duration>,
+        delivery: Delivery,
+    ) -> Result<T, Error> {
         let by_mail = delivery.by_mail && self.mail.is_some() && address.kind == AddressKind::Email;
-        if !by_mail && !delivery.in_answer {
-            self.check_address(&origin.tenant, user_id, address).await?;
-            let expires_at = self.clock.now();
-            return Ok(StartedProof { expires_at, email_sent: false, link: None, code: None });
-        }
-        let settings = self.store.settings(&origin.tenant).await?;
-        let started = self.decide(Always, origin, user_id, |kept, user, (), ctx| {
+        let settings = self.store.settings(&call.origin.tenant).await?;
+        let started = self.decide(Always, call, user_id, |kept, user, (), ctx| {
+            if !by_mail && !delivery.in_answer {
+                user.address(address)?;
+                let nothing = StartedProof { expires_at: ctx.now, email_sent: false, link: None, code: None };
+                return Ok((None, nothing.into()));
+            }
             let made = user.make_proof(address, expiry, &settings, &self.secret, ctx)?;
-            let expires_at = made.expires_at();
+            let started = StartedProof {
+                expires_at: made.expires_at(),
+                email_sent: by_mail,
+                link: made.token.filter(|_| delivery.in_answer).map(|token| self.proof_link(&token)),
+                code: made.code.filter(|_| delivery.in_answer).map(|code| code.reveal()),
+            };
             let decision = user.start_proof(made.proof, by_mail, &settings, ctx)?;
-            let change = UserChange::beside(&origin.tenant, kept.version, user_id, decision);
-            Ok((change, (expires_at, made.token, made.code)))
+            let change = UserChange::beside(&ctx.origin.tenant, kept.version, user_id, decision);
+            Ok((change, started.into()))
         });
-        let Ok((expires_at, token, code)) = started.await?;
-        Ok(StartedProof {
-            expires_at,
-            email_sent: by_mail,
-            link: token.filter(|_| delivery.in_answer).map(|token| self.proof_link(&token)),
-            code: code.filter(|_| delivery.in_answer).map(|code| code.reveal()),
-        })
+        let Ok(started) = started.await?;
+        Ok(started)
     }
 
     pub(super) fn proof_link(&self, token: &PlainToken) -> String {
@@ -170,37 +209,39 @@ impl App {
     /// nothing that was made before can verify it afterwards.
     ///
     /// # Errors
-    /// [`crate::error::Missing`], and what `check` finds wrong once the address is found.
-    pub async fn unverify(
+    /// [`crate::error::Missing`], [`Error::Changed`], and what `check` finds wrong once the address is found.
+    pub async fn unverify<'a>(
         &self,
-        origin: &Origin,
+        call: impl Into<Call<'a>>,
         user_id: UserId,
         address: AddressId,
         check: impl Fn() -> Result<(), Error>,
-    ) -> Result<Bytes, Error> {
-        let changed = self.change_if(Known, origin, user_id, |user, proofs, ctx| {
+    ) -> Result<Current, Error> {
+        let changed = self.change_if(Known, call.into(), user_id, |user, proofs, ctx| {
             let decision = user.end_trust(address, proofs, ctx)?;
             check()?;
             Ok(decision)
         });
-        let Ok(document) = changed.await?;
-        Ok(document)
+        let Ok(changed) = changed.await?;
+        Ok(changed)
     }
 
     /// Proves an address by the code that was sent to it. A try counts before it is compared.
     ///
     /// # Errors
-    /// [`crate::error::Missing`], [`Refusal::InvalidCode`], and [`Error::Refused`] where somebody else
-    /// has the address verified.
-    pub async fn check_code(
+    /// [`crate::error::Missing`], [`Error::Changed`], [`Refusal::InvalidCode`], and [`Error::Refused`] where
+    /// somebody else has the address verified.
+    pub async fn check_code<'a>(
         &self,
-        origin: &Origin,
+        call: impl Into<Call<'a>>,
         user_id: UserId,
         address: AddressId,
         code: &str,
     ) -> Result<Proved, Error> {
-        let tenant = &origin.tenant;
-        self.check_address(tenant, user_id, address).await?;
+        let call = call.into();
+        let tenant = &call.origin.tenant;
+        // Before the try is counted.
+        call.check(self.check_address(tenant, user_id, address).await?)?;
         let Standing { proofs, .. } = self.store.standing(tenant, user_id).await?;
         let wrong = || Error::from(Refusal::InvalidCode);
         let kept = proofs.into_iter().find(|kept| kept.proof.address == address).ok_or_else(wrong)?;
@@ -213,21 +254,21 @@ impl App {
         if !check.hash.is(&given.hash(&self.secret, tenant, id)) || !kept.code_works(self.clock.now()) {
             return Err(wrong());
         }
-        let origin = Origin { method: Method::Code, ..origin.clone() };
-        self.prove(&origin, &kept).await?.map_err(|ProofIsOver| wrong())
+        let origin = Origin { method: Method::Code, ..call.origin.clone() };
+        self.prove(Call { origin: &origin, ..call }, &kept).await?.map_err(|ProofIsOver| wrong())
     }
 
     /// Uses a proof, once.
-    async fn prove(&self, origin: &Origin, kept: &KeptProof) -> Result<Result<Proved, ProofIsOver>, Error> {
-        let settings = self.store.settings(&origin.tenant).await?;
+    async fn prove(&self, call: Call<'_>, kept: &KeptProof) -> Result<Result<Proved, ProofIsOver>, Error> {
+        let settings = self.store.settings(&call.origin.tenant).await?;
         let condition = ProofIsOpen(kept.proof.id);
-        self.decide(condition, origin, kept.proof.user_id, |kept, before, (proof, standing), ctx| {
+        self.decide(condition, call, kept.proof.user_id, |kept, before, (proof, standing), ctx| {
             let mut after = before.clone();
             let decision = after.prove(proof, standing, &settings, ctx)?;
             let first = decision.events.first();
             let ended = first.and_then(|event| event.details.clone()).and_then(Details::unproven);
-            let (change, document) = settled(origin, kept, before, after, decision, ctx.now);
-            Ok((change, Proved { document, ended }))
+            let (change, user) = settled(kept, before, after, decision, ctx);
+            Ok((change, Proved { user, ended }))
         })
         .await
     }
@@ -280,7 +321,7 @@ impl App {
         let Some(kept) = self.proof_of(token).await? else { return Ok(ProofView::Dead) };
         if kept.link_works(self.clock.now()) {
             let origin = visitor.origin(&kept.proof.tenant, Method::Link);
-            match self.prove(&origin, &kept).await {
+            match self.prove((&origin).into(), &kept).await {
                 Ok(_) | Err(Error::NotFound(_)) => {}
                 Err(Error::Refused(_)) => {
                     return Ok(self.shown(&kept).await?.map_or(ProofView::Dead, ProofView::Taken));

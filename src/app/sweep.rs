@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::App;
+use crate::directory::repeat::KEPT_FOR;
 use crate::directory::settings::COUNTED_FOR;
 use crate::error::Error;
 
@@ -18,7 +19,7 @@ impl App {
             let pause = match self.sweep().await {
                 Ok(()) => EVERY,
                 Err(error) => {
-                    tracing::warn!(%error, "old requests for mails could not be forgotten; it is tried again in a minute");
+                    tracing::warn!(%error, "what counts no more could not be forgotten; it is tried again in a minute");
                     AGAIN
                 }
             };
@@ -27,11 +28,15 @@ impl App {
     }
 
     /// Forgets the requests for proofs and for mails that no limit counts any more, with the addresses
-    /// in them.
+    /// in them, and the answers that are too old for repeats.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn sweep(&self) -> Result<(), Error> {
-        self.store.forget_requests(self.clock.now().before(COUNTED_FOR)).await
+        let now = self.clock.now();
+        self.store.forget_requests(now.before(COUNTED_FOR)).await?;
+        // A few at a time, so that no change waits long for it.
+        while self.store.forget_answers(now.before(KEPT_FOR)).await? {}
+        Ok(())
     }
 }

@@ -117,12 +117,12 @@ async fn sample(app: &App, origin: &Origin) -> Result<User> {
             .collect();
         let new = NewUser { email: Some(address), email_verified: true, claims, ..NewUser::default() };
         match app.create(origin, new).await {
-            Ok((user_id, document)) => {
-                let made = User::from_document(&document)?;
+            Ok((user_id, created)) => {
+                let made = User::from_document(&created.document)?;
                 let email = made.emails.first().context("the sample user has no email")?.id;
-                let document =
+                let unverified =
                     app.change(origin, user_id, |user, context| user.unverify_email(email, context)).await?;
-                return Ok(User::from_document(&document)?);
+                return Ok(User::from_document(&unverified.document)?);
             }
             Err(Error::Refused(refusals)) if refusals.contains(&Refusal::DuplicateEmail) => {
                 number += 1;

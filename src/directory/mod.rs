@@ -20,6 +20,7 @@ pub mod person;
 pub mod phone;
 pub mod proof;
 pub mod rate;
+pub mod repeat;
 pub mod settings;
 pub mod summary;
 pub mod text;

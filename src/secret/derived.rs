@@ -88,6 +88,12 @@ impl ServerSecret {
         mac.chain_update("page-form").chain_update([0])
     }
 
+    /// What requests are known again by that are made again.
+    pub(crate) fn for_requests(&self) -> Hmac<Sha512> {
+        let mac = Hmac::new_from_slice(&*self.0).expect("a key of any length will do");
+        mac.chain_update("request").chain_update([0])
+    }
+
     /// What sessions of the console, its forms and its links are made with.
     pub(crate) fn for_console(&self) -> Hmac<Sha512> {
         let mac = Hmac::new_from_slice(&*self.0).expect("a key of any length will do");

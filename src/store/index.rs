@@ -311,6 +311,7 @@ impl UserChange {
             proof: decision.proof,
             mail: decision.mail,
             events: decision.events,
+            answer: None,
         }
     }
 
@@ -336,6 +337,7 @@ impl UserChange {
             proof: decision.proof,
             mail: decision.mail,
             events: decision.events,
+            answer: None,
         }
     }
 
@@ -346,17 +348,29 @@ impl UserChange {
             return None;
         }
         Some(Self {
+            secret: decision.secret,
+            proof: decision.proof,
+            mail: decision.mail,
+            events: decision.events,
+            ..Self::nothing(tenant, version, user_id)
+        })
+    }
+
+    /// What leaves all of a user as it is, if the user still has this version.
+    pub fn nothing(tenant: &TenantId, version: Version, user_id: UserId) -> Self {
+        Self {
             tenant: tenant.clone(),
             user_id,
             document: DocumentChange::Stay(version),
             identifiers: Vec::new(),
             removed_terms: Vec::new(),
             added_terms: Vec::new(),
-            secret: decision.secret,
-            proof: decision.proof,
-            mail: decision.mail,
-            events: decision.events,
-        })
+            secret: SecretChange::Keep,
+            proof: ProofChange::Keep,
+            mail: MailChange::Keep,
+            events: Vec::new(),
+            answer: None,
+        }
     }
 
     /// The end of a user, decided on this version.
@@ -372,6 +386,7 @@ impl UserChange {
             proof: ProofChange::Keep,
             mail: MailChange::Keep,
             events,
+            answer: None,
         }
     }
 

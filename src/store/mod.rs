@@ -5,6 +5,7 @@
 
 #[cfg(test)]
 mod alike;
+mod answer;
 mod bulk;
 mod columns;
 #[cfg(test)]
@@ -33,12 +34,14 @@ use crate::directory::mail::{Mail, MailChange};
 use crate::directory::password::{MailedReset, PasswordHash, ResetToken, SecretChange};
 use crate::directory::person::Traces;
 use crate::directory::proof::{AddressKind, KeptProof, ProofChange, Standing};
+use crate::directory::repeat::NamedRequest;
 use crate::directory::settings::{Choices, Limit, Settings};
 use crate::error::Error;
 use crate::id::{GroupId, IdentifierId, MailId, TenantId, UserId};
 use crate::metrics::Measured;
 use crate::secret::{KeyId, TokenId};
 use crate::time::Timestamp;
+pub use answer::{Answer, Earlier, KeptAnswer};
 use index::Term;
 use search::groups::GroupSearch;
 use search::logs::LogSearch;
@@ -63,7 +66,8 @@ pub trait Store: Send + Sync {
     /// One page of the tenant's users.
     async fn users(&self, tenant: &TenantId, list: List) -> Result<Page, Error>;
 
-    /// Keeps a change whole: document, identifiers, terms, secrets, proofs, mail and events, or nothing.
+    /// Keeps a change whole: document, identifiers, terms, secrets, proofs, mail, events and the answer to who
+    /// asked for it, or nothing.
     async fn keep(&self, change: UserChange) -> Result<(), KeepError>;
 
     /// Keeps changes in this order, each whole or not at all, and gives what became of each.
@@ -123,7 +127,13 @@ pub trait Store: Send + Sync {
 
     /// Keeps that a user joins or leaves a group, with its event; false if nothing is different
     /// then, because it was so already, or the user or the group is not there.
-    async fn keep_membership(&self, change: MembershipChange) -> Result<bool, Error>;
+    async fn keep_membership(&self, change: MembershipChange) -> Result<bool, KeepError>;
+
+    /// What is kept since this moment of a request of the same name, made with the same API key.
+    async fn earlier(&self, request: &NamedRequest, since: Timestamp) -> Result<Option<Earlier>, Error>;
+
+    /// Forgets some of the answers that were kept until this moment; false if there were none.
+    async fn forget_answers(&self, until: Timestamp) -> Result<bool, Error>;
 
     /// Events of the tenant, oldest first.
     async fn events(&self, tenant: &TenantId, wanted: EventList) -> Result<EventPage, Error>;
@@ -268,7 +278,8 @@ pub trait Store: Send + Sync {
     async fn close(&self);
 }
 
-/// How often a user was changed.
+/// How often a user was changed. Clients know it as the tag of a user: as long as it is the same, so are
+/// the bytes of the document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Version(pub i64);
 
@@ -313,6 +324,8 @@ pub struct UserChange {
     pub mail: MailChange,
     /// What happened.
     pub events: Vec<Event>,
+    /// What is answered to who asked for it, where that is to be kept.
+    pub answer: Option<Box<KeptAnswer>>,
 }
 
 impl UserChange {
@@ -333,6 +346,16 @@ impl UserChange {
         let SecretChange::StartReset(_, Some(mailed)) = &self.secret else { return None };
         let MailedReset { canonical, asked_at, limits, .. } = mailed;
         Some(Request { kind: AddressKind::Email, canonical, at: *asked_at, limits })
+    }
+
+    /// The version that the user has afterwards; none where the user is removed.
+    pub fn version(&self) -> Option<Version> {
+        match self.document {
+            DocumentChange::Create(..) => Some(Version(1)),
+            DocumentChange::Replace(before, ..) => Some(Version(before.0 + 1)),
+            DocumentChange::Stay(before) => Some(Version(before.0 + i64::from(self.is_decided_on()))),
+            DocumentChange::Delete(_) | DocumentChange::Erase(_) => None,
+        }
     }
 
     /// Whether somebody who decides on the user at this moment must decide anew, although the document
@@ -493,6 +516,8 @@ pub enum KeepError {
     Exists,
     /// Limits stand in the way of sending something, all of them until this moment.
     TooOften(Timestamp),
+    /// A request of the same name has changed something already, and its answer is kept.
+    Repeated,
     /// The store could not.
     Failed(Error),
 }
@@ -502,7 +527,12 @@ impl KeepError {
     fn unexpected(self) -> Error {
         match self {
             Self::Failed(error) => error,
-            Self::Conflict | Self::Taken(_) | Self::NameTaken | Self::Exists | Self::TooOften(_) => {
+            Self::Conflict
+            | Self::Taken(_)
+            | Self::NameTaken
+            | Self::Exists
+            | Self::TooOften(_)
+            | Self::Repeated => {
                 Error::Internal("an operation that nothing can stand in the way of was refused".to_owned())
             }
         }
@@ -700,6 +730,8 @@ pub struct GroupChange {
     pub kept: GroupKept,
     /// What happened.
     pub events: Vec<Event>,
+    /// What is answered to who asked for it, where that is to be kept.
+    pub answer: Option<Box<KeptAnswer>>,
 }
 
 /// What becomes of a group.
@@ -727,6 +759,8 @@ pub struct MembershipChange {
     pub joins: bool,
     /// What happened, and when.
     pub event: Event,
+    /// What is answered to who asked for it, where that is to be kept.
+    pub answer: Option<Box<KeptAnswer>>,
 }
 
 /// A change of one API key, decided and ready to be kept.

@@ -108,14 +108,22 @@ impl Api {
 
     /// A call with a key of one's own, the way published clients make it.
     pub(crate) async fn call_as(&self, key: &str, method: Method, path: &str, body: Value) -> Answer {
+        self.call_with(&[("x-api-key", key)], method, path, body).await
+    }
+
+    /// A call with these headers, beside that of the body.
+    pub(crate) async fn call_with(
+        &self,
+        headers: &[(&str, &str)],
+        method: Method,
+        path: &str,
+        body: Value,
+    ) -> Answer {
         if path.starts_with("/v1/") || path.starts_with("/api/logs") {
             self.home.until_told().await;
         }
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header("X-API-KEY", key)
-            .header("content-type", "application/json");
+        let request = Request::builder().method(method).uri(path).header("content-type", "application/json");
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
         let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
         self.send(request.body(body).expect("the request is well-formed")).await
     }

@@ -62,7 +62,18 @@ impl Client {
 
     /// Sends a request, with a body if there is one.
     pub(super) async fn post(&self, path: &str, body: Option<&Value>) -> reqwest::Result<Response> {
+        self.post_with(&[], path, body).await
+    }
+
+    /// The same with more headers.
+    pub(super) async fn post_with(
+        &self,
+        headers: &[(&str, &str)],
+        path: &str,
+        body: Option<&Value>,
+    ) -> reqwest::Result<Response> {
         let request = self.http.post(format!("{}{path}", self.url)).header("X-API-KEY", &self.key);
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
         match body {
             Some(body) => request.json(body).send().await,
             None => request.send().await,

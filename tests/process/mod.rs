@@ -34,6 +34,7 @@ mod proofs;
 mod race;
 mod raw;
 mod raw_http2;
+mod repeats;
 mod server;
 mod signals;
 mod system;

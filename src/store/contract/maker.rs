@@ -113,7 +113,7 @@ impl Maker {
     }
 
     pub(super) fn group_change(&self, group_id: GroupId, kept: GroupKept, events: Vec<Event>) -> GroupChange {
-        GroupChange { tenant: self.origin.tenant.clone(), group_id, kept, events }
+        GroupChange { tenant: self.origin.tenant.clone(), group_id, kept, events, answer: None }
     }
 
     /// The change that gives a group, decided on as it was at `version`, another name.
@@ -128,7 +128,7 @@ impl Maker {
     pub(super) fn membership(&self, user_id: UserId, group_id: GroupId, joins: bool) -> MembershipChange {
         let kind = if joins { EventType::GroupUserAdded } else { EventType::GroupUserRemoved };
         let event = self.context().group_event(kind, group_id, Some(user_id));
-        MembershipChange { tenant: self.origin.tenant.clone(), user_id, group_id, joins, event }
+        MembershipChange { tenant: self.origin.tenant.clone(), user_id, group_id, joins, event, answer: None }
     }
 
     pub(super) fn delete(&self, user: &User, version: i64) -> UserChange {

@@ -1,6 +1,7 @@
 //! What every store does alike: one suite of tests, run on each implementation. The tests are in
 //! files by their noun, and listed by it in `contract!`.
 
+mod answers;
 mod bulk;
 mod changes;
 mod events;
@@ -148,6 +149,14 @@ macro_rules! contract {
                 a_mail_is_kept_for_longer_by_who_has_it_and_touched_by_nobody_who_had_it_before
                 what_waits_is_due_at_once_when_it_is_hurried_unless_it_is_being_tried
                 a_mail_that_was_sent_or_is_given_up_goes_with_an_event
+            }
+            answers {
+                an_answer_is_found_as_it_was_kept_with_its_change
+                a_request_of_the_same_name_changes_nothing_for_a_day
+                names_of_one_key_are_none_of_another
+                of_many_requests_of_one_name_at_once_one_is_done
+                what_an_answer_tells_of_a_user_goes_with_the_user
+                answers_are_forgotten_when_it_is_time
             }
         }
     };

@@ -113,6 +113,11 @@ pub const TABLES: &[Table] = tables! {
         kind Text, token_id Text, user_id Text, identifier_id Bytes, created_at Integer, due_at Integer,
         attempts Integer, leased_until Integer
     ),
+    answers(
+        tenant_id Text, key_id Text, idempotency_key Text;
+        fingerprint Bytes, kept_at Integer, user_id Text, status Integer, location Text, version Integer,
+        body Text
+    ),
     api_keys(
         key_id Text;
         tenant_id Text, name Text, secret_hash Bytes, scopes Text, created_at Integer,

@@ -8,13 +8,14 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::*;
-use crate::app::App;
 use crate::app::proofs::Delivery;
+use crate::app::{App, Call};
 use crate::directory::api_key::{Bounds, DEFAULT_OVERLAP, NewKey, Scope};
 use crate::directory::event::{Actor, Method, Origin};
 use crate::directory::group::NewGroup;
 use crate::directory::password::{NewPassword, Password, Wanted};
 use crate::directory::proof::AddressId;
+use crate::directory::repeat::{Fingerprint, NamedRequest};
 use crate::directory::settings::Choices;
 use crate::directory::user::{NewUser, User};
 use crate::id::{RequestId, SeededRandom, TenantId, UserId};
@@ -123,7 +124,14 @@ async fn make_store(path: &Path) -> UserId {
     let made = app.create_key(&origin, new).await.unwrap();
     app.rotate_key(&origin, made.key.id, |_| Ok(DEFAULT_OVERLAP)).await.unwrap();
     let team = NewGroup { name: Some("Équipe".to_owned()), description: None, is_auto_assigned: true };
-    app.create_group(&origin, team).await.unwrap();
+    let named = NamedRequest {
+        tenant: tenant.clone(),
+        key_id: key.id(),
+        name: "a name".parse().unwrap(),
+        fingerprint: Fingerprint::new(&app.secret, "/api/groups", b"{}"),
+    };
+    let call = Call { named: Some(&named), ..(&origin).into() };
+    app.create_group(call, team).await.unwrap();
     let hash = Password::new("correct horse").hash([7; 16]);
     let mut first = None;
     for number in 0..USERS {
@@ -133,8 +141,8 @@ async fn make_store(path: &Path) -> UserId {
             password: (number == 0).then(|| NewPassword { hash: hash.clone(), is_temporary: false }),
             ..NewUser::default()
         };
-        let (user_id, document) = app.create(&origin, new).await.unwrap();
-        let email = User::from_document(&document).unwrap().emails[0].id;
+        let (user_id, created) = app.create(&origin, new).await.unwrap();
+        let email = User::from_document(&created.document).unwrap().emails[0].id;
         app.change(&origin, user_id, |user, ctx| user.verify_email(email, ctx)).await.unwrap();
         first.get_or_insert(user_id);
     }

@@ -15,12 +15,13 @@ use crate::directory::proof::ProofChange;
 
 /// Whether a change can be kept together with others: it replaces the document, and at most marks
 /// addresses. Whatever adds or takes away addresses is done in an order that one statement does not
-/// have.
+/// have; an answer that is kept may have to wait for another server's.
 pub(super) fn fits(change: &UserChange) -> bool {
     matches!(change.document, DocumentChange::Replace(..))
         && matches!(change.secret, SecretChange::Keep)
         && matches!(change.proof, ProofChange::Keep | ProofChange::EndOthers(_))
         && matches!(change.mail, MailChange::Keep)
+        && change.answer.is_none()
         && change
             .identifiers
             .iter()

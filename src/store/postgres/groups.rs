@@ -12,10 +12,10 @@ use super::super::{
     Sorted, Version,
 };
 use super::connection::{Answer, Session};
-use super::events;
 use super::keep::Fault;
 use super::rows::{self, each, id, page, parsed, restored, storable};
 use super::sql::Sql;
+use super::{answers, events};
 use crate::directory::group::{Group, GroupName, GroupType, Membership};
 use crate::id::{GroupId, TenantId, UserId};
 use crate::time::Timestamp;
@@ -169,6 +169,7 @@ pub(super) async fn keep(session: &Session, change: &GroupChange) -> Result<bool
         Err(error) => return Err(error.into()),
     }
     events::append(session, &change.tenant, &change.events).await?;
+    answers::keep(session, change.answer.as_deref()).await?;
     Ok(true)
 }
 
@@ -242,8 +243,16 @@ async fn keep_row(session: &Session, change: &GroupChange) -> Answer<bool> {
 /// Makes a user join or leave a group, with the event of it; false if nothing was to do: then what
 /// was done on the way is to be undone. The user's version stays: no document is decided on
 /// memberships.
-pub(super) async fn keep_membership(session: &Session, change: &MembershipChange) -> Answer<bool> {
-    let MembershipChange { tenant, user_id, group_id, joins, event } = change;
+pub(super) async fn keep_membership(session: &Session, change: &MembershipChange) -> Result<bool, Fault> {
+    let changed = change_membership(session, change).await?;
+    if changed {
+        answers::keep(session, change.answer.as_deref()).await?;
+    }
+    Ok(changed)
+}
+
+async fn change_membership(session: &Session, change: &MembershipChange) -> Answer<bool> {
+    let MembershipChange { tenant, user_id, group_id, joins, event, .. } = change;
     let (name, user, group) = (tenant.as_str(), user_id.as_str(), group_id.as_bytes().as_slice());
     let lock = "select 1 from users where tenant_id = $1 and user_id = $2 for no key update";
     if session.row(lock, &[&name, &user]).await?.is_none() {

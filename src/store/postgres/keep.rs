@@ -11,7 +11,7 @@ use super::super::{
 use super::connection::{Answer, Session, Values};
 use super::rows::{storable, violates};
 use super::writer::{Operation, Outcome};
-use super::{events, failure, groups, keys, outbox, person, proofs, requests, secrets};
+use super::{answers, events, failure, groups, keys, outbox, person, proofs, requests, secrets};
 use crate::error::Error;
 
 /// How often an operation is tried that others stood in the way of.
@@ -84,7 +84,7 @@ async fn apply(session: &Session, operation: &Operation) -> Result<bool, Fault> 
         Operation::Keep(change) => return keep_together(session, std::slice::from_ref(&**change)).await,
         Operation::KeepTogether(changes) => return keep_together(session, changes).await,
         Operation::KeepGroup(change) => return groups::keep(session, change).await,
-        Operation::KeepMembership(change) => groups::keep_membership(session, change).await,
+        Operation::KeepMembership(change) => return groups::keep_membership(session, change).await,
         Operation::CreateTenant(tenant, now) => keys::create_tenant(session, tenant, *now).await,
         Operation::KeepKey(change) => keys::keep(session, change).await,
         Operation::TouchKey(id, now) => keys::touch(session, *id, *now).await,
@@ -100,6 +100,7 @@ async fn apply(session: &Session, operation: &Operation) -> Result<bool, Fault> 
         Operation::RemoveMail(tenant, id) => outbox::remove(session, tenant, *id).await,
         Operation::Choose(tenant, choices) => keys::choose(session, tenant, choices).await,
         Operation::ForgetRequests(until) => requests::forget(session, *until).await,
+        Operation::ForgetAnswers(until) => answers::forget(session, *until).await,
         Operation::EraseRecord(tenant, user_id, receipt) => {
             person::erase_record(session, tenant, *user_id, receipt).await
         }
@@ -171,6 +172,7 @@ async fn keep(session: &Session, change: &UserChange) -> Result<(), Fault> {
                 return Err(KeepError::Conflict.into());
             }
             groups::leave_all(session, tenant, *user_id).await?;
+            answers::forget_user(session, tenant, *user_id).await?;
         }
     }
     for identifier in &change.identifiers {
@@ -181,6 +183,7 @@ async fn keep(session: &Session, change: &UserChange) -> Result<(), Fault> {
     secrets::keep(session, change).await?;
     proofs::keep(session, change).await?;
     outbox::keep(session, tenant, &change.mail).await?;
+    answers::keep(session, change.answer.as_deref()).await?;
     if matches!(document, DocumentChange::Erase(_)) {
         person::erase(session, tenant, *user_id).await?;
     }

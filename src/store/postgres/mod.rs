@@ -1,6 +1,7 @@
 //! The store for more than one machine: a PostgreSQL server, which any number of our servers use at
 //! once.
 
+mod answers;
 mod batch;
 mod connection;
 mod copy;
@@ -44,9 +45,9 @@ use super::search::Search;
 use super::search::groups::GroupSearch;
 use super::search::logs::LogSearch;
 use super::{
-    DayCount, EventList, EventPage, GroupChange, GroupSortKey, IdentifierKind, KeepError, Kept, KeyChange,
-    List, LogSortKey, MembershipChange, MembershipSortKey, NewestEvents, Page, PasswordTry, Portion, Sorted,
-    Store, Tenant, UserChange, Version,
+    DayCount, Earlier, EventList, EventPage, GroupChange, GroupSortKey, IdentifierKind, KeepError, Kept,
+    KeyChange, List, LogSortKey, MembershipChange, MembershipSortKey, NewestEvents, Page, PasswordTry,
+    Portion, Sorted, Store, Tenant, UserChange, Version,
 };
 use crate::directory::api_key::ApiKey;
 use crate::directory::event::Event;
@@ -56,6 +57,7 @@ use crate::directory::mail::Mail;
 use crate::directory::password::{PasswordHash, ResetToken};
 use crate::directory::person::Traces;
 use crate::directory::proof::{KeptProof, Standing};
+use crate::directory::repeat::NamedRequest;
 use crate::directory::settings::{Choices, Settings};
 use crate::error::Error;
 use crate::id::{GroupId, IdentifierId, MailId, TenantId, UserId};
@@ -317,8 +319,18 @@ impl Store for PostgresStore {
         self.server.wait_for(read).await?
     }
 
-    async fn keep_membership(&self, change: MembershipChange) -> Result<bool, Error> {
-        self.write(Operation::KeepMembership(Box::new(change))).await
+    async fn keep_membership(&self, change: MembershipChange) -> Result<bool, KeepError> {
+        self.writer.run(Operation::KeepMembership(Box::new(change))).await
+    }
+
+    async fn earlier(&self, request: &NamedRequest, since: Timestamp) -> Result<Option<Earlier>, Error> {
+        let NamedRequest { tenant, key_id, name, .. } = request;
+        let values: Values<'_> = &[&tenant.as_str(), &key_id.as_str(), &name.as_str(), &since.0];
+        rows::one(self.readers.row(answers::FIND, values).await?, answers::earlier)
+    }
+
+    async fn forget_answers(&self, until: Timestamp) -> Result<bool, Error> {
+        self.write(Operation::ForgetAnswers(until)).await
     }
 
     async fn events(&self, tenant: &TenantId, wanted: EventList) -> Result<EventPage, Error> {

@@ -46,6 +46,7 @@ pub(super) enum Operation {
     RemoveMail(TenantId, MailId),
     Choose(TenantId, Choices),
     ForgetRequests(Timestamp),
+    ForgetAnswers(Timestamp),
     EraseRecord(TenantId, UserId, Box<Event>),
     /// Shows that the server takes changes.
     Nothing,

@@ -10,9 +10,9 @@ use super::super::{
     Arrival, GroupChange, GroupKept, GroupSortKey, KeepError, MembershipChange, MembershipSortKey, Page,
     Sorted, Version,
 };
-use super::rows;
 use super::sql::Sql;
 use super::writer::{failed, is_taken, user_row, violates_index};
+use super::{answers, rows};
 use crate::directory::group::{Group, GroupName, GroupType, Membership};
 use crate::id::{GroupId, TenantId, UserId};
 use crate::time::Timestamp;
@@ -225,6 +225,7 @@ pub(super) fn keep(connection: &Connection, change: &GroupChange) -> Result<bool
         Err(error) => return Err(failed(&error)),
     }
     append_events(connection, change).map_err(|error| failed(&error))?;
+    answers::keep(connection, change.answer.as_deref())?;
     Ok(true)
 }
 
@@ -300,8 +301,16 @@ fn keep_row(connection: &Connection, change: &GroupChange) -> rusqlite::Result<b
 
 /// Makes a user join or leave a group, with the event of it, which becomes the newest of the user's;
 /// false if nothing was to do. The user's version stays: no document is decided on memberships.
-pub(super) fn keep_membership(connection: &Connection, change: &MembershipChange) -> rusqlite::Result<bool> {
-    let MembershipChange { tenant, user_id, group_id, joins, event } = change;
+pub(super) fn keep_membership(connection: &Connection, change: &MembershipChange) -> Result<bool, KeepError> {
+    let changed = change_membership(connection, change).map_err(|error| failed(&error))?;
+    if changed {
+        answers::keep(connection, change.answer.as_deref())?;
+    }
+    Ok(changed)
+}
+
+fn change_membership(connection: &Connection, change: &MembershipChange) -> rusqlite::Result<bool> {
+    let MembershipChange { tenant, user_id, group_id, joins, event, .. } = change;
     let Some(user) = user_row(connection, tenant, *user_id)? else { return Ok(false) };
     let changed = if *joins {
         is_there(connection, tenant, *group_id)?

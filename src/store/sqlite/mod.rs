@@ -1,5 +1,6 @@
 //! The embedded store: one SQLite file, one thread that writes, any number that read.
 
+mod answers;
 mod backup;
 mod checkpoint;
 mod copy;
@@ -37,9 +38,9 @@ use super::search::Search;
 use super::search::groups::GroupSearch;
 use super::search::logs::LogSearch;
 use super::{
-    DayCount, EventList, EventPage, GroupChange, GroupSortKey, IdentifierKind, KeepError, Kept, KeyChange,
-    List, LogSortKey, MembershipChange, MembershipSortKey, NewestEvents, Page, PasswordTry, Portion, Sorted,
-    Store, Tenant, UserChange, Version,
+    DayCount, Earlier, EventList, EventPage, GroupChange, GroupSortKey, IdentifierKind, KeepError, Kept,
+    KeyChange, List, LogSortKey, MembershipChange, MembershipSortKey, NewestEvents, Page, PasswordTry,
+    Portion, Sorted, Store, Tenant, UserChange, Version,
 };
 use crate::directory::api_key::ApiKey;
 use crate::directory::event::Event;
@@ -49,6 +50,7 @@ use crate::directory::mail::Mail;
 use crate::directory::password::{PasswordHash, ResetToken};
 use crate::directory::person::Traces;
 use crate::directory::proof::{KeptProof, Standing};
+use crate::directory::repeat::NamedRequest;
 use crate::directory::settings::{Choices, Settings};
 use crate::error::Error;
 use crate::id::{GroupId, IdentifierId, MailId, TenantId, UserId};
@@ -321,8 +323,16 @@ impl Store for SqliteStore {
             .await
     }
 
-    async fn keep_membership(&self, change: MembershipChange) -> Result<bool, Error> {
-        self.write(Operation::KeepMembership(Box::new(change))).await
+    async fn keep_membership(&self, change: MembershipChange) -> Result<bool, KeepError> {
+        self.writer.run(Operation::KeepMembership(Box::new(change))).await
+    }
+
+    async fn earlier(&self, request: &NamedRequest, since: Timestamp) -> Result<Option<Earlier>, Error> {
+        self.readers.read(|connection| answers::find(connection, request, since))
+    }
+
+    async fn forget_answers(&self, until: Timestamp) -> Result<bool, Error> {
+        self.write(Operation::ForgetAnswers(until)).await
     }
 
     async fn events(&self, tenant: &TenantId, wanted: EventList) -> Result<EventPage, Error> {

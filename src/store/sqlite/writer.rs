@@ -12,7 +12,7 @@ use super::super::{
     MembershipChange, PasswordTry, Row, SortNames, UserChange, Version,
 };
 use super::checkpoint::Checkpoints;
-use super::{failure, groups, keys, outbox, person, proofs, requests, rows, secrets};
+use super::{answers, failure, groups, keys, outbox, person, proofs, requests, rows, secrets};
 use crate::directory::event::Event;
 use crate::directory::mail::Mail;
 use crate::directory::password::PasswordHash;
@@ -46,6 +46,7 @@ pub(super) enum Operation {
     RemoveMail(TenantId, MailId),
     Choose(TenantId, Choices),
     ForgetRequests(Timestamp),
+    ForgetAnswers(Timestamp),
     EraseRecord(TenantId, UserId, Box<Event>),
     /// Shows that the thread lives and the file can be locked for writing.
     Nothing,
@@ -205,7 +206,7 @@ fn apply(connection: &Connection, operation: &Operation) -> Outcome {
     let done = match operation {
         Operation::Keep(change) => return keep(connection, change),
         Operation::KeepGroup(change) => return groups::keep(connection, change),
-        Operation::KeepMembership(change) => groups::keep_membership(connection, change),
+        Operation::KeepMembership(change) => return groups::keep_membership(connection, change),
         Operation::CreateTenant(tenant, now) => connection
             .execute(
                 "insert into tenants (tenant_id, created_at) values (?1, ?2) on conflict do nothing",
@@ -226,6 +227,7 @@ fn apply(connection: &Connection, operation: &Operation) -> Outcome {
         Operation::RemoveMail(tenant, id) => outbox::remove(connection, tenant, *id),
         Operation::Choose(tenant, choices) => rows::choose(connection, tenant, choices),
         Operation::ForgetRequests(until) => requests::forget(connection, *until),
+        Operation::ForgetAnswers(until) => answers::forget(connection, *until),
         Operation::EraseRecord(tenant, user_id, receipt) => {
             person::erase_record(connection, tenant, *user_id, receipt)
         }
@@ -285,6 +287,7 @@ pub(super) fn keep(connection: &Connection, change: &UserChange) -> Outcome {
             let kept = decided_on(connection, change, *version)?;
             delete_user(connection, tenant, &kept).map_err(sql)?;
             groups::leave_all(connection, tenant, *user_id).map_err(sql)?;
+            answers::forget_user(connection, tenant, *user_id).map_err(sql)?;
             Some(kept)
         }
     };
@@ -298,6 +301,7 @@ pub(super) fn keep(connection: &Connection, change: &UserChange) -> Outcome {
         proofs::keep(connection, change, kept)?;
     }
     outbox::keep(connection, tenant, &change.mail).map_err(sql)?;
+    answers::keep(connection, change.answer.as_deref())?;
     let mut previous = kept.and_then(|kept| kept.last_event);
     if matches!(document, DocumentChange::Erase(_)) {
         person::erase(connection, tenant, *user_id, previous).map_err(sql)?;

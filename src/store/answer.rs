@@ -1,0 +1,55 @@
+//! Answers that are kept for requests that are made again.
+
+use std::fmt;
+
+use bytes::Bytes;
+
+use super::Version;
+use crate::directory::repeat::{Fingerprint, NamedRequest};
+use crate::id::UserId;
+use crate::time::Timestamp;
+
+/// How many answers are forgotten at once at most: others wait for it.
+pub(super) const FORGOTTEN_AT_ONCE: i64 = 1_000;
+
+/// What was answered to a request.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The status, as the client got it.
+    pub status: u16,
+    /// Where what was made is found.
+    pub location: Option<String>,
+    /// The version of the user that it shows, if it shows one.
+    pub version: Option<Version>,
+    /// The JSON.
+    pub body: Bytes,
+}
+
+impl fmt::Debug for Answer {
+    /// What is known of a person is personal: nothing that prints for debugging shows it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Answer({} {:?})", self.status, self.version)
+    }
+}
+
+/// An answer as it is kept, with the change that it tells of.
+#[derive(Clone, Debug)]
+pub struct KeptAnswer {
+    /// What is answered.
+    pub request: NamedRequest,
+    /// When.
+    pub kept_at: Timestamp,
+    /// The user it tells of: it goes when the user does.
+    pub user_id: Option<UserId>,
+    /// The answer.
+    pub answer: Answer,
+}
+
+/// What is kept of a request that was made before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Earlier {
+    /// What it is known by beside its name.
+    pub fingerprint: Fingerprint,
+    /// Its answer; none if that told of a user who was removed since.
+    pub answer: Option<Answer>,
+}
