@@ -5,12 +5,16 @@ mod admission;
 mod condition;
 #[cfg(test)]
 pub(crate) mod contract;
+pub mod export;
 mod groups;
 mod history;
+pub mod import;
 pub mod keys;
 mod logs;
+pub mod marking;
 pub mod outbox;
 mod passwords;
+mod person;
 pub mod proofs;
 mod rates;
 mod sweep;
@@ -71,6 +75,8 @@ pub struct App {
     pub(crate) metrics: Metrics,
     /// Places for what is done after its answer.
     behind: Arc<Semaphore>,
+    /// Places for exports.
+    exports: Arc<Semaphore>,
     keys: Keys,
     rates: Rates,
     turns: Turns,
@@ -95,6 +101,7 @@ impl App {
             system: LogSystem::new(std::process::id(), Ipv4Addr::LOCALHOST.into()),
             metrics: Metrics::default(),
             behind: Arc::new(Semaphore::new(MAX_BEHIND as usize)),
+            exports: Arc::new(Semaphore::new(export::MAX_EXPORTS)),
             keys: Keys::default(),
             rates: Rates::default(),
             turns: Turns::default(),
@@ -372,7 +379,7 @@ fn refused(error: KeepError) -> Error {
         KeepError::Taken(IdentifierKind::Phone) => Refusal::DuplicatePhoneNumber,
         KeepError::Taken(IdentifierKind::Username) => Refusal::DuplicateUserName,
         KeepError::NameTaken => Refusal::DuplicateGroupName,
-        KeepError::Conflict | KeepError::TooOften(_) => {
+        KeepError::Conflict | KeepError::Exists | KeepError::TooOften(_) => {
             return Error::Internal("what is new conflicts with another".to_owned());
         }
         KeepError::Failed(error) => return error,

@@ -18,6 +18,8 @@ mod console;
 pub mod directory;
 pub mod error;
 pub mod id;
+mod import;
+mod json;
 pub mod mail;
 pub mod metrics;
 pub mod pages;

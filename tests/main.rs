@@ -8,6 +8,7 @@ mod alike;
 mod api_on_postgres;
 #[path = "api/mod.rs"]
 mod api_on_sqlite;
+mod moved;
 mod postgres;
 mod process;
 mod properties;

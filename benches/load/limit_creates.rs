@@ -16,7 +16,20 @@ use crate::raw_writes::{self, connect};
 use crate::seed::origin;
 
 /// More users than are written in a second; if they are fewer, the run ends before its time.
-const A_SECOND: u64 = 10_000;
+const A_SECOND: u64 = 20_000;
+
+/// How new users are written.
+pub(crate) struct Way {
+    /// How many events each of them is.
+    events: usize,
+    /// How many share a commit.
+    together: usize,
+}
+
+/// Users who are made one by one, by as many connections.
+pub(crate) const CREATED: Way = Way { events: usize::MAX, together: raw_writes::BATCH };
+/// Users who are imported.
+pub(crate) const IMPORTED: Way = Way { events: 1, together: bonafide::app::import::TOGETHER };
 
 /// What the store has, without what only sorting needs.
 const SCHEMA: &str = "
@@ -82,15 +95,16 @@ pub(crate) fn prepare(store: &Path, file: &Path) -> Result<()> {
 }
 
 /// Writes new users for so long and prints the figures as JSON; the times are those of whole batches.
-pub(crate) fn run(file: &Path, seconds: u32) -> Result<()> {
+pub(crate) fn run(file: &Path, seconds: u32, way: &Way) -> Result<()> {
     let mut connection = connect(file)?;
     let mut position = newest_event(&connection)?;
-    // Everything that was ever written here has its event, so these digits are nobody's.
+    // Everybody who was ever written here has an event, so these digits are nobody's.
     let first = position.unsigned_abs();
-    let changes: Vec<UserChange> =
-        (first..first + A_SECOND * u64::from(seconds)).map(change).collect::<Result<_>>()?;
+    let changes: Vec<UserChange> = (first..first + A_SECOND * u64::from(seconds))
+        .map(|number| change(number, way))
+        .collect::<Result<_>>()?;
     let mut changes = changes.iter();
-    raw_writes::print(&mut connection, seconds, |transaction| {
+    raw_writes::print(&mut connection, seconds, way.together, |transaction| {
         let Some(change) = changes.next() else { return Ok(false) };
         write(transaction, change, &mut position)?;
         Ok(true)
@@ -102,10 +116,11 @@ fn newest_event(connection: &Connection) -> Result<i64> {
 }
 
 /// What the store would keep of a new user.
-fn change(number: u64) -> Result<UserChange> {
+fn change(number: u64, way: &Way) -> Result<UserChange> {
     let origin = origin();
     let ctx = Context { now: SystemClock::start().now(), random: &SystemRandom, origin: &origin };
-    let (mut user, events) = User::create(newcomer(&format!("{number:07}")), &ctx)?;
+    let (mut user, mut events) = User::create(newcomer(&format!("{number:07}")), &ctx)?;
+    events.truncate(way.events);
     Ok(UserChange::create(&origin.tenant, &mut user, Vec::new(), events.into()))
 }
 

@@ -79,7 +79,7 @@ pub(crate) fn run(file: &Path, seconds: u32) -> Result<()> {
     let mut position = connection
         .query_row("select coalesce(max(position), 0) from events", [], |row| row.get::<_, i64>(0))?;
 
-    raw_writes::print(&mut connection, seconds, |transaction| {
+    raw_writes::print(&mut connection, seconds, raw_writes::BATCH, |transaction| {
         let Some(target) = order.next() else { return Ok(false) };
         position += 1;
         mark(transaction, target, position)?;

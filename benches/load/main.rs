@@ -15,6 +15,7 @@ mod directory;
 mod figures;
 mod gets;
 mod growth;
+mod imports;
 mod kept;
 mod limit_creates;
 mod limit_http;
@@ -124,6 +125,9 @@ enum Part {
     /// Write what a new user takes at least, and print how fast
     #[command(hide = true)]
     LimitCreates(RawWrites),
+    /// The same for a user who is imported
+    #[command(hide = true)]
+    LimitImports(RawWrites),
     /// Change users while servers or their store fail, and look for all that was answered
     Witness(witness::Options),
 }
@@ -155,7 +159,12 @@ fn main() -> Result<()> {
         Some(Part::Witness(options)) => witness::run(options),
         Some(Part::LimitHttp { folder }) => limit_http::run(&folder),
         Some(Part::LimitMarks(RawWrites { file, seconds })) => limit_marks::run(&file, seconds),
-        Some(Part::LimitCreates(RawWrites { file, seconds })) => limit_creates::run(&file, seconds),
+        Some(Part::LimitCreates(RawWrites { file, seconds })) => {
+            limit_creates::run(&file, seconds, &limit_creates::CREATED)
+        }
+        Some(Part::LimitImports(RawWrites { file, seconds })) => {
+            limit_creates::run(&file, seconds, &limit_creates::IMPORTED)
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use rusqlite::{Connection, Transaction};
 use crate::figures::Figures;
 
 /// How many changes share a commit: as many as there are connections where it is compared.
-const BATCH: usize = 64;
+pub(crate) const BATCH: usize = 64;
 
 /// Opens a file with the settings of the server's own writing connection.
 pub(crate) fn connect(file: &Path) -> Result<Connection> {
@@ -27,11 +27,12 @@ pub(crate) fn close(connection: Connection) -> Result<()> {
     connection.close().map_err(|(_, error)| error.into())
 }
 
-/// Makes changes for so long, or until there are no more, and prints the figures as JSON; the times are
+/// Makes changes for so long, or until there are no more, so many in a commit, and prints the figures as JSON; the times are
 /// those of whole batches.
 pub(crate) fn print(
     connection: &mut Connection,
     seconds: u32,
+    together: usize,
     mut change: impl FnMut(&Transaction<'_>) -> Result<bool>,
 ) -> Result<()> {
     let mut batches = Vec::new();
@@ -40,7 +41,7 @@ pub(crate) fn print(
     'all: while start.elapsed() < span {
         let begun = Instant::now();
         let transaction = connection.transaction()?;
-        for _ in 0..BATCH {
+        for _ in 0..together {
             if !change(&transaction)? {
                 break 'all;
             }
@@ -53,7 +54,7 @@ pub(crate) fn print(
     ensure!(!batches.is_empty(), "nothing was changed");
     batches.sort_unstable();
     let figures = Figures {
-        count: (batches.len() * BATCH) as u64,
+        count: (batches.len() * together) as u64,
         seconds: taken.as_secs_f64(),
         p50_us: batches[batches.len() / 2],
         p99_us: batches[batches.len() * 99 / 100],

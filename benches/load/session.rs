@@ -14,7 +14,7 @@ use crate::process::{Memory, Server, cold_start};
 use crate::report::Report;
 use crate::seed::{Seeded, seed};
 use crate::wrk::{self, Load};
-use crate::{Options, bursts, creates, depth, gets, limit_http, lists, machine, marks, older};
+use crate::{Options, bursts, creates, depth, gets, imports, limit_http, lists, machine, marks, older};
 
 /// The program that is measured.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_bonafide");
@@ -52,6 +52,7 @@ pub(crate) fn run(options: Options, folder: &Path) -> Result<Report> {
     tell_sizes(&mut bench.report, &seeded, &long_users);
     marks::prepare(&bench, &long)?;
     creates::prepare(&bench, &file_of(folder, smallest.users))?;
+    imports::prepare(&bench, smallest.users)?;
     let warming = gets::load(&bench, &service, CONNECTIONS[1])?;
     wrk::drive(&Load { seconds: 1, ..warming })?;
 
@@ -62,6 +63,7 @@ pub(crate) fn run(options: Options, folder: &Path) -> Result<Report> {
     growth::measure(&mut bench, &sizes)?;
     depth::measure(&mut bench, &sizes)?;
     creates::measure(&mut bench, &sizes)?;
+    imports::measure(&mut bench)?;
     bursts::measure(&mut bench, &service)?;
     if let Some(old) = bench.options.old.clone() {
         older::measure(&mut bench, &old, program)?;

@@ -236,10 +236,10 @@ pub(super) struct TrustChange {
 }
 
 impl TrustChange {
-    fn new(event: Event) -> Self {
+    pub(super) fn new(event: Event) -> Self {
         Self {
             time: event.time.0,
-            verified: matches!(event.kind, EventType::EmailVerified | EventType::PhoneVerified),
+            verified: !matches!(event.kind, EventType::EmailUnverified | EventType::PhoneUnverified),
             method: event.method.as_str(),
             actor: event.actor.into(),
             request_id: event.request_id.to_string(),

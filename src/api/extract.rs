@@ -52,7 +52,7 @@ macro_rules! permission {
         )+
     };
 }
-permission! { UsersRead UsersWrite EmailsVerify EventsRead PasswordsWrite GroupsRead GroupsWrite LogsRead KeysWrite }
+permission! { UsersRead UsersWrite EmailsVerify EventsRead PasswordsWrite GroupsRead GroupsWrite LogsRead KeysWrite Admin }
 
 /// Who calls: a request whose key was checked and holds the permission.
 pub(super) struct Caller<P> {

@@ -249,6 +249,21 @@ impl IntoParams for UserWalk {
     }
 }
 
+/// Whether a parameter of the query that is true or false is true.
+pub(super) fn flag(query: Option<&str>, name: &str) -> Result<bool, Error> {
+    let mut is_set = false;
+    for (_, value) in
+        url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()).filter(|(known, _)| known == name)
+    {
+        is_set = match &*value {
+            "true" => true,
+            "false" => false,
+            _ => return Err(Error::BadRequest(format!("{name} must be true or false."))),
+        };
+    }
+    Ok(is_set)
+}
+
 /// A number of the query that must be from 1 to `most`.
 pub(super) fn within(name: &str, value: &str, most: u32) -> Result<u32, Error> {
     match value.parse() {

@@ -1,13 +1,16 @@
 //! The HTTP face: which path calls which handler. Handlers hold no rule and no SQL.
 
 mod answer;
+mod bulk;
 mod data;
 mod document;
 mod emails;
 mod events;
+mod exports;
 mod extract;
 mod groups;
 mod health;
+mod imports;
 mod keys;
 mod lists;
 mod logs;
@@ -15,6 +18,7 @@ mod metrics;
 mod openapi;
 mod page;
 mod passwords;
+mod person;
 mod phones;
 mod problem;
 mod proofs;
@@ -93,6 +97,11 @@ fn operations() -> OpenApiRouter<Arc<App>> {
         .routes(guarded!(data::find_public))
         .routes(guarded!(data::patch_public))
         .routes(guarded!(users::walk))
+        .routes(guarded!(person::export))
+        .routes(guarded!(bulk::verify))
+        .routes(guarded!(bulk::unverify))
+        .routes(guarded!(exports::export))
+        .routes(guarded!(imports::import))
         .routes(guarded!(events::list))
         .routes(guarded!(events::email_history))
         .routes(guarded!(events::phone_history))

@@ -72,6 +72,8 @@ fn complete(generated: utoipa::openapi::OpenApi) -> Value {
     document["tags"] = json!([
         {"name": "users", "description": "Users and their addresses."},
         {"name": "groups", "description": "Groups of users."},
+        {"name": "emails", "description": "Many emails at once: the project's own surface."},
+        {"name": "bulk", "description": "Many users at once: the project's own surface."},
         {"name": "proofs", "description": "Proving addresses: the project's own surface."},
         {"name": "logs", "description": "What happened, in the words of the Management API."},
         {"name": "events", "description": "What happened: the project's own surface."},
@@ -145,7 +147,8 @@ fn without(object: &Value, left_out: &[&str]) -> Value {
 /// Adds the problems, headers and examples that follow from what an operation is.
 fn complete_operation(path: &str, operation: &mut Value, examples: &Examples) {
     let guarded = operation.get("security").is_some();
-    let takes_body = operation.get("requestBody").is_some();
+    // A body of many lines is taken whatever is in it: each line is refused for itself.
+    let takes_body = operation.pointer("/requestBody/content/application~1json").is_some();
     let lists = operation["parameters"]
         .as_array()
         .is_some_and(|all| all.iter().any(|parameter| parameter["in"] == "query"));
@@ -167,9 +170,19 @@ fn complete_operation(path: &str, operation: &mut Value, examples: &Examples) {
         // The only one without a body that a rule of the directory refuses.
         problems.push("422");
     }
-    if id == "startPhoneProof" {
-        operation["security"][0][KEY_SCHEME] =
-            json!([Scope::UsersWrite.as_str(), Scope::ProofsRead.as_str()]);
+    let all_of = |scopes: &[Scope]| scopes.iter().map(|scope| scope.as_str()).collect::<Value>();
+    match id.as_str() {
+        "startPhoneProof" => {
+            operation["security"][0][KEY_SCHEME] = all_of(&[Scope::UsersWrite, Scope::ProofsRead]);
+        }
+        "exportUser" => {
+            let needed = [Scope::UsersRead, Scope::GroupsRead, Scope::EventsRead];
+            operation["security"][0][KEY_SCHEME] = all_of(&needed);
+        }
+        "exportUsers" => {
+            operation["security"][0][KEY_SCHEME] = all_of(&[Scope::UsersRead, Scope::GroupsRead]);
+        }
+        _ => {}
     }
     let request_id = json!({"description": "The id of the request, as in the server's log.", "schema": {"type": "string", "pattern": "^[0-9a-f]{32}$"}});
     if let Some(location) = operation.pointer_mut("/responses/201/headers/location") {
@@ -376,6 +389,8 @@ impl Examples {
             "getAllLogs" => json!([self.log]),
             "findLogById" => self.log.clone(),
             "walkUsers" => json!({"users": [self.summary], "next": Value::Null}),
+            "verifyEmails" => self.marked("verified"),
+            "unverifyEmails" => self.marked("unverified"),
             "listEvents" => json!({"events": [self.event], "next": "1"}),
             "emailHistory" | "phoneHistory" => json!({"history": [{
                 "time": self.event["time"], "verified": true, "method": "admin_api", "actor": self.event["actor"],
@@ -383,6 +398,15 @@ impl Examples {
             }]}),
             other => return self.keys.answer(other),
         })
+    }
+
+    /// What became of the email of the example.
+    fn marked(&self, outcome: &str) -> Value {
+        let email = &self.created["emails"][0];
+        let result = json!({
+            "email": email["email"], "user_id": self.created["user_id"], "identifier_id": email["id"], "outcome": outcome,
+        });
+        json!({"dry_run": false, "results": [result], "next": Value::Null})
     }
 
     /// The phone number of the example, verified.

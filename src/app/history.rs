@@ -1,13 +1,16 @@
 //! The history of an address, from the record of what happened.
 
 use super::App;
-use crate::directory::event::{Event, EventType};
+use crate::directory::event::{Event, EventType, Method};
 use crate::directory::proof::{AddressId, AddressKind};
+use crate::directory::user::User;
 use crate::error::{Error, Missing};
 use crate::id::{TenantId, UserId};
+use crate::store::EventList;
 
 impl App {
-    /// Each change of an address's trust, oldest first, whether or not the user still has the address.
+    /// Each change of an address's trust, oldest first, whether or not the user still has the address. One that
+    /// was vouched for when the user was imported begins with that.
     ///
     /// # Errors
     /// [`Missing::User`] if nothing is known of the user, [`Missing::Email`] or [`Missing::Phone`] if the
@@ -18,35 +21,54 @@ impl App {
         user_id: UserId,
         address: AddressId,
     ) -> Result<Vec<Event>, Error> {
-        let (added, trust_changes, missing) = match address.kind {
-            AddressKind::Email => (
-                EventType::EmailAdded,
-                [EventType::EmailVerified, EventType::EmailUnverified],
-                Missing::Email,
-            ),
-            AddressKind::Phone => (
-                EventType::PhoneAdded,
-                [EventType::PhoneVerified, EventType::PhoneUnverified],
-                Missing::Phone,
-            ),
+        let (added, verified, unverified, missing) = match address.kind {
+            AddressKind::Email => {
+                (EventType::EmailAdded, EventType::EmailVerified, EventType::EmailUnverified, Missing::Email)
+            }
+            AddressKind::Phone => {
+                (EventType::PhoneAdded, EventType::PhoneVerified, EventType::PhoneUnverified, Missing::Phone)
+            }
         };
         let events = self.store.identifier_events(tenant, user_id, address.id).await?;
         let knows_user = events.is_some();
-        let of_it: Vec<_> = events
-            .into_iter()
-            .flatten()
-            .filter(|event| event.kind == added || trust_changes.contains(&event.kind))
-            .collect();
-        let knows_address = !of_it.is_empty();
-        let history = of_it.into_iter().filter(|event| event.kind != added).collect();
-        if knows_address {
+        let events = events.unwrap_or_default();
+        let (knows_address, was_added) = (!events.is_empty(), events.iter().any(|event| event.kind == added));
+        let is_trust = |event: &Event| event.kind == verified || event.kind == unverified;
+        let mut history: Vec<Event> = events.into_iter().filter(is_trust).collect();
+        if was_added {
             return Ok(history);
         }
-        // A store may tell of what has happened some moments later: what is there was not always told of.
-        match self.check_address(tenant, user_id, address).await {
-            Ok(()) => Ok(history),
-            Err(Error::NotFound(_)) if knows_user => Err(Error::NotFound(missing)),
-            Err(error) => Err(error),
+        // Either it came with the user, or the store does not tell of it yet.
+        let is_verified = match self.is_verified(tenant, user_id, address).await {
+            Ok(is_verified) => is_verified,
+            // It was removed.
+            Err(Error::NotFound(_)) if knows_address => false,
+            Err(Error::NotFound(_)) if knows_user => return Err(Error::NotFound(missing)),
+            Err(error) => return Err(error),
+        };
+        // Whether the trust that it came with is told by what became of it first.
+        let was_verified = history.first().map_or(is_verified, |event| event.kind != verified);
+        if was_verified && let Some(import) = self.import_of(tenant, user_id).await? {
+            history.insert(0, import);
         }
+        Ok(history)
+    }
+
+    async fn is_verified(
+        &self,
+        tenant: &TenantId,
+        user_id: UserId,
+        address: AddressId,
+    ) -> Result<bool, Error> {
+        let user = User::from_document(&self.kept(tenant, user_id).await?.document)?;
+        user.has_verified(address)
+    }
+
+    /// The event by which the user was imported, if they were.
+    async fn import_of(&self, tenant: &TenantId, user_id: UserId) -> Result<Option<Event>, Error> {
+        let created =
+            EventList { after: 0, limit: 1, user_id: Some(user_id), kind: Some(EventType::UserCreated) };
+        let page = self.store.events(tenant, created).await?;
+        Ok(page.events.into_iter().map(|(_, event)| event).find(|event| event.method == Method::Import))
     }
 }

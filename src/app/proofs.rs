@@ -179,13 +179,9 @@ impl App {
         check: impl Fn() -> Result<(), Error>,
     ) -> Result<Bytes, Error> {
         let changed = self.change_if(Known, origin, user_id, |user, proofs, ctx| {
-            let events = match address.kind {
-                AddressKind::Email => user.unverify_email(address.id, ctx),
-                AddressKind::Phone => user.unverify_phone(address.id, ctx),
-            }?;
+            let decision = user.end_trust(address, proofs, ctx)?;
             check()?;
-            // Where it was verified, every proof of it ends with its generation.
-            if events.is_empty() { user.end_proof(address, proofs, ctx) } else { Ok(events.into()) }
+            Ok(decision)
         });
         let Ok(document) = changed.await?;
         Ok(document)

@@ -1,11 +1,11 @@
 //! `bonafide console-link`.
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use clap::Args;
 
 use super::print;
 use super::secret::SecretOption;
-use super::store::StoreOption;
+use super::store::{StoreOption, must_know};
 use crate::console::SignInLink;
 use crate::id::{SystemRandom, TenantId};
 use crate::time::Clock;
@@ -30,12 +30,9 @@ pub(super) struct Options {
 pub(super) async fn run(options: &Options, clock: &dyn Clock) -> Result<()> {
     let Options { name, tenant, public_url, secret, store } = options;
     let kept = store.open().await?;
-    let tenants = kept.tenants().await;
+    let known = must_know(&*kept, tenant).await;
     kept.close().await;
-    ensure!(
-        tenants?.iter().any(|known| known.id == *tenant),
-        "there is no tenant `{tenant}`; `bonafide tenants create {tenant}` makes it"
-    );
+    known?;
     let secret = secret.read_or_make(store, false, &SystemRandom)?;
     let link = SignInLink::new(tenant.clone(), name, clock.now(), &SystemRandom)?;
     print(&format!("{}\n", link.url(&secret, public_url.as_str())))

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 use super::api_key::KeyDetails;
 use super::proof::Unproven;
+use crate::error::InvalidFields;
 use crate::id::{EventId, GroupId, IdentifierId, Random, RequestId, TenantId, UserId};
 use crate::secret::KeyId;
 use crate::time::Timestamp;
@@ -51,6 +52,9 @@ names! {
         UserCreated = "user.created",
         /// A user was removed, with everything that was theirs.
         UserDeleted = "user.deleted",
+        /// What was personal of a user who was removed is erased everywhere. The event holds nothing
+        /// personal either.
+        UserErased = "user.erased",
         /// A user was kept from signing in.
         UserDisabled = "user.disabled",
         /// A user may sign in again.
@@ -147,11 +151,27 @@ names! {
         Link = "link",
         /// A code that was sent to an address.
         Code = "code",
+        /// A user was brought along from elsewhere, with all that is vouched for of them.
+        Import = "import",
         /// A rule that this server follows by itself.
         Policy = "policy",
-        /// A command of this program, by somebody who can reach the store.
+        /// A command of this program, by whoever holds the store.
         CommandLine = "command_line",
     }
+}
+
+/// How long a reason may be, in characters.
+const MAX_REASON_LENGTH: usize = 500;
+
+/// Why something is done, if that was said, as it may be kept with the event.
+///
+/// # Errors
+/// [`InvalidFields`] on `reason` for one that is too long.
+pub fn checked_reason(reason: Option<&str>) -> Result<Option<String>, InvalidFields> {
+    if reason.is_some_and(|reason| reason.chars().count() > MAX_REASON_LENGTH) {
+        return Err(InvalidFields::one("reason", "A reason has at most 500 characters."));
+    }
+    Ok(reason.map(str::to_owned))
 }
 
 /// Who has done something.

@@ -213,7 +213,7 @@ pub fn joined(user_id: UserId, groups: &[GroupId], ctx: &Context) -> Vec<Event> 
     groups.iter().map(event).collect()
 }
 
-fn checked_description(text: Option<String>) -> Result<Option<String>, InvalidFields> {
+pub(super) fn checked_description(text: Option<String>) -> Result<Option<String>, InvalidFields> {
     if text.as_ref().is_some_and(|text| text.chars().count() > MAX_DESCRIPTION_LENGTH) {
         return Err(InvalidFields::one("description", "A description has at most 1000 characters."));
     }

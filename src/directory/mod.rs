@@ -10,10 +10,13 @@ pub mod event;
 pub mod figures;
 pub mod filter;
 pub mod group;
+pub mod import;
 pub mod log;
 pub mod mail;
+pub mod marking;
 pub mod network;
 pub mod password;
+pub mod person;
 pub mod phone;
 pub mod proof;
 pub mod rate;
@@ -22,6 +25,7 @@ pub mod summary;
 pub mod text;
 pub mod user;
 pub mod username;
+pub mod whole;
 
 #[cfg(test)]
 mod invariants;

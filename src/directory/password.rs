@@ -4,12 +4,16 @@
 //! Users and stores are only ever given a [`PasswordHash`]. Hashing and checking take long: whoever
 //! calls [`Password::hash`] and [`PasswordHash::matches`] sees to it that nobody waits meanwhile.
 
+mod foreign;
+
+pub use foreign::{KeycloakArgon2, KeycloakHash, UnknownHash};
+
 use std::collections::HashSet;
 use std::fmt;
 use std::time::Duration;
 
 use argon2::password_hash::phc;
-use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
+use argon2::{Algorithm, Argon2, Params, PasswordHasher, Version};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
@@ -76,7 +80,7 @@ impl fmt::Debug for Password {
     }
 }
 
-/// What is kept of a password: an Argon2id hash in its PHC form, or a bcrypt hash that was brought
+/// What is kept of a password: an Argon2id hash in its PHC form, or a hash of another kind that was brought
 /// along. It cannot be serialised, and its `Debug` shows nothing.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PasswordHash(String);
@@ -120,22 +124,26 @@ impl PasswordHash {
     /// # Errors
     /// [`Error::Internal`] when the hash is of no known kind.
     pub fn matches(&self, password: &Password) -> Result<bool, Error> {
-        use argon2::password_hash::Error as Failure;
+        let typed = password.0.as_bytes();
         let unreadable = || Error::Internal("a stored password hash cannot be read".to_owned());
-        if self.is_outdated() {
+        if self.0.starts_with("$2") {
             // As it came: those who made the hash did not normalise.
-            return bcrypt::verify(password.0.as_bytes(), &self.0).map_err(|_| unreadable());
+            return bcrypt::verify(typed, &self.0).map_err(|_| unreadable());
         }
-        match Argon2::default().verify_password(password.normal().as_bytes(), self.0.as_str()) {
-            Ok(()) => Ok(true),
-            Err(Failure::PasswordInvalid) => Ok(false),
-            Err(_) => Err(unreadable()),
+        let hash = foreign::Phc::read(&self.0).map_err(|_| unreadable())?;
+        let normal = password.normal();
+        // As this server makes them; one of others may look the same.
+        if hash.is_argon2() && hash.is_of(normal.as_bytes()) {
+            return Ok(true);
         }
+        let is_new = !hash.is_argon2() || normal.as_bytes() != typed;
+        Ok(is_new && hash.is_of(typed))
     }
 
-    /// Whether the hash is to be replaced by an Argon2id one when its password is next seen.
+    /// Whether the hash is to be replaced by one that is made here when its password is next seen.
     pub fn is_outdated(&self) -> bool {
-        self.0.starts_with("$2")
+        let (memory, passes, lanes) = ARGON2_COST;
+        !self.0.starts_with(&format!("$argon2id$v=19$m={memory},t={passes},p={lanes}$"))
     }
 }
 

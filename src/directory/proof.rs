@@ -251,6 +251,19 @@ impl User {
         self.typed_and_canonical(address).map(|(typed, _)| typed)
     }
 
+    /// Whether the address of this id is known to be the user's.
+    ///
+    /// # Errors
+    /// [`crate::error::Missing`].
+    pub fn has_verified(&self, address: AddressId) -> Result<bool, Error> {
+        Ok(match address.kind {
+            AddressKind::Email => self.emails[address::position(&self.emails, address.id)?].verified,
+            AddressKind::Phone => {
+                self.phone_numbers[address::position(&self.phone_numbers, address.id)?].verified
+            }
+        })
+    }
+
     fn typed_and_canonical(&self, address: AddressId) -> Result<(&str, String), Error> {
         fn of<A: Address>(list: &[A], id: IdentifierId) -> Result<(&str, String), Error> {
             let found = &list[address::position(list, id)?];
@@ -398,6 +411,25 @@ impl User {
             .map(|email| AddressId::email(email.id))
             .chain(phones.map(|phone| AddressId::phone(phone.id)))
             .collect()
+    }
+
+    /// Marks an address as not known to be the user's, and ends the proof of it that is under way. No
+    /// events: it was unverified already, and there is none.
+    ///
+    /// # Errors
+    /// [`crate::error::Missing`].
+    pub fn end_trust(
+        &mut self,
+        address: AddressId,
+        proofs: &[KeptProof],
+        ctx: &Context,
+    ) -> Result<Decision, Error> {
+        let events = match address.kind {
+            AddressKind::Email => self.unverify_email(address.id, ctx),
+            AddressKind::Phone => self.unverify_phone(address.id, ctx),
+        }?;
+        // Where it was verified, every proof of it ends with its generation.
+        if events.is_empty() { self.end_proof(address, proofs, ctx) } else { Ok(events.into()) }
     }
 
     /// Ends the proof of an address that is under way. No events: there is none.

@@ -73,6 +73,15 @@ impl ServerSecret {
         Stream { start: self.mac(purpose.name(), tenant, id), blocks: AtomicU32::new(0) }
     }
 
+    /// The ids of a user who is imported, always the same for the same row: so that a second import finds
+    /// who is there. Nobody who does not know the secret can tell by the ids what the row was.
+    pub(crate) fn for_import(&self, tenant: &TenantId, row: &[u8]) -> impl Random + use<> {
+        let mac = Hmac::<Sha512>::new_from_slice(&*self.0).expect("a key of any length will do");
+        // No name of a tenant holds a zero.
+        let mac = mac.chain_update("import").chain_update([0]).chain_update(tenant.as_str());
+        Stream { start: mac.chain_update([0]).chain_update(row), blocks: AtomicU32::new(0) }
+    }
+
     /// What the fields of forms are made with, by which a page of this server is known again.
     pub(crate) fn for_forms(&self) -> Hmac<Sha512> {
         let mac = Hmac::new_from_slice(&*self.0).expect("a key of any length will do");

@@ -7,7 +7,8 @@ use std::fmt;
 use serde_json::Value;
 
 use super::{
-    DocumentChange, Identifier, IdentifierChange, IdentifierKind, Row, SortNames, UserChange, Version,
+    Arrival, DocumentChange, Identifier, IdentifierChange, IdentifierKind, Row, SortNames, UserChange,
+    Version,
 };
 use crate::directory::email::EmailAddress;
 use crate::directory::event::Event;
@@ -293,13 +294,19 @@ pub fn identifier_changes(before: Option<&User>, after: Option<&User>) -> Vec<Id
 impl UserChange {
     /// A new user, who joins these groups: all that take every new user.
     pub fn create(tenant: &TenantId, user: &mut User, joined: Vec<GroupId>, decision: Decision) -> Self {
+        let arrival = Arrival { automatic: Some(joined), ..Arrival::default() };
+        Self::arrive(tenant, user, arrival, decision)
+    }
+
+    /// A new user, of whom more is known than that they are new.
+    pub fn arrive(tenant: &TenantId, user: &mut User, arrival: Arrival, decision: Decision) -> Self {
         Self {
             tenant: tenant.clone(),
             user_id: user.user_id,
             identifiers: identifier_changes(None, Some(user)),
             removed_terms: Vec::new(),
             added_terms: terms(user),
-            document: DocumentChange::Create(row(user), sort_names(user), joined),
+            document: DocumentChange::Create(row(user), sort_names(user), arrival),
             secret: decision.secret,
             proof: decision.proof,
             mail: decision.mail,
@@ -366,6 +373,11 @@ impl UserChange {
             mail: MailChange::Keep,
             events,
         }
+    }
+
+    /// The end of a user, and of what is personal in the record of them, decided on this version.
+    pub fn erase(tenant: &TenantId, version: Version, user: &User, events: Vec<Event>) -> Self {
+        Self { document: DocumentChange::Erase(version), ..Self::delete(tenant, version, user, events) }
     }
 }
 

@@ -5,6 +5,7 @@
 
 #[cfg(test)]
 mod alike;
+mod bulk;
 mod columns;
 #[cfg(test)]
 pub(crate) mod contract;
@@ -22,6 +23,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use tokio::sync::mpsc;
 
 use crate::directory::api_key::ApiKey;
 use crate::directory::event::{Event, EventType, names};
@@ -29,6 +31,7 @@ use crate::directory::group::{Group, Membership};
 use crate::directory::log::{LogId, Wording};
 use crate::directory::mail::{Mail, MailChange};
 use crate::directory::password::{MailedReset, PasswordHash, ResetToken, SecretChange};
+use crate::directory::person::Traces;
 use crate::directory::proof::{AddressKind, KeptProof, ProofChange, Standing};
 use crate::directory::settings::{Choices, Limit, Settings};
 use crate::error::Error;
@@ -40,6 +43,8 @@ use index::Term;
 use search::groups::GroupSearch;
 use search::logs::LogSearch;
 use search::users::UserSearch;
+
+pub use bulk::{Arrival, Portion, Record};
 
 /// The shape of the documents that this version of the program writes.
 pub const DOCUMENT_SHAPE: i64 = 1;
@@ -60,6 +65,28 @@ pub trait Store: Send + Sync {
 
     /// Keeps a change whole: document, identifiers, terms, secrets, proofs, mail and events, or nothing.
     async fn keep(&self, change: UserChange) -> Result<(), KeepError>;
+
+    /// Keeps changes in this order, each whole or not at all, and gives what became of each.
+    async fn keep_all(&self, changes: Vec<UserChange>) -> Vec<Result<(), KeepError>> {
+        futures_util::future::join_all(changes.into_iter().map(|change| self.keep(change))).await
+    }
+
+    /// The user whose alone an identifier is, if it is anybody's.
+    async fn owner(
+        &self,
+        tenant: &TenantId,
+        kind: IdentifierKind,
+        canonical: &str,
+    ) -> Result<Option<UserId>, Error>;
+
+    /// Hands over all that the tenant has at one moment, with the hashes of passwords if they are wanted,
+    /// until nobody takes it any more. It waits for whoever takes it.
+    async fn export(
+        &self,
+        tenant: &TenantId,
+        with_hashes: bool,
+        to: mpsc::Sender<Portion>,
+    ) -> Result<(), Error>;
 
     /// The group and its version.
     async fn group(&self, tenant: &TenantId, group_id: GroupId) -> Result<Option<(Version, Group)>, Error>;
@@ -190,6 +217,13 @@ pub trait Store: Send + Sync {
     /// Removes a mail that was sent, or need not be any more.
     async fn remove_mail(&self, tenant: &TenantId, id: MailId) -> Result<(), Error>;
 
+    /// What is kept of a user beside the document, the secrets, the proofs and the record.
+    async fn traces(&self, tenant: &TenantId, user_id: UserId) -> Result<Traces, Error>;
+
+    /// Erases what is personal in the record of a user who is not there any more, and what else is left of
+    /// them, and appends this event; false if there was nothing to erase, or the user is there.
+    async fn erase_record(&self, tenant: &TenantId, user_id: UserId, receipt: Event) -> Result<bool, Error>;
+
     /// What the tenant has chosen.
     async fn settings(&self, tenant: &TenantId) -> Result<Settings, Error>;
 
@@ -286,7 +320,7 @@ impl UserChange {
     pub fn document(&self) -> Bytes {
         match &self.document {
             DocumentChange::Create(row, ..) | DocumentChange::Replace(_, row, _) => row.document.clone(),
-            DocumentChange::Stay(_) | DocumentChange::Delete(_) => Bytes::new(),
+            DocumentChange::Stay(_) | DocumentChange::Delete(_) | DocumentChange::Erase(_) => Bytes::new(),
         }
     }
 
@@ -326,8 +360,8 @@ pub struct Request<'a> {
 /// What becomes of a user's document.
 #[derive(Clone, Debug)]
 pub enum DocumentChange {
-    /// The user is new, and joins these groups, which must be all that take every new user.
-    Create(Row, SortNames, Vec<GroupId>),
+    /// The user is new. The groups must be there, and the automatic ones all that take every new user.
+    Create(Row, SortNames, Arrival),
     /// The user is changed, if it still has the version on which that was decided; the names are
     /// given where they are others now.
     Replace(Version, Row, Option<SortNames>),
@@ -336,6 +370,9 @@ pub enum DocumentChange {
     Stay(Version),
     /// The user is removed, if it still has the version on which that was decided.
     Delete(Version),
+    /// The same, and what is personal in the record of what happened to the user is erased. The events of
+    /// the change itself stay as they are.
+    Erase(Version),
 }
 
 /// A user's document and what it is sorted by.
@@ -452,10 +489,24 @@ pub enum KeepError {
     Taken(IdentifierKind),
     /// Another group has the name that this change claims.
     NameTaken,
+    /// There is a user, or a group, of the id that this change gives a new one.
+    Exists,
     /// Limits stand in the way of sending something, all of them until this moment.
     TooOften(Timestamp),
     /// The store could not.
     Failed(Error),
+}
+
+impl KeepError {
+    /// What it is where nothing can stand in the way of what was to be kept.
+    fn unexpected(self) -> Error {
+        match self {
+            Self::Failed(error) => error,
+            Self::Conflict | Self::Taken(_) | Self::NameTaken | Self::Exists | Self::TooOften(_) => {
+                Error::Internal("an operation that nothing can stand in the way of was refused".to_owned())
+            }
+        }
+    }
 }
 
 /// Which users, in which order.

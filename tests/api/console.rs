@@ -423,6 +423,15 @@ async fn what_cannot_be_done_to_a_user_is_told_on_their_page_and_changes_nothing
     // Their events and the history of their address stay.
     assert!(operator.look(&format!("/events?user_id={id}")).await.contains("User deleted"));
     user(&api, text(&other["user_id"])).await;
+
+    // Unless they are to be erased, too.
+    let max = api.user(json!({"email": "max@example.com"})).await;
+    let (page, of_max) = (format!("/users/{}", text(&max["user_id"])), text(&max["user_id"]));
+    let erase = [("action", "delete"), ("confirmation", "max@example.com"), ("erase", "true")];
+    assert!(operator.act(&page, &erase).await.contains("It was deleted."));
+    api.events().await;
+    let told = operator.look(&format!("/events?user_id={of_max}")).await;
+    assert!(told.contains("User erased") && !told.contains("max@example.com"), "{told}");
 }
 
 #[tokio::test]

@@ -139,6 +139,10 @@ async fn everything(api: &Api) -> BTreeSet<(String, String)> {
     for action in ["unblock", "disable", "enable"] {
         caller.call(post.clone(), &format!("/api/users/{{user_id}}/{action}"), &none, json!({})).await;
     }
+    for action in ["verify", "unverify"] {
+        let all = json!({"filter": "*"});
+        caller.call(post.clone(), &format!("/v1/emails/{action}"), &none, all).await;
+    }
     for (list, added, first) in [
         ("emails", json!({"email": "other@example.com"}), &user["emails"][0]["id"]),
         ("phones", json!({"phone_number": "+15551234567"}), &user["phone_numbers"][0]["id"]),
@@ -187,7 +191,8 @@ async fn everything(api: &Api) -> BTreeSet<(String, String)> {
     let group = "/api/groups/{group_id}";
     caller.call(patch, group, &none, json!({"name": "another group"})).await;
     caller.call(delete.clone(), group, &none, none.clone()).await;
-    caller.call(delete, "/api/users/{user_id}", &none, none.clone()).await;
+    caller.call(delete.clone(), "/api/users/{user_id}", &none, none.clone()).await;
+    caller.call(delete, "/api/users/{user_id}?erase=true", &none, none.clone()).await;
     look_after_a_key(&mut caller).await;
     caller.called
 }

@@ -2,12 +2,17 @@
 
 mod backup;
 mod browser;
+mod bulk;
 mod cli;
 mod client;
+mod config;
 mod console;
 mod copy;
+mod deploy;
 mod dev;
 mod disk;
+mod doctor;
+mod emails;
 mod environment;
 mod explain;
 mod http;

@@ -1,6 +1,5 @@
 //! The body of a request: a JSON object, whose fields a handler gets as its own type.
 
-use std::collections::HashSet;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,11 +8,12 @@ use axum::extract::{FromRequest, Request};
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::app::App;
 use crate::error::{Error, InvalidFields};
+use crate::json::{self, Text};
 
 /// The most that a body may have, in bytes.
 pub(in crate::api) const MAX_BODY_BYTES: usize = 1024 * 1024;
@@ -50,7 +50,7 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Body<T> {
         if bytes.is_empty() {
             return Err(Error::BadRequest("A JSON object is needed as the body.".to_owned()));
         }
-        parse(&bytes).map(Self)
+        json::object(Text::Body, &bytes).map(Self)
     }
 }
 
@@ -59,8 +59,11 @@ impl<T: DeserializeOwned + Default> FromRequest<Arc<App>> for OptionalBody<T> {
 
     async fn from_request(request: Request, _: &Arc<App>) -> Result<Self, Error> {
         let bytes = read(request).await?;
-        let fields =
-            if matches!(bytes.trim_ascii(), b"" | b"null") { Ok(T::default()) } else { parse(&bytes)? };
+        let fields = if matches!(bytes.trim_ascii(), b"" | b"null") {
+            Ok(T::default())
+        } else {
+            json::object(Text::Body, &bytes)?
+        };
         Ok(Self(Body(fields)))
     }
 }
@@ -103,102 +106,5 @@ fn is_json(headers: &HeaderMap) -> bool {
 /// # Errors
 /// [`Error::BadRequest`] with the place of what is wrong.
 pub(crate) fn object(text: &str) -> Result<Map<String, Value>, Error> {
-    Ok(parse(text.as_bytes())??)
-}
-
-/// Reads a JSON object into `T`. The inner result is about its fields.
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<Result<T, InvalidFields>, Error> {
-    // All of it first: what comes of a field matters only in a body that can be read.
-    serde_json::from_slice::<Sound>(bytes).map_err(|error| {
-        let (line, column) = (error.line(), error.column());
-        let reason = error.to_string();
-        let reason = without_place(&reason);
-        Error::BadRequest(format!("The body cannot be read: {reason}, at line {line}, column {column}."))
-    })?;
-    if bytes.trim_ascii_start().first() != Some(&b'{') {
-        return Err(Error::BadRequest("The body must be a JSON object.".to_owned()));
-    }
-    let mut reader = serde_json::Deserializer::from_slice(bytes);
-    Ok(serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-        let reason = error.inner().to_string();
-        let message = reason.split_once(", expected ").map_or_else(
-            || "This is not of the right type.".to_owned(),
-            |(_, expected)| format!("This is not of the right type: expected {}.", wire_type(expected)),
-        );
-        InvalidFields::one(&error.path().to_string(), message)
-    }))
-}
-
-/// What a client calls the type that serde expected.
-fn wire_type(expected: &str) -> &str {
-    match without_place(expected) {
-        "i64" => "a whole number",
-        "a map" => "an object",
-        other => other,
-    }
-}
-
-/// An error's text without the line and column that serde puts behind it.
-fn without_place(reason: &str) -> &str {
-    reason.rsplit_once(" at line ").map_or(reason, |(text, _)| text)
-}
-
-/// JSON that can be read, whatever is in it: no object has a key twice, of which one would be lost
-/// without a word, and numbers and nesting are within the reader's bounds.
-struct Sound;
-
-impl<'de> Deserialize<'de> for Sound {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(SoundVisitor)
-    }
-}
-
-struct SoundVisitor;
-
-impl<'de> Visitor<'de> for SoundVisitor {
-    type Value = Sound;
-
-    fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        f.write_str("JSON")
-    }
-
-    fn visit_unit<E>(self) -> Result<Sound, E> {
-        Ok(Sound)
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Sound, E> {
-        Ok(Sound)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Sound, E> {
-        Ok(Sound)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Sound, E> {
-        Ok(Sound)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Sound, E> {
-        Ok(Sound)
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<Sound, E> {
-        Ok(Sound)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Sound, A::Error> {
-        while items.next_element::<Sound>()?.is_some() {}
-        Ok(Sound)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Sound, A::Error> {
-        let mut keys = HashSet::new();
-        while let Some(key) = entries.next_key::<String>()? {
-            if !keys.insert(key) {
-                return Err(A::Error::custom("an object has a key twice"));
-            }
-            entries.next_value::<Sound>()?;
-        }
-        Ok(Sound)
-    }
+    Ok(json::object(Text::Body, text.as_bytes())??)
 }

@@ -131,8 +131,8 @@ pub(crate) async fn memberships_are_among_a_users_events(store: &dyn Store) {
     let (mut user, mut change) = maker.with_email("a@example.com", false);
     let joined = maker.membership(user.user_id, group.group_id, true);
     change.events.push(joined.event.clone());
-    let DocumentChange::Create(_, _, groups) = &mut change.document else { unreachable!() };
-    groups.push(group.group_id);
+    let DocumentChange::Create(_, _, arrival) = &mut change.document else { unreachable!() };
+    arrival.automatic = Some(vec![group.group_id]);
     store.keep(change).await.unwrap();
     // Changes of the user are decided beside those of memberships: none is in the way of another.
     for (version, rule) in [(1, verify as fn(&mut User, &Context) -> Vec<Event>), (2, unverify)] {

@@ -1,6 +1,7 @@
 //! What every store does alike: one suite of tests, run on each implementation. The tests are in
 //! files by their noun, and listed by it in `contract!`.
 
+mod bulk;
 mod changes;
 mod events;
 mod groups;
@@ -11,6 +12,7 @@ mod mails;
 mod maker;
 mod memberships;
 mod order;
+mod person;
 mod proofs;
 mod search;
 mod secrets;
@@ -32,6 +34,7 @@ use crate::id::SeededRandom;
 use crate::secret::{PlainKey, PlainToken};
 pub(crate) use maker::document;
 use maker::{Maker, unverify, verify};
+pub(crate) use person::erase_one_of_two;
 
 /// Runs every test of the contract on the stores that `$open` makes: an async function without
 /// arguments that gives a store and what must be kept alive beside it.
@@ -47,6 +50,13 @@ macro_rules! contract {
                 pages_follow_the_sort_and_never_overlap
                 texts_of_any_kind_are_kept_and_found
                 a_closed_store_refuses_changes
+            }
+            bulk {
+                changes_that_are_kept_at_once_are_each_kept_or_refused
+                a_group_of_an_id_that_is_there_is_told
+                a_new_user_brings_memberships_and_when_they_were_proved
+                an_identifier_has_an_owner_while_it_is_somebodys_alone
+                an_export_has_all_that_was_there_at_one_moment
             }
             search {
                 users_are_sorted_by_each_key
@@ -125,6 +135,12 @@ macro_rules! contract {
                 proofs_are_started_as_often_as_the_limits_allow
                 of_several_limits_that_stand_in_the_way_the_longest_is_told
                 requests_are_forgotten_when_it_is_time
+            }
+            person {
+                what_waits_for_a_user_is_told_of_that_user_alone
+                nothing_personal_is_left_of_a_user_who_is_erased_and_the_record_stays
+                the_record_of_a_user_who_was_deleted_is_erased_once
+                events_are_erased_while_they_wait_for_their_places
             }
             mails {
                 a_mail_waits_with_the_change_that_sends_it

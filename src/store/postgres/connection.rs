@@ -85,7 +85,7 @@ impl Drop for Counted<'_> {
 impl Server {
     pub(super) fn new(options: &Options) -> anyhow::Result<Self> {
         Ok(Self {
-            address: Address::of(&options.url)?,
+            address: options.address()?,
             statement_timeout: options.statement_timeout,
             counts: Default::default(),
             stalled: Notify::new(),

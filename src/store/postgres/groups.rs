@@ -8,8 +8,8 @@ use super::super::search::groups::{Column, GroupLeaf, GroupSearch};
 use super::super::sqlite::SearchForms;
 use super::super::statement::Statement as _;
 use super::super::{
-    GroupChange, GroupKept, GroupSortKey, KeepError, MembershipChange, MembershipSortKey, Page, Sorted,
-    Version,
+    Arrival, GroupChange, GroupKept, GroupSortKey, KeepError, MembershipChange, MembershipSortKey, Page,
+    Sorted, Version,
 };
 use super::connection::{Answer, Session};
 use super::events;
@@ -165,6 +165,7 @@ pub(super) async fn keep(session: &Session, change: &GroupChange) -> Result<bool
         Ok(true) => {}
         Ok(false) => return Err(KeepError::Conflict.into()),
         Err(error) if rows::violates(&error, "groups_canonical") => return Err(KeepError::NameTaken.into()),
+        Err(error) if rows::violates(&error, "groups_pkey") => return Err(KeepError::Exists.into()),
         Err(error) => return Err(error.into()),
     }
     events::append(session, &change.tenant, &change.events).await?;
@@ -268,35 +269,49 @@ pub(super) async fn keep_membership(session: &Session, change: &MembershipChange
     Ok(changed)
 }
 
-/// Makes a new user join groups, which must be all that take every new user; false if they are not.
+/// Makes a new user join the groups they are to join; false if the automatic ones are not all that take
+/// every new user, or one of the others is not there.
 pub(super) async fn join(
     session: &Session,
     tenant: &TenantId,
     user_id: UserId,
-    groups: &[GroupId],
+    arrival: &Arrival,
     now: Timestamp,
 ) -> Answer<bool> {
     let (tenant, user) = (tenant.as_str(), user_id.as_str());
-    // In the order of their ids, as everybody locks them.
-    let wanted = session
-.rows(
-        "select group_id from groups where tenant_id = $1 and is_auto_assigned order by group_id for no key update",
-        &[&tenant],
-    ).await?;
-    let wanted = each(&wanted, |row| id(row, 0).map(GroupId::from_bytes))?;
-    if wanted != groups {
-        return Ok(false);
+    let ids = |rows: &[Row]| each(rows, |row| id(row, 0).map(GroupId::from_bytes));
+    if let Some(automatic) = &arrival.automatic {
+        // In the order of their ids, as everybody locks them.
+        let wanted = session
+            .rows(
+                "select group_id from groups where tenant_id = $1 and is_auto_assigned order by group_id for no key update",
+                &[&tenant],
+            )
+            .await?;
+        if ids(&wanted)? != *automatic {
+            return Ok(false);
+        }
     }
-    if groups.is_empty() {
+    let memberships = arrival.memberships(now);
+    if memberships.is_empty() {
         return Ok(true);
     }
-    let ids: Vec<&[u8]> = groups.iter().map(|group| group.as_bytes().as_slice()).collect();
-    let count = "update groups set users_assigned = users_assigned + 1, last_assigned = greatest(last_assigned, $3) \
-                 where tenant_id = $1 and group_id = any($2)";
-    session.execute(count, &[&tenant, &ids, &now.0]).await?;
+    let groups: Vec<&[u8]> = memberships.iter().map(|(group, _)| group.as_bytes().as_slice()).collect();
+    let times: Vec<i64> = memberships.iter().map(|(_, since)| since.0).collect();
+    if !arrival.groups.is_empty() {
+        let lock = "select group_id from groups where tenant_id = $1 and group_id = any($2) \
+                    order by group_id for no key update";
+        if session.rows(lock, &[&tenant, &groups]).await?.len() != groups.len() {
+            return Ok(false);
+        }
+    }
+    let count = "update groups set users_assigned = users_assigned + 1, last_assigned = greatest(last_assigned, since) \
+                 from unnest($2::bytea[], $3::bigint[]) as joined (joined_id, since) \
+                 where tenant_id = $1 and group_id = joined_id";
+    session.execute(count, &[&tenant, &groups, &times]).await?;
     let join = "insert into memberships (tenant_id, group_id, user_id, creation_time) \
-                select $1, group_id, $3, $4 from unnest($2::bytea[]) as joined (group_id)";
-    session.execute(join, &[&tenant, &ids, &user, &now.0]).await?;
+                select $1, joined_id, $4, since from unnest($2::bytea[], $3::bigint[]) as joined (joined_id, since)";
+    session.execute(join, &[&tenant, &groups, &times, &user]).await?;
     Ok(true)
 }
 

@@ -5,13 +5,13 @@ use std::borrow::Cow;
 use tokio_postgres::error::SqlState;
 
 use super::super::{
-    DOCUMENT_SHAPE, DocumentChange, Identifier, IdentifierChange, KeepError, Row, SortNames, UserChange,
-    Version,
+    Arrival, DOCUMENT_SHAPE, DocumentChange, Identifier, IdentifierChange, KeepError, Row, SortNames,
+    UserChange, Version,
 };
 use super::connection::{Answer, Session, Values};
 use super::rows::{storable, violates};
 use super::writer::{Operation, Outcome};
-use super::{events, failure, groups, keys, outbox, proofs, requests, secrets};
+use super::{events, failure, groups, keys, outbox, person, proofs, requests, secrets};
 use crate::error::Error;
 
 /// How often an operation is tried that others stood in the way of.
@@ -81,7 +81,8 @@ async fn transaction(session: &Session, operation: &Operation) -> Result<bool, F
 
 async fn apply(session: &Session, operation: &Operation) -> Result<bool, Fault> {
     let done = match operation {
-        Operation::Keep(change) => return keep(session, change).await,
+        Operation::Keep(change) => return keep_together(session, std::slice::from_ref(&**change)).await,
+        Operation::KeepTogether(changes) => return keep_together(session, changes).await,
         Operation::KeepGroup(change) => return groups::keep(session, change).await,
         Operation::KeepMembership(change) => groups::keep_membership(session, change).await,
         Operation::CreateTenant(tenant, now) => keys::create_tenant(session, tenant, *now).await,
@@ -99,6 +100,9 @@ async fn apply(session: &Session, operation: &Operation) -> Result<bool, Fault> 
         Operation::RemoveMail(tenant, id) => outbox::remove(session, tenant, *id).await,
         Operation::Choose(tenant, choices) => keys::choose(session, tenant, choices).await,
         Operation::ForgetRequests(until) => requests::forget(session, *until).await,
+        Operation::EraseRecord(tenant, user_id, receipt) => {
+            person::erase_record(session, tenant, *user_id, receipt).await
+        }
         Operation::Nothing => return nothing(session).await,
     };
     Ok(done?)
@@ -113,14 +117,37 @@ async fn nothing(session: &Session) -> Result<bool, Fault> {
     }
 }
 
-/// Applies a change of a user. Nothing is changed before what it was decided on is known to be still
-/// so.
-async fn keep(session: &Session, change: &UserChange) -> Result<bool, Fault> {
+/// Applies changes of users, all of one tenant where they are several.
+async fn keep_together(session: &Session, changes: &[UserChange]) -> Result<bool, Fault> {
+    let mut users = 0_i64;
+    for change in changes {
+        keep(session, change).await?;
+        users += match change.document {
+            DocumentChange::Create(..) => 1,
+            DocumentChange::Delete(_) | DocumentChange::Erase(_) => -1,
+            DocumentChange::Replace(..) | DocumentChange::Stay(_) => 0,
+        };
+    }
+    // Last, because everybody who makes or removes a user waits for this row.
+    if let Some(change) = changes.first()
+        && users != 0
+    {
+        let count = "update tenants set users = users + $2 where tenant_id = $1";
+        session.execute(count, &[&change.tenant.as_str(), &users]).await?;
+    }
+    Ok(true)
+}
+
+/// Applies a change of a user, but for the number of users. Nothing is changed before what it was decided
+/// on is known to be still so.
+async fn keep(session: &Session, change: &UserChange) -> Result<(), Fault> {
     let UserChange { tenant, user_id, document, .. } = change;
     match document {
-        DocumentChange::Create(row, names, joined) => {
-            insert_user(session, change, row, names).await?;
-            if !groups::join(session, tenant, *user_id, joined, row.creation_time).await? {
+        DocumentChange::Create(row, names, arrival) => {
+            insert_user(session, change, row, names, arrival).await.map_err(|error| {
+                if violates(&error, "users_pkey") { KeepError::Exists.into() } else { Fault::from(error) }
+            })?;
+            if !groups::join(session, tenant, *user_id, arrival, row.last_updated).await? {
                 return Err(KeepError::Conflict.into());
             }
         }
@@ -137,7 +164,7 @@ async fn keep(session: &Session, change: &UserChange) -> Result<bool, Fault> {
                 return Err(KeepError::Conflict.into());
             }
         }
-        DocumentChange::Delete(version) => {
+        DocumentChange::Delete(version) | DocumentChange::Erase(version) => {
             let sql = "delete from users where tenant_id = $1 and user_id = $2 and version = $3";
             let values: Values<'_> = &[&tenant.as_str(), &user_id.as_str(), &version.0];
             if session.execute(sql, values).await? != 1 {
@@ -154,15 +181,11 @@ async fn keep(session: &Session, change: &UserChange) -> Result<bool, Fault> {
     secrets::keep(session, change).await?;
     proofs::keep(session, change).await?;
     outbox::keep(session, tenant, &change.mail).await?;
+    if matches!(document, DocumentChange::Erase(_)) {
+        person::erase(session, tenant, *user_id).await?;
+    }
     events::append(session, tenant, &change.events).await?;
-    // Last, because everybody who makes or removes a user waits for this row.
-    let count = match document {
-        DocumentChange::Create(..) => "update tenants set users = users + 1 where tenant_id = $1",
-        DocumentChange::Delete(_) => "update tenants set users = users - 1 where tenant_id = $1",
-        DocumentChange::Replace(..) | DocumentChange::Stay(_) => return Ok(true),
-    };
-    session.execute(count, &[&tenant.as_str()]).await?;
-    Ok(true)
+    Ok(())
 }
 
 /// A document as a text.
@@ -175,9 +198,16 @@ pub(super) fn columns(names: &SortNames) -> [Cow<'_, str>; 4] {
     [&names.name, &names.given_name, &names.middle_name, &names.family_name].map(|name| storable(name))
 }
 
-async fn insert_user(session: &Session, change: &UserChange, row: &Row, names: &SortNames) -> Answer<()> {
+async fn insert_user(
+    session: &Session,
+    change: &UserChange,
+    row: &Row,
+    names: &SortNames,
+    arrival: &Arrival,
+) -> Answer<()> {
     let sql = "insert into users (tenant_id, user_id, version, shape, document, creation_time, last_updated, \
-               name, given_name, middle_name, family_name) values ($1, $2, 1, $3, $4, $5, $6, $7, $8, $9, $10)";
+               name, given_name, middle_name, family_name, proved_at) \
+               values ($1, $2, 1, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
     let [name, given, middle, family] = columns(names);
     session
         .execute(
@@ -193,6 +223,7 @@ async fn insert_user(session: &Session, change: &UserChange, row: &Row, names: &
                 &given,
                 &middle,
                 &family,
+                &arrival.proved_at.map(|time| time.0),
             ],
         )
         .await

@@ -6,7 +6,9 @@ mod connection;
 mod copy;
 mod events;
 mod explain;
+mod export;
 mod groups;
+mod health;
 mod keep;
 mod keys;
 mod logs;
@@ -15,6 +17,7 @@ mod migrate;
 mod newest;
 mod options;
 mod outbox;
+mod person;
 mod proofs;
 mod requests;
 mod rows;
@@ -34,15 +37,16 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use async_trait::async_trait;
+use tokio::sync::mpsc;
 use tokio_postgres::error::SqlState;
 
 use super::search::Search;
 use super::search::groups::GroupSearch;
 use super::search::logs::LogSearch;
 use super::{
-    DayCount, EventList, EventPage, GroupChange, GroupSortKey, KeepError, Kept, KeyChange, List, LogSortKey,
-    MembershipChange, MembershipSortKey, NewestEvents, Page, PasswordTry, Sorted, Store, Tenant, UserChange,
-    Version,
+    DayCount, EventList, EventPage, GroupChange, GroupSortKey, IdentifierKind, KeepError, Kept, KeyChange,
+    List, LogSortKey, MembershipChange, MembershipSortKey, NewestEvents, Page, PasswordTry, Portion, Sorted,
+    Store, Tenant, UserChange, Version,
 };
 use crate::directory::api_key::ApiKey;
 use crate::directory::event::Event;
@@ -50,6 +54,7 @@ use crate::directory::group::{Group, Membership};
 use crate::directory::log::LogId;
 use crate::directory::mail::Mail;
 use crate::directory::password::{PasswordHash, ResetToken};
+use crate::directory::person::Traces;
 use crate::directory::proof::{KeptProof, Standing};
 use crate::directory::settings::{Choices, Settings};
 use crate::error::Error;
@@ -60,11 +65,16 @@ use crate::time::Timestamp;
 use connection::{Purpose, Readers, Server, Values};
 pub use copy::PostgresTables;
 pub use explain::explain;
+pub use health::{Health, examine};
 use lookups::Lookups;
 pub use options::Options;
 use sequencer::Sequencer;
 use snapshot::Snapshots;
 use writer::{Operation, Writer};
+
+/// How many changes of [`Store::keep_all`] share a transaction. While it lasts, others wait who make or
+/// remove users.
+const TOGETHER: usize = 32;
 
 /// The store on a PostgreSQL server.
 pub struct PostgresStore {
@@ -210,6 +220,46 @@ impl Store for PostgresStore {
 
     async fn keep(&self, change: UserChange) -> Result<(), KeepError> {
         self.writer.run(Operation::Keep(Box::new(change))).await.map(|_| ())
+    }
+
+    async fn keep_all(&self, changes: Vec<UserChange>) -> Vec<Result<(), KeepError>> {
+        let mut outcomes = Vec::with_capacity(changes.len());
+        for changes in changes.chunks(TOGETHER) {
+            match self.writer.run(Operation::KeepTogether(changes.to_vec())).await {
+                Ok(_) => outcomes.extend(changes.iter().map(|_| Ok(()))),
+                // Nobody can know what became of them, nor would the next ones fare better.
+                Err(KeepError::Failed(Error::Unavailable(reason))) => {
+                    let away = || Err(KeepError::Failed(Error::Unavailable(reason.clone())));
+                    outcomes.extend(changes.iter().map(|_| away()));
+                }
+                // One of them is refused: each alone.
+                Err(_) => {
+                    for change in changes {
+                        outcomes.push(self.keep(change.clone()).await);
+                    }
+                }
+            }
+        }
+        outcomes
+    }
+
+    async fn owner(
+        &self,
+        tenant: &TenantId,
+        kind: IdentifierKind,
+        canonical: &str,
+    ) -> Result<Option<UserId>, Error> {
+        let values: connection::Values<'_> = &[&tenant.as_str(), &kind.as_str(), &canonical];
+        rows::one(self.readers.row(export::OWNER, values).await?, |row| rows::parsed(row, 0))
+    }
+
+    async fn export(
+        &self,
+        tenant: &TenantId,
+        with_hashes: bool,
+        to: mpsc::Sender<Portion>,
+    ) -> Result<(), Error> {
+        export::export(&self.server, tenant, with_hashes, &to).await
     }
 
     async fn group(&self, tenant: &TenantId, group_id: GroupId) -> Result<Option<(Version, Group)>, Error> {
@@ -421,6 +471,19 @@ impl Store for PostgresStore {
         self.write(Operation::RemoveMail(tenant.clone(), id)).await.map(drop)
     }
 
+    async fn traces(&self, tenant: &TenantId, user_id: UserId) -> Result<Traces, Error> {
+        let read = async {
+            let snapshot = self.snapshots.begin().await?;
+            let traces = person::traces(snapshot.client(), tenant, user_id).await;
+            snapshot.end(traces).await
+        };
+        self.server.wait_for(read).await?
+    }
+
+    async fn erase_record(&self, tenant: &TenantId, user_id: UserId, receipt: Event) -> Result<bool, Error> {
+        self.write(Operation::EraseRecord(tenant.clone(), user_id, Box::new(receipt))).await
+    }
+
     async fn settings(&self, tenant: &TenantId) -> Result<Settings, Error> {
         let row = self.readers.row(keys::SETTINGS, &[&tenant.as_str()]).await?;
         Ok(rows::one(row, keys::settings)?.flatten().unwrap_or_default())
@@ -485,11 +548,6 @@ impl Store for PostgresStore {
 impl PostgresStore {
     /// Runs an operation that nothing can stand in the way of.
     async fn write(&self, operation: Operation) -> Result<bool, Error> {
-        self.writer.run(operation).await.map_err(|error| match error {
-            KeepError::Failed(error) => error,
-            KeepError::Conflict | KeepError::Taken(_) | KeepError::NameTaken | KeepError::TooOften(_) => {
-                Error::Internal("an operation that nothing can stand in the way of was refused".to_owned())
-            }
-        })
+        self.writer.run(operation).await.map_err(KeepError::unexpected)
     }
 }

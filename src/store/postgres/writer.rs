@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 use super::super::{GroupChange, KeepError, KeyChange, MembershipChange, PasswordTry, UserChange};
 use super::connection::{Link, Purpose, Server, Session};
 use super::{batch, keep, told};
+use crate::directory::event::Event;
 use crate::directory::mail::Mail;
 use crate::directory::password::PasswordHash;
 use crate::directory::settings::Choices;
@@ -28,6 +29,8 @@ const BATCH: usize = 128;
 /// Something to be written.
 pub(super) enum Operation {
     Keep(Box<UserChange>),
+    /// All of them, or none: users who are new, of one tenant.
+    KeepTogether(Vec<UserChange>),
     KeepGroup(Box<GroupChange>),
     KeepMembership(Box<MembershipChange>),
     CreateTenant(TenantId, Timestamp),
@@ -43,6 +46,7 @@ pub(super) enum Operation {
     RemoveMail(TenantId, MailId),
     Choose(TenantId, Choices),
     ForgetRequests(Timestamp),
+    EraseRecord(TenantId, UserId, Box<Event>),
     /// Shows that the server takes changes.
     Nothing,
 }

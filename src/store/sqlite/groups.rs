@@ -1,18 +1,18 @@
 //! Groups and memberships: what reads them, and what the writing thread does to them. Whatever adds
 //! or removes memberships counts them in the same transaction.
 
-use rusqlite::{Connection, OptionalExtension, Row, ffi, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::super::index;
 use super::super::search::groups::{Column, GroupLeaf, GroupSearch};
 use super::super::statement::Statement as _;
 use super::super::{
-    GroupChange, GroupKept, GroupSortKey, KeepError, MembershipChange, MembershipSortKey, Page, Sorted,
-    Version,
+    Arrival, GroupChange, GroupKept, GroupSortKey, KeepError, MembershipChange, MembershipSortKey, Page,
+    Sorted, Version,
 };
 use super::rows;
 use super::sql::Sql;
-use super::writer::{failed, user_row};
+use super::writer::{failed, is_taken, user_row, violates_index};
 use crate::directory::group::{Group, GroupName, GroupType, Membership};
 use crate::id::{GroupId, TenantId, UserId};
 use crate::time::Timestamp;
@@ -220,7 +220,8 @@ pub(super) fn keep(connection: &Connection, change: &GroupChange) -> Result<bool
     match keep_row(connection, change) {
         Ok(true) => {}
         Ok(false) => return Err(KeepError::Conflict),
-        Err(error) if is_name_taken(&error) => return Err(KeepError::NameTaken),
+        Err(error) if violates_index(&error) => return Err(KeepError::NameTaken),
+        Err(error) if is_taken(&error) => return Err(KeepError::Exists),
         Err(error) => return Err(failed(&error)),
     }
     append_events(connection, change).map_err(|error| failed(&error))?;
@@ -234,11 +235,6 @@ fn append_events(connection: &Connection, change: &GroupChange) -> rusqlite::Res
         rows::insert_event(connection, &change.tenant, position, None, event)?;
     }
     Ok(())
-}
-
-/// Whether the index on names has refused: another group has this one.
-fn is_name_taken(error: &rusqlite::Error) -> bool {
-    error.sqlite_error().is_some_and(|error| error.extended_code == ffi::SQLITE_CONSTRAINT_UNIQUE)
 }
 
 /// Whether what the change was decided on was there.
@@ -329,16 +325,35 @@ fn is_there(connection: &Connection, tenant: &TenantId, group_id: GroupId) -> ru
         .exists(params![tenant.as_str(), group_id.as_bytes()])
 }
 
-/// Makes a new user join groups.
+/// Whether a new user can join the groups they are to join: whether the automatic ones are still all that
+/// take every new user, and the others are there.
+pub(super) fn can_join(
+    connection: &Connection,
+    tenant: &TenantId,
+    arrival: &Arrival,
+) -> rusqlite::Result<bool> {
+    if let Some(automatic) = &arrival.automatic
+        && auto_assigned(connection, tenant)? != *automatic
+    {
+        return Ok(false);
+    }
+    for (group_id, _) in &arrival.groups {
+        if !is_there(connection, tenant, *group_id)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Makes a new user join groups, each since its moment.
 pub(super) fn join(
     connection: &Connection,
     tenant: &TenantId,
     user_id: UserId,
-    groups: &[GroupId],
-    now: Timestamp,
+    groups: &[(GroupId, Timestamp)],
 ) -> rusqlite::Result<()> {
-    for group_id in groups {
-        insert(connection, tenant, user_id, *group_id, now)?;
+    for (group_id, since) in groups {
+        insert(connection, tenant, user_id, *group_id, *since)?;
     }
     Ok(())
 }

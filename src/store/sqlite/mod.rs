@@ -5,13 +5,16 @@ mod checkpoint;
 mod copy;
 mod events;
 mod explain;
+mod export;
 mod groups;
+mod health;
 mod keys;
 mod load;
 mod logs;
 mod migrate;
 mod newest;
 mod outbox;
+mod person;
 mod proofs;
 mod reader;
 mod recompute;
@@ -28,14 +31,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
+use tokio::sync::mpsc;
 
 use super::search::Search;
 use super::search::groups::GroupSearch;
 use super::search::logs::LogSearch;
 use super::{
-    DayCount, EventList, EventPage, GroupChange, GroupSortKey, KeepError, Kept, KeyChange, List, LogSortKey,
-    MembershipChange, MembershipSortKey, NewestEvents, Page, PasswordTry, Sorted, Store, Tenant, UserChange,
-    Version,
+    DayCount, EventList, EventPage, GroupChange, GroupSortKey, IdentifierKind, KeepError, Kept, KeyChange,
+    List, LogSortKey, MembershipChange, MembershipSortKey, NewestEvents, Page, PasswordTry, Portion, Sorted,
+    Store, Tenant, UserChange, Version,
 };
 use crate::directory::api_key::ApiKey;
 use crate::directory::event::Event;
@@ -43,6 +47,7 @@ use crate::directory::group::{Group, Membership};
 use crate::directory::log::LogId;
 use crate::directory::mail::Mail;
 use crate::directory::password::{PasswordHash, ResetToken};
+use crate::directory::person::Traces;
 use crate::directory::proof::{KeptProof, Standing};
 use crate::directory::settings::{Choices, Settings};
 use crate::error::Error;
@@ -55,6 +60,7 @@ use checkpoint::{Checkpoints, Limits};
 pub use copy::SqliteTables;
 pub use explain::explain;
 pub(in crate::store) use groups::SearchForms;
+pub use health::{Health, examine};
 pub use load::NewRecord;
 use reader::Readers;
 pub(in crate::store) use rows::{actor_columns, keyless, personal, personal_json};
@@ -129,6 +135,9 @@ fn with_advice(error: anyhow::Error) -> anyhow::Error {
         Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
             error.context("bonafide must be able to write the file and its folder, also to read")
         }
+        Some(ErrorCode::DatabaseCorrupt) => error.context(
+            "it is damaged: stop the server, keep the file, and put a backup in its place (docs/OPERATING.md)",
+        ),
         _ => error,
     }
 }
@@ -163,7 +172,9 @@ fn look(path: &Path) -> rusqlite::Result<Connection> {
 pub fn steps(path: &Path) -> anyhow::Result<(usize, usize)> {
     use anyhow::Context as _;
     let taken = || if path.exists() { migrate::steps_taken(&look(path)?) } else { Ok(0) };
-    let taken = taken().with_context(|| format!("the store {} cannot be used", path.display()))?;
+    let taken = taken()
+        .map_err(with_advice)
+        .with_context(|| format!("the store {} cannot be used", path.display()))?;
     Ok((taken, migrate::known()))
 }
 
@@ -236,6 +247,34 @@ impl Store for SqliteStore {
 
     async fn keep(&self, change: UserChange) -> Result<(), KeepError> {
         self.writer.run(Operation::Keep(Box::new(change))).await.map(|_| ())
+    }
+
+    async fn owner(
+        &self,
+        tenant: &TenantId,
+        kind: IdentifierKind,
+        canonical: &str,
+    ) -> Result<Option<UserId>, Error> {
+        self.readers.read(|connection| export::owner(connection, tenant, kind, canonical))
+    }
+
+    async fn export(
+        &self,
+        tenant: &TenantId,
+        with_hashes: bool,
+        to: mpsc::Sender<Portion>,
+    ) -> Result<(), Error> {
+        let (readers, tenant) = (self.readers.clone(), tenant.clone());
+        let read = move || {
+            readers.read(|connection| {
+                reader::at_one_moment(connection, |connection| {
+                    export::export(connection, &tenant, with_hashes, &to)
+                })
+            })
+        };
+        tokio::task::spawn_blocking(read)
+            .await
+            .unwrap_or_else(|error| Err(Error::Internal(format!("an exporting thread failed: {error}"))))
     }
 
     async fn group(&self, tenant: &TenantId, group_id: GroupId) -> Result<Option<(Version, Group)>, Error> {
@@ -421,6 +460,15 @@ impl Store for SqliteStore {
         self.write(Operation::RemoveMail(tenant.clone(), id)).await.map(drop)
     }
 
+    async fn traces(&self, tenant: &TenantId, user_id: UserId) -> Result<Traces, Error> {
+        let tenant = tenant.clone();
+        self.readers.read_list(move |connection| person::traces(connection, &tenant, user_id)).await
+    }
+
+    async fn erase_record(&self, tenant: &TenantId, user_id: UserId, receipt: Event) -> Result<bool, Error> {
+        self.write(Operation::EraseRecord(tenant.clone(), user_id, Box::new(receipt))).await
+    }
+
     async fn settings(&self, tenant: &TenantId) -> Result<Settings, Error> {
         self.readers.read(|connection| rows::settings(connection, tenant))
     }
@@ -486,12 +534,7 @@ impl Store for SqliteStore {
 impl SqliteStore {
     /// Runs an operation that nothing can stand in the way of.
     async fn write(&self, operation: Operation) -> Result<bool, Error> {
-        self.writer.run(operation).await.map_err(|error| match error {
-            KeepError::Failed(error) => error,
-            KeepError::Conflict | KeepError::Taken(_) | KeepError::NameTaken | KeepError::TooOften(_) => {
-                Error::Internal("an operation that nothing can stand in the way of was refused".to_owned())
-            }
-        })
+        self.writer.run(operation).await.map_err(KeepError::unexpected)
     }
 }
 

@@ -29,12 +29,12 @@ pub(super) fn waiting(connection: &Connection, most: u32) -> rusqlite::Result<u6
 }
 
 /// The kinds of mail that this program can make, as a JSON array.
-fn known_kinds() -> String {
+pub(super) fn known_kinds() -> String {
     let names: Vec<_> = MailKind::ALL.iter().map(|kind| kind.as_str()).collect();
     serde_json::json!(names).to_string()
 }
 
-fn mail(row: &Row<'_>) -> rusqlite::Result<Mail> {
+pub(super) fn mail(row: &Row<'_>) -> rusqlite::Result<Mail> {
     let kind = MailKind::from_name(row.get_ref(2)?.as_str()?);
     Ok(Mail {
         tenant: parsed(row, 0)?,

@@ -1,0 +1,159 @@
+//! Keeping what was decided on, and telling what became of it.
+
+use super::decide::{Arriving, Decided, Joining, What};
+use super::foresee::Seen;
+use super::groups::KnownGroups;
+use super::{Fault, Outcome, RowResult};
+use crate::app::{App, MAX_ATTEMPTS, refused};
+use crate::directory::event::Origin;
+use crate::directory::import::is_same_but_for_times;
+use crate::directory::user::User;
+use crate::error::Error;
+use crate::store::{Arrival, DocumentChange, KeepError, Kept};
+
+/// An import that is under way.
+pub(super) struct Import<'a> {
+    pub(super) app: &'a App,
+    pub(super) origin: &'a Origin,
+    pub(super) groups: KnownGroups,
+    /// What a dry run has met; nothing where rows are kept.
+    pub(super) seen: Option<Seen>,
+}
+
+/// A user with their groups, or why there can be none, and the line.
+pub(super) type Placed = (u64, Result<Box<Arriving>, Fault>);
+
+impl<'a> Import<'a> {
+    pub(super) async fn begin(app: &'a App, origin: &'a Origin, dry_run: bool) -> Result<Self, Error> {
+        let groups = KnownGroups::read(app, origin).await?;
+        Ok(Self { app, origin, groups, seen: dry_run.then(Seen::default) })
+    }
+
+    /// Keeps what was decided on, and gives what became of it: of all, unless the store failed.
+    pub(super) async fn keep(&mut self, decided: Vec<Decided>) -> (Vec<RowResult>, Result<(), Error>) {
+        let mut results = Vec::with_capacity(decided.len());
+        let stopped = self.keep_into(decided, &mut results).await;
+        (results, stopped)
+    }
+
+    async fn keep_into(&mut self, decided: Vec<Decided>, results: &mut Vec<RowResult>) -> Result<(), Error> {
+        let mut users: Vec<Placed> = Vec::new();
+        for Decided { line, what } in decided {
+            let group = match what {
+                Ok(What::User(arriving)) => {
+                    users.push((line, self.place(arriving).await?));
+                    continue;
+                }
+                Err(fault) => {
+                    users.push((line, Err(fault)));
+                    continue;
+                }
+                Ok(group) => group,
+            };
+            // In the order of the rows.
+            self.keep_users(std::mem::take(&mut users), results).await?;
+            let outcome = match group {
+                What::Group(group) => self.keep_group(*group).await?,
+                What::GroupNamed(name) => match self.group_named(&name).await? {
+                    Ok((_, is_new)) => {
+                        if is_new {
+                            Outcome::Group
+                        } else {
+                            Outcome::There
+                        }
+                    }
+                    Err(fault) => Outcome::Refused(fault),
+                },
+                What::User(_) => unreachable!("users were put aside above"),
+            };
+            results.push(RowResult { line, outcome });
+        }
+        self.keep_users(users, results).await
+    }
+
+    /// Says of a user which groups they join. Makes those that are named and not there.
+    async fn place(&mut self, mut arriving: Box<Arriving>) -> Result<Result<Box<Arriving>, Fault>, Error> {
+        let arrival = match &arriving.groups {
+            Joining::Exactly(arrival) => {
+                if !arrival.groups.iter().all(|(group_id, _)| self.groups.ids.contains(group_id)) {
+                    let reason = "The user is in a group that is not there.";
+                    return Ok(Err(Fault::new("UnknownGroup", reason)));
+                }
+                arrival.clone()
+            }
+            Joining::Named(names) => {
+                let mut groups = Vec::with_capacity(names.len());
+                for name in names {
+                    match self.group_named(name).await? {
+                        Ok((group_id, _)) => groups.push((group_id, self.app.clock.now())),
+                        Err(fault) => return Ok(Err(fault)),
+                    }
+                }
+                Arrival { automatic: Some(self.groups.automatic.clone()), groups, proved_at: None }
+            }
+        };
+        if let DocumentChange::Create(_, _, placed) = &mut arriving.change.document {
+            *placed = arrival;
+        }
+        Ok(Ok(arriving))
+    }
+
+    /// Keeps users, and tells what became of each in their order.
+    async fn keep_users(&mut self, users: Vec<Placed>, results: &mut Vec<RowResult>) -> Result<(), Error> {
+        if self.seen.is_some() {
+            return self.foresee(users, results).await;
+        }
+        let placed = users.iter().filter_map(|(_, placed)| placed.as_ref().ok());
+        let changes = placed.map(|arriving| arriving.change.clone()).collect();
+        let mut kept = self.app.store.keep_all(changes).await.into_iter();
+        for (line, placed) in users {
+            let outcome = match placed {
+                Err(fault) => Outcome::Refused(fault),
+                Ok(arriving) => {
+                    let kept = kept.next().expect("there is an outcome for each change");
+                    self.outcome(*arriving, kept).await?
+                }
+            };
+            results.push(RowResult { line, outcome });
+        }
+        Ok(())
+    }
+
+    /// What became of a user.
+    async fn outcome(
+        &mut self,
+        mut arriving: Arriving,
+        mut kept: Result<(), KeepError>,
+    ) -> Result<Outcome, Error> {
+        for _ in 0..MAX_ATTEMPTS {
+            match kept {
+                Ok(()) => return Ok(Outcome::User),
+                Err(KeepError::Exists) => {
+                    let user = self.app.store.user(&self.origin.tenant, arriving.user.user_id).await?;
+                    let gone = || Error::Unavailable("a user was removed at the same moment".to_owned());
+                    return compared(&arriving, &user.ok_or_else(gone)?);
+                }
+                Err(KeepError::Conflict) => {}
+                Err(error) => return Ok(Outcome::Refused(Fault::of(refused(error))?)),
+            }
+            // The groups have changed.
+            self.groups = KnownGroups::read(self.app, self.origin).await?;
+            arriving = match self.place(Box::new(arriving)).await? {
+                Ok(arriving) => *arriving,
+                Err(fault) => return Ok(Outcome::Refused(fault)),
+            };
+            kept = self.app.store.keep(arriving.change.clone()).await;
+        }
+        Err(Error::Unavailable("the groups that take every new user keep changing".to_owned()))
+    }
+}
+
+/// What becomes of a user of whose id there is one.
+pub(super) fn compared(arriving: &Arriving, kept: &Kept) -> Result<Outcome, Error> {
+    let is_same = if arriving.is_whole() {
+        arriving.change.document() == kept.document
+    } else {
+        is_same_but_for_times(&arriving.user, &User::from_document(&kept.document)?)
+    };
+    Ok(if is_same { Outcome::There } else { Outcome::Refused(Fault::exists("user")) })
+}
