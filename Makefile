@@ -12,8 +12,11 @@ AXE := $(TARGET)/axe
 # What the server is measured beside, from npm and PyPI.
 PEERS := $(abspath $(TARGET))/peers
 
+# How large the program may be, in bytes: 25 MB.
+LARGEST := 25000000
+
 .DEFAULT_GOAL := help
-.PHONY: help run test torture lint bench fuzz openapi need-build
+.PHONY: help run release test torture lint bench fuzz openapi need-build
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -23,6 +26,12 @@ run: need-build ## Build and start a server to try out, on 127.0.0.1:8080
 	cargo build --release
 	@# The program itself, not `cargo run`: it gets the signals that end it.
 	@exec "$(TARGET)/release/bonafide" serve --dev
+
+release: need-build ## Build the program as it is installed, and see that it is not too large
+	cargo build --release --locked
+	@size=$$(wc -c <"$(TARGET)/release/bonafide"); \
+		echo "$(TARGET)/release/bonafide has $$size bytes; $(LARGEST) are the most"; \
+		[ "$$size" -le $(LARGEST) ]
 
 # strace counts what is synced to the disk; curl is the client that people paste into; the browser
 # walks over the pages. The tests start a PostgreSQL server of their own, and never use one that runs.

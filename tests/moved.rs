@@ -1,9 +1,9 @@
 //! A directory that is exported from one kind of store and imported into the other.
 
-use crate::api_on_postgres::bulk as on_postgres;
 use crate::api_on_postgres::harness::Api as OnPostgres;
-use crate::api_on_sqlite::bulk as on_sqlite;
+use crate::api_on_postgres::imports as on_postgres;
 use crate::api_on_sqlite::harness::Api as OnSqlite;
+use crate::api_on_sqlite::imports as on_sqlite;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_export_is_the_same_bytes_from_each_kind_of_store() {

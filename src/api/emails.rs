@@ -12,13 +12,10 @@ use super::extract::{
 };
 use crate::app::App;
 use crate::directory::email::EmailAddress;
-use crate::directory::event::Origin;
+use crate::directory::event::{Origin, checked_reason};
 use crate::directory::proof::AddressId;
 use crate::directory::user::User;
 use crate::error::{Error, InvalidFields};
-
-/// How long a reason may be, in characters.
-const MAX_REASON_LENGTH: usize = 500;
 
 /// An address to add.
 #[derive(Default, Deserialize, ToSchema)]
@@ -110,23 +107,12 @@ pub(super) struct VerificationRequest {
     reason: Option<String>,
 }
 
-impl VerificationRequest {
-    fn reason(&self) -> Result<Option<String>, InvalidFields> {
-        match &self.reason {
-            Some(reason) if reason.chars().count() > MAX_REASON_LENGTH => {
-                Err(InvalidFields::one("reason", "A reason has at most 500 characters."))
-            }
-            reason => Ok(reason.clone()),
-        }
-    }
-}
-
 /// The reason of the body, or what is wrong with it, and where a change for this reason comes from.
 pub(super) fn reasoned<P: Permission>(
     caller: Caller<P>,
     body: &OptionalBody<VerificationRequest>,
 ) -> (Result<(), InvalidFields>, Origin) {
-    match body.fields().and_then(VerificationRequest::reason) {
+    match body.fields().and_then(|request| checked_reason(request.reason.as_deref())) {
         Ok(reason) => (Ok(()), Origin { reason, ..caller.origin }),
         Err(wrong) => (Err(wrong), caller.origin),
     }

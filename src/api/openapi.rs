@@ -1,6 +1,8 @@
 //! The OpenAPI document: what the handlers say of themselves, completed by what all of them share.
 //! Its examples are made by the code that makes the answers.
 
+mod keys;
+
 use std::sync::LazyLock;
 
 use axum::http::HeaderValue;
@@ -28,6 +30,7 @@ use crate::error::{Error, InvalidFields, Missing, Refusal};
 use crate::id::{RequestId, SeededRandom, TenantId};
 use crate::secret::{PlainCode, PlainKey, PlainToken, Purpose, ServerSecret, TokenId};
 use crate::time::Timestamp;
+use keys::KeyExamples;
 
 const KEY_SCHEME: &str = "ApiKey";
 
@@ -69,10 +72,12 @@ fn complete(generated: utoipa::openapi::OpenApi) -> Value {
     document["tags"] = json!([
         {"name": "users", "description": "Users and their addresses."},
         {"name": "groups", "description": "Groups of users."},
+        {"name": "emails", "description": "Many emails at once: the project's own surface."},
         {"name": "bulk", "description": "Many users at once: the project's own surface."},
         {"name": "proofs", "description": "Proving addresses: the project's own surface."},
         {"name": "logs", "description": "What happened, in the words of the Management API."},
         {"name": "events", "description": "What happened: the project's own surface."},
+        {"name": "keys", "description": "API keys: the project's own surface."},
         {"name": "server", "description": "The server itself; no key needed."},
     ]);
     let examples = Examples::make();
@@ -149,13 +154,8 @@ fn complete_operation(path: &str, operation: &mut Value, examples: &Examples) {
         .is_some_and(|all| all.iter().any(|parameter| parameter["in"] == "query"));
     let id = operation["operationId"].as_str().unwrap_or_default().to_owned();
     let mut problems = vec!["405", "500", "503"];
-    if ["changePassword", "resetPassword", "verifyEmail", "startEmailProof", "startPhoneProof"]
-        .contains(&id.as_str())
-    {
-        problems.push("429");
-    }
     if guarded {
-        problems.extend(["401", "403"]);
+        problems.extend(["401", "403", "429"]);
     }
     if path.contains('{') {
         problems.push("404");
@@ -170,16 +170,27 @@ fn complete_operation(path: &str, operation: &mut Value, examples: &Examples) {
         // The only one without a body that a rule of the directory refuses.
         problems.push("422");
     }
-    if id == "startPhoneProof" {
-        operation["security"][0][KEY_SCHEME] =
-            json!([Scope::UsersWrite.as_str(), Scope::ProofsRead.as_str()]);
-    }
-    if id == "exportUsers" {
-        operation["security"][0][KEY_SCHEME] = json!([Scope::UsersRead.as_str(), Scope::GroupsRead.as_str()]);
+    let all_of = |scopes: &[Scope]| scopes.iter().map(|scope| scope.as_str()).collect::<Value>();
+    match id.as_str() {
+        "startPhoneProof" => {
+            operation["security"][0][KEY_SCHEME] = all_of(&[Scope::UsersWrite, Scope::ProofsRead]);
+        }
+        "exportUser" => {
+            let needed = [Scope::UsersRead, Scope::GroupsRead, Scope::EventsRead];
+            operation["security"][0][KEY_SCHEME] = all_of(&needed);
+        }
+        "exportUsers" => {
+            operation["security"][0][KEY_SCHEME] = all_of(&[Scope::UsersRead, Scope::GroupsRead]);
+        }
+        _ => {}
     }
     let request_id = json!({"description": "The id of the request, as in the server's log.", "schema": {"type": "string", "pattern": "^[0-9a-f]{32}$"}});
     if let Some(location) = operation.pointer_mut("/responses/201/headers/location") {
-        location["example"] = json!(if id == "createGroup" { &examples.group_path } else { &examples.path });
+        location["example"] = json!(match id.as_str() {
+            "createGroup" => &examples.group_path,
+            "createKey" => &examples.keys.path,
+            _ => &examples.path,
+        });
     }
     let Some(responses) = operation["responses"].as_object_mut() else { return };
     for (_, response) in responses.iter_mut() {
@@ -231,6 +242,7 @@ struct Examples {
     log: Value,
     /// The path of the user.
     path: String,
+    keys: KeyExamples,
     /// The path of the group.
     group_path: String,
     request_id: RequestId,
@@ -305,6 +317,7 @@ impl Examples {
             group_name: group.name.clone(),
         };
         let group_path = format!("/api/groups/{}", group.group_id);
+        let keys = KeyExamples::make(&ctx);
         let group = serde_json::to_value(group).expect("a group is JSON");
         let membership = serde_json::to_value(membership).expect("a membership is JSON");
         let path = format!("/api/users/{}", user.user_id);
@@ -324,6 +337,7 @@ impl Examples {
             event,
             log,
             path,
+            keys,
             group_path,
             request_id,
         }
@@ -375,13 +389,24 @@ impl Examples {
             "getAllLogs" => json!([self.log]),
             "findLogById" => self.log.clone(),
             "walkUsers" => json!({"users": [self.summary], "next": Value::Null}),
+            "verifyEmails" => self.marked("verified"),
+            "unverifyEmails" => self.marked("unverified"),
             "listEvents" => json!({"events": [self.event], "next": "1"}),
             "emailHistory" | "phoneHistory" => json!({"history": [{
                 "time": self.event["time"], "verified": true, "method": "admin_api", "actor": self.event["actor"],
                 "request_id": self.event["request_id"], "remote_address": Value::Null, "user_agent": Value::Null, "reason": Value::Null, "event_id": self.event["id"],
             }]}),
-            _ => return None,
+            other => return self.keys.answer(other),
         })
+    }
+
+    /// What became of the email of the example.
+    fn marked(&self, outcome: &str) -> Value {
+        let email = &self.created["emails"][0];
+        let result = json!({
+            "email": email["email"], "user_id": self.created["user_id"], "identifier_id": email["id"], "outcome": outcome,
+        });
+        json!({"dry_run": false, "results": [result], "next": Value::Null})
     }
 
     /// The phone number of the example, verified.
@@ -411,7 +436,11 @@ impl Examples {
                 )],
             ),
             ("401", "No valid API key.", vec![Error::Unauthenticated]),
-            ("403", "The key lacks the scope.", vec![Error::Forbidden { needed: Scope::UsersWrite }]),
+            (
+                "403",
+                "The key lacks the scope, or may not be used from this address.",
+                vec![Error::Forbidden { needed: Scope::UsersWrite }, Error::WrongNetwork],
+            ),
             (
                 "404",
                 "The path names something that is not there.",
@@ -432,8 +461,8 @@ impl Examples {
             ),
             (
                 "429",
-                "This was tried too often: wrong passwords, or proofs of an address or of a user's.",
-                vec![Error::TooManyRequests { retry_after: 1_800 }],
+                "The key was used as often as it may be; or this was tried too often: wrong passwords, or proofs of an address or of a user's.",
+                vec![Error::RateExceeded { retry_after: 42 }, Error::TooManyRequests { retry_after: 1_800 }],
             ),
             ("500", "The server failed; its log has the reason.", vec![Error::Internal(String::new())]),
             (
@@ -469,6 +498,23 @@ impl Examples {
             }
             if matches!(status, "429" | "503") {
                 response["headers"]["retry-after"] = json!({"description": "After how many seconds to try again.", "schema": {"type": "integer"}});
+            }
+            if status == "429" {
+                for (header, description, example) in [
+                    (
+                        "ratelimit-policy",
+                        "The limit on the key: how many requests (`q`) in how many seconds (`w`). In every answer to a key that has a limit.",
+                        "\"key\";q=600;w=60",
+                    ),
+                    (
+                        "ratelimit",
+                        "How many requests there may still be (`r`) until it begins anew in so many seconds (`t`). Likewise.",
+                        "\"key\";r=0;t=42",
+                    ),
+                ] {
+                    response["headers"][header] =
+                        json!({"description": description, "schema": {"type": "string"}, "example": example});
+                }
             }
             responses.insert(status.to_owned(), response);
         }

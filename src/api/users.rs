@@ -15,6 +15,7 @@ use super::extract::{Body, Caller, OptionalBody, UserPath, UsersRead, UsersWrite
 use super::lists::{UserList, UserWalk};
 use super::page;
 use super::passwords::{PasswordAlgorithms, policy};
+use super::person::Erasing;
 use crate::app::App;
 use crate::directory::api_key::Scope;
 use crate::directory::password::{Given, NewPassword, Password};
@@ -235,21 +236,27 @@ pub(super) async fn find(
 
 /// Delete a user
 ///
-/// Removes the user with all addresses; the record of what happened stays.
+/// Removes the user with all addresses; the record of what happened stays. With `erase`, what is personal in
+/// the record goes, too, also of a user who was deleted before.
 #[utoipa::path(
     delete,
     path = "/api/users/{user_id}",
     operation_id = "deleteUser",
     tag = "users",
-    params(UserPath),
+    params(UserPath, Erasing),
     responses((status = NO_CONTENT, description = "The user was deleted"))
 )]
 pub(super) async fn delete(
     State(app): State<Arc<App>>,
     caller: Caller<UsersWrite>,
     path: UserPath,
+    Erasing(erase): Erasing,
 ) -> Result<StatusCode, Error> {
-    app.delete(&caller.origin, path.user_id).await?;
+    if erase {
+        app.erase(&caller.origin, path.user_id).await?;
+    } else {
+        app.delete(&caller.origin, path.user_id).await?;
+    }
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::condition::{Always, Known, ProofIsOpen, ProofIsOver};
 use super::{App, settled};
 use crate::directory::email::{Email, EmailAddress};
-use crate::directory::event::{Actor, Method, Origin};
+use crate::directory::event::{Actor, Details, Method, Origin};
 use crate::directory::proof::{AddressId, AddressKind, KeptProof, MAX_TRIES, Standing, Unproven};
 use crate::directory::user::User;
 use crate::error::{Error, Refusal};
@@ -179,13 +179,9 @@ impl App {
         check: impl Fn() -> Result<(), Error>,
     ) -> Result<Bytes, Error> {
         let changed = self.change_if(Known, origin, user_id, |user, proofs, ctx| {
-            let events = match address.kind {
-                AddressKind::Email => user.unverify_email(address.id, ctx),
-                AddressKind::Phone => user.unverify_phone(address.id, ctx),
-            }?;
+            let decision = user.end_trust(address, proofs, ctx)?;
             check()?;
-            // Where it was verified, every proof of it ends with its generation.
-            if events.is_empty() { user.end_proof(address, proofs, ctx) } else { Ok(events.into()) }
+            Ok(decision)
         });
         let Ok(document) = changed.await?;
         Ok(document)
@@ -228,7 +224,8 @@ impl App {
         self.decide(condition, origin, kept.proof.user_id, |kept, before, (proof, standing), ctx| {
             let mut after = before.clone();
             let decision = after.prove(proof, standing, &settings, ctx)?;
-            let ended = decision.events.first().and_then(|event| event.details.clone());
+            let first = decision.events.first();
+            let ended = first.and_then(|event| event.details.clone()).and_then(Details::unproven);
             let (change, document) = settled(origin, kept, before, after, decision, ctx.now);
             Ok((change, Proved { document, ended }))
         })

@@ -1,6 +1,5 @@
 //! The options about mail, and `bonafide mail`.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,6 +8,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use lettre::message::Mailbox;
 
 use super::print;
+use super::secret::password_in;
 use crate::id::Random;
 use crate::mail::{MailUrl, Mailer, SmtpServer, Templates, default_sender, make_folder, sender};
 use crate::time::Clock;
@@ -19,6 +19,7 @@ const DEV_FOLDER: &str = "dev-mail";
 /// How mail is sent. The values of the environment are not shown in the help: they may hold a
 /// password.
 #[derive(Args)]
+#[command(next_help_heading = "Mail")]
 pub(super) struct MailOptions {
     /// Where mail goes: `smtp://HOST`, `smtp+starttls://HOST` or `smtps://HOST`, with `USER:PASSWORD@`
     /// before the host and `:PORT` behind it if need be, or `file:FOLDER` for `.eml` files
@@ -62,14 +63,42 @@ impl MailOptions {
             if login.password.is_some() {
                 bail!("--mail has a password, and so has --mail-password-file: only one can count");
             }
-            let text = fs::read_to_string(path)
-                .with_context(|| format!("the password file {} cannot be read", path.display()))?;
-            login.password = Some(text.trim_end_matches(['\r', '\n']).to_owned());
+            login.password = Some(password_in(path)?);
         }
         if server.login.as_ref().is_some_and(|login| login.password.is_none()) {
             bail!("--mail has a user and no password: name a file with it by --mail-password-file");
         }
         Ok(server)
+    }
+
+    /// Whether these options can be used, as far as that is known without asking the mail server.
+    pub(super) fn check(&self, public_url: Option<&str>) -> Result<()> {
+        match self.url(None)? {
+            // The address bound has no name of a host.
+            Some(MailUrl::Smtp(_)) => self.sender(public_url.unwrap_or_default()).map(drop),
+            _ => Ok(()),
+        }
+    }
+
+    /// Where mail goes, without the login, if it is understood.
+    pub(super) fn shown(&self) -> Option<String> {
+        match self.mail.as_ref()?.parse().ok()? {
+            MailUrl::Smtp(server) => Some(server.shown()),
+            MailUrl::Folder(folder) => Some(format!("file:{}", folder.display())),
+        }
+    }
+
+    /// The file that holds the password, if one is named.
+    pub(super) fn password_file(&self) -> Option<&Path> {
+        self.mail_password_file.as_deref()
+    }
+
+    /// Who sends mail to a mail server.
+    pub(super) fn sender(&self, public_url: &str) -> Result<Mailbox> {
+        self.mail_from
+            .clone()
+            .or_else(|| default_sender(public_url))
+            .context("mail needs a sender: give --mail-from, or a --public-url with the name of a host")
     }
 
     /// What sends mail there.
@@ -80,18 +109,13 @@ impl MailOptions {
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
     ) -> Result<Mailer> {
-        let from = self.mail_from.clone().or_else(|| default_sender(public_url));
         match url {
-            MailUrl::Smtp(server) => {
-                let from = from.context(
-                    "mail needs a sender: give --mail-from, or a --public-url with the name of a host",
-                )?;
-                Mailer::smtp(server, from, clock, random)
-            }
+            MailUrl::Smtp(server) => Mailer::smtp(server, self.sender(public_url)?, clock, random),
             MailUrl::Folder(folder) => {
                 let nobody = || "no-reply@localhost".parse().expect("it is an address");
                 make_folder(folder)?;
-                Ok(Mailer::folder(folder.clone(), from.unwrap_or_else(nobody), clock, random))
+                let from = self.sender(public_url).unwrap_or_else(|_| nobody());
+                Ok(Mailer::folder(folder.clone(), from, clock, random))
             }
         }
     }
@@ -99,6 +123,7 @@ impl MailOptions {
 
 /// Which texts mails and pages have.
 #[derive(Args)]
+#[command(next_help_heading = "Texts")]
 pub(super) struct TemplatesOption {
     /// A folder with templates of your own, each in place of the one of the same name
     #[arg(long, value_name = "DIR", env = "BONAFIDE_TEMPLATES")]

@@ -1,9 +1,12 @@
 //! The command line.
 
 mod backup;
+mod config;
 mod console_link;
 mod copy;
 mod dev;
+mod doctor;
+mod emails;
 mod explain;
 mod export;
 mod import;
@@ -15,25 +18,32 @@ mod secret;
 mod serve;
 mod store;
 mod tenants;
+mod tls;
 
 use std::ffi::OsStr;
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Result;
 use clap::builder::Resettable;
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
+use config::File;
 
 use crate::time::SystemClock;
 
 /// A self-hosted user directory in which verified means something.
 ///
 /// Begin with `bonafide serve --dev`: it starts a server with a sample user and prints the lines to
-/// try it with. Every option can also be given in the environment, by the name shown beside it.
+/// try it with. Every option can also be given in the environment, by the name shown beside it, and
+/// those of `serve` in a file of settings.
 #[derive(Parser)]
 #[command(name = "bonafide", version, max_term_width = 100)]
 struct Arguments {
+    /// The file of settings; bonafide.toml, if it is there, if not given
+    #[arg(long, global = true, value_name = "FILE", env = "BONAFIDE_CONFIG")]
+    config: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
@@ -42,7 +52,15 @@ struct Arguments {
 enum Command {
     /// Start the server
     Serve(Box<serve::Options>),
-    /// Create, list and revoke API keys
+    /// Print and check files of settings
+    #[command(subcommand)]
+    Config(config::Command),
+    /// Look at all that a server needs, and say what to do about what is missing or broken
+    ///
+    /// It takes the options of `serve`, and changes nothing. A line each: `ok`, `not configured` or
+    /// `broken`. It ends with 1 if something is broken.
+    Doctor(Box<serve::Options>),
+    /// Create, list, limit, rotate and revoke API keys
     #[command(subcommand)]
     Keys(keys::Command),
     /// Create and list tenants, and choose for them
@@ -50,6 +68,9 @@ enum Command {
     Tenants(tenants::Command),
     /// Print a link that signs you in to the console, once and within ten minutes
     ConsoleLink(console_link::Options),
+    /// Mark the emails of users verified or unverified, as many as a filter means
+    #[command(subcommand)]
+    Emails(emails::Command),
     /// Look at the mails that are sent
     #[command(subcommand)]
     Mail(mail::Command),
@@ -78,16 +99,39 @@ enum Command {
     Openapi,
 }
 
+impl Arguments {
+    /// The file of settings that counts for the command.
+    fn file(&self) -> Result<Option<File>> {
+        match &self.command {
+            Command::Openapi | Command::Config(config::Command::Example) => Ok(None),
+            Command::Config(command) => File::find(command.file().or(self.config.as_deref())),
+            _ => File::find(self.config.as_deref()),
+        }
+    }
+}
+
 /// Runs the command line, and says how it ended.
 pub fn main() -> ExitCode {
-    let matches = without_empty_variables(Arguments::command()).get_matches();
-    let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-    match run(arguments.command) {
+    match read_and_run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Nobody is left to tell if standard error is closed.
             let _ = writeln!(std::io::stderr(), "bonafide: {error:#}");
             ExitCode::FAILURE
+        }
+    }
+}
+
+fn read_and_run() -> Result<()> {
+    let command = without_empty_variables(Arguments::command());
+    let words = command.clone().get_matches();
+    let arguments = Arguments::from_arg_matches(&words).unwrap_or_else(|error| error.exit());
+    match arguments.file()? {
+        None => run(arguments.command, &words, None),
+        Some(file) => {
+            let words = file.under(command).get_matches();
+            let arguments = Arguments::from_arg_matches(&words).unwrap_or_else(|error| error.exit());
+            run(arguments.command, &words, Some(&file))
         }
     }
 }
@@ -102,11 +146,13 @@ fn without_empty_variables(command: clap::Command) -> clap::Command {
         .mut_subcommands(without_empty_variables)
 }
 
-fn run(command: Command) -> Result<()> {
-    if let Command::Openapi = command {
-        return print(std::str::from_utf8(&crate::api::openapi_document())?);
-    }
+/// Runs the command; `words` are what it was read from.
+fn run(command: Command, words: &ArgMatches, file: Option<&File>) -> Result<()> {
     match &command {
+        Command::Openapi => return print(std::str::from_utf8(&crate::api::openapi_document())?),
+        Command::Config(command) => {
+            return config::run(command, words.subcommand_matches("config").unwrap_or(words), file);
+        }
         Command::Serve(options) => logging::start(options.log())?,
         _ => logging::start(&logging::Directives::warnings())?,
     }
@@ -118,14 +164,16 @@ fn run(command: Command) -> Result<()> {
             Command::Keys(command) => keys::run(command, &*clock).await,
             Command::Tenants(command) => tenants::run(command, &*clock).await,
             Command::ConsoleLink(options) => console_link::run(&options, &*clock).await,
+            Command::Emails(command) => emails::run(command, clock).await,
             Command::Mail(command) => mail::run(&command),
             Command::Migrate(options) => migrate::run(options, &*clock).await,
             Command::Backup(options) => backup::run(&options),
             Command::Copy(options) => copy::run(options, &*clock).await,
             Command::Explain(options) => explain::run(&options).await,
+            Command::Doctor(options) => doctor::run(&options, file, &*clock).await,
+            Command::Openapi | Command::Config(_) => Ok(()),
             Command::Export(options) => export::run(&options, clock).await,
             Command::Import(options) => import::run(options, clock).await,
-            Command::Openapi => Ok(()),
         }
     })
 }

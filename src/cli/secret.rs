@@ -1,4 +1,4 @@
-//! The option `--secret-file`: where the server's own secret is kept.
+//! The option `--secret-file`: where the server's own secret is kept. Passwords in files, too.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,15 @@ use crate::secret::ServerSecret;
 /// The file beside a store in one file.
 const FILE: &str = "secret";
 
+/// The password that a file holds; line ends after it do not count.
+pub(super) fn password_in(path: &Path) -> Result<String> {
+    let text = fs::read_to_string(path)
+        .with_context(|| format!("the password file {} cannot be read", path.display()))?;
+    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+}
+
 #[derive(Args)]
+#[command(next_help_heading = "The secret")]
 pub(super) struct SecretOption {
     /// The file of the server's secret, which links and codes are made from; made if it is not there.
     /// All servers of a store must have the same. Beside a store in a file if not given
@@ -23,31 +31,51 @@ pub(super) struct SecretOption {
 }
 
 impl SecretOption {
-    /// The secret of the file, which is made if need be. A server to try out shares its store with no
-    /// other.
+    /// The secret of the file, which is made if need be.
     pub(super) fn read_or_make(
         &self,
         store: &StoreOption,
         to_try_out: bool,
         random: &dyn Random,
     ) -> Result<ServerSecret> {
-        let path = match &self.secret_file {
-            Some(path) => path.clone(),
-            None if to_try_out || store.is_file()? => store.folder()?.join(FILE),
-            None => bail!(
+        self.check(store, to_try_out)?;
+        if self.secret_file.is_none() {
+            store.folder()?;
+        }
+        read_or_make(&self.path(store)?, random)
+    }
+
+    /// Whether a file is named where one must be. A server to try out shares its store with no other.
+    pub(super) fn check(&self, store: &StoreOption, to_try_out: bool) -> Result<()> {
+        // A store that is not understood is told by itself.
+        if self.secret_file.is_none() && !to_try_out && !store.is_file().unwrap_or(true) {
+            bail!(
                 "servers that share a database need the same secret: give each the same file by --secret-file; the first makes it"
-            ),
-        };
-        read_or_make(&path, random)
+            );
+        }
+        Ok(())
+    }
+
+    /// The file.
+    pub(super) fn path(&self, store: &StoreOption) -> Result<PathBuf> {
+        match &self.secret_file {
+            Some(path) => Ok(path.clone()),
+            None => Ok(store.beside()?.join(FILE)),
+        }
     }
 }
 
 fn read_or_make(path: &Path, random: &dyn Random) -> Result<ServerSecret> {
-    let shown = path.display();
     if !path.exists() {
         // Another server may be first: then its secret counts.
         private_file::create(path, &format!("{}\n", *ServerSecret::new(random).reveal()))?;
     }
+    read(path)
+}
+
+/// The secret of this file, which must be there.
+pub(super) fn read(path: &Path) -> Result<ServerSecret> {
+    let shown = path.display();
     let text = fs::read_to_string(path).with_context(|| format!("the secret in {shown} cannot be read"))?;
     text.trim().parse().with_context(|| {
         format!("{shown} cannot be used; put back the file that was there, or remove it to have another made, with which codes that were handed out do not work and mail that waits is not sent")

@@ -1,10 +1,12 @@
 //! `bonafide serve`.
 
+use std::convert::Infallible;
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use axum::http::HeaderName;
 use clap::Args;
 use clap::builder::FalseyValueParser;
@@ -12,11 +14,13 @@ use futures_util::FutureExt;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 use super::logging::Directives;
 use super::mail::{MailOptions, TemplatesOption};
 use super::secret::SecretOption;
 use super::store::StoreOption;
+use super::tls::TlsOptions;
 use super::{dev, print};
 use crate::app::App;
 use crate::app::outbox::Outbox;
@@ -29,48 +33,65 @@ use crate::time::SystemClock;
 
 /// Files that are open beside connections: the store's, the log, the listener.
 const OTHER_FILES: u64 = 200;
+/// How many connections there may be at once to the address for figures.
+const FIGURES_CONNECTIONS: usize = 32;
 
 #[derive(Args)]
 pub(super) struct Options {
-    #[command(flatten)]
-    store: StoreOption,
     /// The address to listen on; port 0 picks a free one
     #[arg(long, value_name = "ADDR", env = "BONAFIDE_LISTEN", default_value = "127.0.0.1:8080")]
     listen: String,
     /// The URL by which clients reach the server; the address bound if not given
     #[arg(long, value_name = "URL", env = "BONAFIDE_PUBLIC_URL")]
-    public_url: Option<url::Url>,
-    #[command(flatten)]
-    secret: SecretOption,
+    pub(super) public_url: Option<url::Url>,
     /// For trying out: make a key and a sample user, and print how to use them
     #[arg(long, env = "BONAFIDE_DEV", value_parser = FalseyValueParser::new())]
-    dev: bool,
-    #[command(flatten)]
-    mail: MailOptions,
-    #[command(flatten)]
-    templates: TemplatesOption,
+    pub(super) dev: bool,
     /// The header in which a proxy in front tells the address of a client, like X-Forwarded-For; its
     /// last address counts. Without one, no header is believed
     #[arg(long, value_name = "NAME", env = "BONAFIDE_CLIENT_ADDRESS_HEADER")]
-    client_address_header: Option<HeaderName>,
+    pub(super) client_address_header: Option<HeaderName>,
     /// How many pages behind links this server gives one source in a minute
     #[arg(long, value_name = "N", env = "BONAFIDE_PAGES_PER_MINUTE", default_value_t = PAGES_PER_MINUTE, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pages_per_minute: u32,
-    /// The certificate chain for TLS, as PEM
-    #[arg(long, value_name = "FILE", env = "BONAFIDE_TLS_CERT", requires = "tls_key")]
-    tls_cert: Option<PathBuf>,
-    /// The private key for TLS, as PEM
-    #[arg(long, value_name = "FILE", env = "BONAFIDE_TLS_KEY", requires = "tls_cert")]
-    tls_key: Option<PathBuf>,
-    /// TLS with a certificate for localhost that the server makes and keeps beside the store
-    #[arg(long, env = "BONAFIDE_TLS_SELF_SIGNED", value_parser = FalseyValueParser::new())]
-    tls_self_signed: bool,
+    /// Where figures for Prometheus are told, at /metrics: an address to listen on, or off; on the main
+    /// address if not given. Whoever can reach it needs no key
+    #[arg(long, value_name = "ADDR", env = "BONAFIDE_METRICS_LISTEN")]
+    metrics_listen: Option<MetricsListen>,
     /// How many connections there may be at once; more are refused with 503
     #[arg(long, value_name = "N", env = "BONAFIDE_MAX_CONNECTIONS", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
     max_connections: u32,
     /// What is logged: error, warn, info, debug, trace or off
     #[arg(long, value_name = "LEVEL", env = "BONAFIDE_LOG", default_value = "info")]
     log: Directives,
+    // Options that stand after these would be listed under the last one's heading.
+    #[command(flatten)]
+    pub(super) store: StoreOption,
+    #[command(flatten)]
+    pub(super) secret: SecretOption,
+    #[command(flatten)]
+    pub(super) tls: TlsOptions,
+    #[command(flatten)]
+    pub(super) mail: MailOptions,
+    #[command(flatten)]
+    templates: TemplatesOption,
+}
+
+/// Where figures are told, if not on the main address.
+#[derive(Clone)]
+enum MetricsListen {
+    /// Nowhere.
+    Off,
+    /// On an address of their own.
+    At(String),
+}
+
+impl FromStr for MetricsListen {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(if text == "off" { Self::Off } else { Self::At(text.to_owned()) })
+    }
 }
 
 impl Options {
@@ -78,17 +99,32 @@ impl Options {
         &self.log
     }
 
-    fn certificate(&self) -> Result<Option<CertificateFiles>> {
-        match (&self.tls_cert, &self.tls_key) {
-            // Not left to clap, to which an option that is off in the environment is given.
-            (Some(_), _) if self.tls_self_signed => {
-                bail!("--tls-self-signed and --tls-cert exclude each other")
-            }
-            (Some(certificate), Some(key)) => {
-                Ok(Some(CertificateFiles { certificate: certificate.clone(), key: key.clone() }))
-            }
-            _ if self.tls_self_signed => CertificateFiles::self_signed_in(&self.store.folder()?).map(Some),
-            _ => Ok(None),
+    /// What cannot be used as it was said, or not together, as far as files and words tell: each with
+    /// the setting it is about.
+    pub(super) fn faults(&self) -> Vec<(&'static str, anyhow::Error)> {
+        let url = self.public_url.as_ref().map(url::Url::as_str);
+        let checked = [
+            ("store", self.store.check()),
+            ("secret_file", self.secret.check(&self.store, self.dev)),
+            ("mail", self.mail.check(url)),
+            ("templates", self.templates.load().map(drop)),
+            ("tls_cert", self.tls.named().map(drop)),
+        ];
+        checked.into_iter().filter_map(|(key, checked)| Some((key, checked.err()?))).collect()
+    }
+
+    /// The files that are named and that only the server should be able to read.
+    pub(super) fn private_files(&self) -> Vec<PathBuf> {
+        let files = [self.store.password_file(), self.mail.password_file(), self.tls.key()];
+        files.into_iter().flatten().map(Path::to_owned).collect()
+    }
+
+    /// The value of a setting that may hold a secret, without it.
+    pub(super) fn without_secret(&self, key: &str) -> Option<String> {
+        match key {
+            "store" => self.store.shown(),
+            "mail" => self.mail.shown(),
+            _ => None,
         }
     }
 }
@@ -96,12 +132,18 @@ impl Options {
 pub(super) async fn run(options: Options, clock: Arc<SystemClock>) -> Result<()> {
     // Before anything else, so that a signal during the start is not lost.
     let end = end_signal()?;
+    // Before anything is made.
+    if let Some((_, reason)) = options.faults().into_iter().next() {
+        return Err(reason);
+    }
     let store = options.store.open_or_make(&*clock).await?;
-    let certificate = options.certificate()?;
+    let certificate = options.tls.certificate(&options.store)?;
     let tls = certificate.as_ref().map(CertificateFiles::acceptor).transpose()?;
-    let listener = TcpListener::bind(&options.listen)
-        .await
-        .with_context(|| format!("the address {} cannot be listened on", options.listen))?;
+    let listener = listen(&options.listen).await?;
+    let metrics_listener = match &options.metrics_listen {
+        Some(MetricsListen::At(address)) => Some(listen(address).await?),
+        Some(MetricsListen::Off) | None => None,
+    };
     let scheme = if tls.is_some() { "https" } else { "http" };
     let address = listener.local_addr()?;
     let bound = format!("{scheme}://{address}");
@@ -131,8 +173,11 @@ pub(super) async fn run(options: Options, clock: Arc<SystemClock>) -> Result<()>
     };
 
     let mut greeting = format!("listening on {bound}\n");
-    if let Some(files) = certificate.as_ref().filter(|_| options.tls_self_signed) {
+    if let Some(files) = certificate.as_ref().filter(|_| options.tls.is_self_signed()) {
         writeln!(greeting, "clients can trust this server by {}", files.certificate.display())?;
+    }
+    if let Some(listener) = &metrics_listener {
+        writeln!(greeting, "figures at http://{}/metrics", listener.local_addr()?)?;
     }
     if options.dev {
         let trusted = certificate.as_ref().map(|files| files.certificate.as_path());
@@ -144,9 +189,16 @@ pub(super) async fn run(options: Options, clock: Arc<SystemClock>) -> Result<()>
     let settings =
         Settings { tls, max_connections, random, client_address_header: options.client_address_header };
     let pages = Pages::new(templates, mailbox).bounded_to(options.pages_per_minute);
-    let router = crate::api::router(app.clone(), pages);
+    let mut router = crate::api::router(app.clone(), pages);
+    if options.metrics_listen.is_none() {
+        router = router.merge(crate::api::metrics(app.clone()));
+    }
+    let figures = metrics_listener.map(|listener| FiguresServer::start(listener, app.clone()));
     server::serve(listener, router, settings, end).await;
     app.finish().await;
+    if let Some(figures) = figures {
+        figures.end().await;
+    }
     drop(mail_ends);
     if let Some(sending) = sending {
         // Its panic has been printed already.
@@ -155,6 +207,38 @@ pub(super) async fn run(options: Options, clock: Arc<SystemClock>) -> Result<()>
     store.close().await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Listens on an address that an option gives.
+async fn listen(address: &str) -> Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("the address {address} cannot be listened on"))
+}
+
+/// What tells figures on an address of its own, for as long as there is anything to tell.
+struct FiguresServer {
+    end: oneshot::Sender<()>,
+    served: JoinHandle<()>,
+}
+
+impl FiguresServer {
+    fn start(listener: TcpListener, app: Arc<App>) -> Self {
+        let (end, ended) = oneshot::channel();
+        let settings = Settings {
+            tls: None,
+            max_connections: FIGURES_CONNECTIONS,
+            random: app.random.clone(),
+            client_address_header: None,
+        };
+        let router = crate::api::metrics(app);
+        let served = tokio::spawn(server::serve(listener, router, settings, ended.map(drop)));
+        Self { end, served }
+    }
+
+    async fn end(self) {
+        drop(self.end);
+        // Its panic has been printed already.
+        let _ = self.served.await;
+    }
 }
 
 /// Completes when the server is asked to end.

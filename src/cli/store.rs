@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Result, bail, ensure};
 use clap::Args;
 
+use super::secret::password_in;
 use crate::id::TenantId;
 use crate::store::postgres::{self, Options, PostgresStore};
 use crate::store::search::users::UserSearch;
@@ -20,6 +21,7 @@ const FOLDER: &str = "data";
 
 /// Where the directory is kept.
 #[derive(Args, Clone)]
+#[command(next_help_heading = "The store")]
 pub(super) struct StoreOption {
     /// Where the directory is kept: `sqlite:` and the path of a file, or
     /// `postgres://user@host:port/database`
@@ -31,6 +33,9 @@ pub(super) struct StoreOption {
         default_value = "sqlite:data/bonafide.db"
     )]
     store: String,
+    /// A file with the password of the user in --store, for PostgreSQL, so that it stands in no command line
+    #[arg(long, value_name = "FILE", env = "BONAFIDE_STORE_PASSWORD_FILE")]
+    store_password_file: Option<PathBuf>,
     /// How many connections to PostgreSQL there are; one more puts events in order
     #[arg(long, value_name = "N", env = "BONAFIDE_POOL_SIZE", default_value_t = 8, value_parser = clap::value_parser!(u16).range(4..))]
     pool_size: u16,
@@ -40,21 +45,44 @@ pub(super) struct StoreOption {
 }
 
 /// A store that the program knows.
-enum Kind {
+pub(super) enum Kind {
+    /// A file.
     Sqlite(PathBuf),
+    /// A database.
     Postgres(Options),
 }
 
 impl StoreOption {
-    fn kind(&self) -> Result<Kind> {
+    /// Which store it is.
+    ///
+    /// # Errors
+    /// A URL that is not understood, and a password's file that cannot be read.
+    pub(super) fn kind(&self) -> Result<Kind> {
         if Options::is_url(&self.store) {
             return Ok(Kind::Postgres(Options {
                 url: self.store.clone(),
+                password: self.store_password_file.as_deref().map(password_in).transpose()?,
                 connections: usize::from(self.pool_size),
                 statement_timeout: Duration::from_millis(self.statement_timeout),
             }));
         }
         path_of_url(&self.store).map(Kind::Sqlite)
+    }
+
+    /// Whether the URL and what belongs to it can be understood.
+    pub(super) fn check(&self) -> Result<()> {
+        match self.kind()? {
+            Kind::Sqlite(_) => Ok(()),
+            Kind::Postgres(options) => options.shown().map(drop),
+        }
+    }
+
+    /// The URL without user and password, if it is understood.
+    pub(super) fn shown(&self) -> Option<String> {
+        if Options::is_url(&self.store) {
+            return Options::new(&self.store).shown().ok();
+        }
+        path_of_url(&self.store).ok().map(|path| format!("sqlite:{}", path.display()))
     }
 
     /// Opens the store, and makes it or brings it up to date if need be.
@@ -106,21 +134,34 @@ impl StoreOption {
 
     /// Whether the store is a file: else servers on several machines may share it.
     pub(super) fn is_file(&self) -> Result<bool> {
-        Ok(matches!(self.kind()?, Kind::Sqlite(_)))
+        if Options::is_url(&self.store) {
+            return Ok(false);
+        }
+        path_of_url(&self.store).map(|_| true)
     }
 
-    /// The folder for what is kept beside the store.
+    /// The folder for what is kept beside the store, which is made if the store is no file itself.
     pub(super) fn folder(&self) -> Result<PathBuf> {
-        match self.kind()? {
-            Kind::Sqlite(path) => {
-                let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-                Ok(folder.unwrap_or(Path::new(".")).to_owned())
-            }
-            Kind::Postgres(_) => {
-                sqlite::make_private_folder(Path::new(FOLDER))?;
-                Ok(PathBuf::from(FOLDER))
-            }
+        let folder = self.beside()?;
+        if !self.is_file()? {
+            sqlite::make_private_folder(&folder)?;
         }
+        Ok(folder)
+    }
+
+    /// Where that folder is, or would be.
+    pub(super) fn beside(&self) -> Result<PathBuf> {
+        if !self.is_file()? {
+            return Ok(PathBuf::from(FOLDER));
+        }
+        let path = path_of_url(&self.store)?;
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        Ok(folder.unwrap_or(Path::new(".")).to_owned())
+    }
+
+    /// The file that holds the password, if one is named.
+    pub(super) fn password_file(&self) -> Option<&Path> {
+        self.store_password_file.as_deref()
     }
 }
 

@@ -13,14 +13,13 @@ use url::form_urlencoded;
 use super::Console;
 use super::operator::Operator;
 use crate::api::{path_parameter, read_bytes};
+use crate::directory::event::checked_reason;
 use crate::directory::proof::AddressId;
 use crate::error::{Error, InvalidFields};
 use crate::id::{GroupId, IdentifierId, UserId};
 
 /// The most that a form may have, in bytes: claims or data of 64 KiB, encoded.
 const MAX_FORM_BYTES: usize = 256 * 1024;
-/// How long a reason may be, in characters.
-const MAX_REASON_LENGTH: usize = 500;
 /// How many rows a page of a list has.
 pub(super) const ROWS: u32 = 25;
 
@@ -116,11 +115,7 @@ impl Fields {
     /// # Errors
     /// [`InvalidFields`] for a reason that is too long.
     pub(super) fn reason(&self) -> Result<Option<String>, InvalidFields> {
-        let reason = self.field("reason").trim();
-        if reason.chars().count() > MAX_REASON_LENGTH {
-            return Err(InvalidFields::one("reason", "A reason has at most 500 characters."));
-        }
-        Ok(Some(reason.to_owned()).filter(|reason| !reason.is_empty()))
+        checked_reason(Some(self.field("reason").trim()).filter(|reason| !reason.is_empty()))
     }
 }
 

@@ -122,7 +122,11 @@ impl Console {
                     let message = "What was typed is not what is asked for, and nothing was deleted.";
                     return Err(InvalidFields::one("", message).into());
                 }
-                self.app.delete(&origin, user_id).await?;
+                if form.has("erase") {
+                    self.app.erase(&origin, user_id).await?;
+                } else {
+                    self.app.delete(&origin, user_id).await?;
+                }
                 Ok(Outcome::Deleted)
             }
             _ => change.act_on_address(form).await,

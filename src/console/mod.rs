@@ -40,7 +40,7 @@ use crate::pages::{Forms, Visits};
 use crate::templates::Templates;
 use page::Pages;
 use session::Seals;
-pub(crate) use session::SignInLink;
+pub(crate) use session::{SignInLink, Transport};
 
 /// The path of the console, below the path of the public URL.
 const PATH: &str = "/console";
@@ -74,7 +74,7 @@ pub(crate) fn router(app: Arc<App>, mails: Arc<Templates>, visits: Visits) -> Ro
         forms: Forms::of(&app),
         visits,
         root: root(&app.public_url),
-        transport: session::Transport::of(&app.public_url),
+        transport: Transport::of(&app.public_url),
         app,
     });
     let signed_in = Router::new()

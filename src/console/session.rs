@@ -63,7 +63,7 @@ pub(super) struct Session {
     /// The key.
     pub(super) key: KeyId,
     /// Since when.
-    since: Timestamp,
+    pub(super) since: Timestamp,
     /// Until when, if nothing is done.
     until: Timestamp,
     /// What tells it from all others.
@@ -117,7 +117,7 @@ fn attributes(root: &str, transport: Transport) -> String {
 
 /// How browsers reach the server, by its public URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Transport {
+pub(crate) enum Transport {
     /// By https.
     Secure,
     /// By http that does not leave the machine.
@@ -127,7 +127,7 @@ pub(super) enum Transport {
 }
 
 impl Transport {
-    pub(super) fn of(public_url: &str) -> Self {
+    pub(crate) fn of(public_url: &str) -> Self {
         let Ok(url) = url::Url::parse(public_url) else { return Self::Open };
         let is_here = match url.host() {
             Some(Host::Ipv4(address)) => address.is_loopback() || address.is_unspecified(),
@@ -175,7 +175,8 @@ impl SignInLink {
 
     /// The key that the sign-in makes at this moment.
     pub(super) fn new_key(&self, now: Timestamp) -> NewKey {
-        NewKey { name: self.name.clone(), scopes: vec![Scope::Admin], expires_at: Some(now.after(LONGEST)) }
+        let expires_at = Some(now.after(LONGEST));
+        NewKey { name: self.name.clone(), scopes: vec![Scope::Admin], expires_at, ..NewKey::default() }
     }
 
     /// The URL for the browser; it is a secret.

@@ -399,7 +399,7 @@ impl User {
             }
         }
         if unproven != Unproven::default() {
-            decision.events[0].details = Some(unproven);
+            decision.events[0].details = Some(unproven.into());
         }
         Ok(decision)
     }
@@ -411,6 +411,25 @@ impl User {
             .map(|email| AddressId::email(email.id))
             .chain(phones.map(|phone| AddressId::phone(phone.id)))
             .collect()
+    }
+
+    /// Marks an address as not known to be the user's, and ends the proof of it that is under way. No
+    /// events: it was unverified already, and there is none.
+    ///
+    /// # Errors
+    /// [`crate::error::Missing`].
+    pub fn end_trust(
+        &mut self,
+        address: AddressId,
+        proofs: &[KeptProof],
+        ctx: &Context,
+    ) -> Result<Decision, Error> {
+        let events = match address.kind {
+            AddressKind::Email => self.unverify_email(address.id, ctx),
+            AddressKind::Phone => self.unverify_phone(address.id, ctx),
+        }?;
+        // Where it was verified, every proof of it ends with its generation.
+        if events.is_empty() { self.end_proof(address, proofs, ctx) } else { Ok(events.into()) }
     }
 
     /// Ends the proof of an address that is under way. No events: there is none.
@@ -455,7 +474,7 @@ impl Decision {
         let ended_proofs: Vec<IdentifierId> =
             others().filter(|kept| kept.works(now)).map(|kept| kept.proof.address.id).collect();
         if let Some(event) = self.events.last_mut().filter(|_| !ended_proofs.is_empty()) {
-            event.details = Some(Unproven { ended_proofs, ..Unproven::default() });
+            event.details = Some(Unproven { ended_proofs, ..Unproven::default() }.into());
         }
         self
     }

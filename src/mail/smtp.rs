@@ -58,6 +58,35 @@ pub struct Login {
     pub password: Option<String>,
 }
 
+impl SmtpServer {
+    /// The server without its login, to name it in a message.
+    pub fn shown(&self) -> String {
+        let scheme = match self.encryption {
+            Encryption::Offered => "smtp",
+            Encryption::StartTls => "smtp+starttls",
+            Encryption::FromTheStart => "smtps",
+        };
+        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        format!("{scheme}://{host}:{}", self.port)
+    }
+
+    /// Greets the server as for a mail, encrypted and logged in as it is wanted, and sends none. The
+    /// client calls itself `name`. Gives whether the connection was encrypted.
+    ///
+    /// # Errors
+    /// Why no mail would be taken, in words that hold no address.
+    pub async fn greet(&self, name: &str, within: Duration) -> Result<bool> {
+        let smtp = Smtp::new(self, name)?;
+        let connected = tokio::time::timeout(within, smtp.connect()).await;
+        let connected = connected.context("the mail server did not answer in time")?;
+        let mut connection = connected.map_err(|error| told(&error, Stage::Before))?;
+        let is_encrypted = connection.is_encrypted();
+        // It has answered: how it takes the farewell does not matter.
+        let _ = tokio::time::timeout(FAREWELL, connection.abort()).await;
+        Ok(is_encrypted)
+    }
+}
+
 impl fmt::Debug for SmtpServer {
     /// A login is never shown.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -6,6 +6,7 @@ mod patient;
 mod refusal;
 mod requests;
 pub mod tls;
+pub mod validity;
 
 use std::net::SocketAddr;
 use std::pin::pin;

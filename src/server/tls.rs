@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring::default_provider;
@@ -43,15 +43,26 @@ impl CertificateFiles {
         Ok(files)
     }
 
+    /// The chain, the server's own certificate first.
+    ///
+    /// # Errors
+    /// A file that cannot be read or holds no certificate.
+    pub fn chain(&self) -> Result<Vec<CertificateDer<'static>>> {
+        let shown = self.certificate.display();
+        let chain: Vec<_> = CertificateDer::pem_file_iter(&self.certificate)
+            .and_then(Iterator::collect)
+            .with_context(|| format!("the certificate {shown} cannot be read"))?;
+        ensure!(!chain.is_empty(), "there is no certificate in {shown}");
+        Ok(chain)
+    }
+
     /// The TLS side of a server with this certificate, for HTTP/2 and HTTP/1.1.
     ///
     /// # Errors
     /// Files that cannot be read, or do not belong together.
     pub fn acceptor(&self) -> Result<TlsAcceptor> {
         let Self { certificate, key } = self;
-        let chain: Vec<_> = CertificateDer::pem_file_iter(certificate)
-            .and_then(Iterator::collect)
-            .with_context(|| format!("the certificate {} cannot be read", certificate.display()))?;
+        let chain = self.chain()?;
         let private = PrivateKeyDer::from_pem_file(key)
             .with_context(|| format!("the key {} cannot be read", key.display()))?;
         let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))

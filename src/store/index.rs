@@ -374,6 +374,11 @@ impl UserChange {
             events,
         }
     }
+
+    /// The end of a user, and of what is personal in the record of them, decided on this version.
+    pub fn erase(tenant: &TenantId, version: Version, user: &User, events: Vec<Event>) -> Self {
+        Self { document: DocumentChange::Erase(version), ..Self::delete(tenant, version, user, events) }
+    }
 }
 
 /// The user as the store keeps it.

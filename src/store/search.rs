@@ -58,6 +58,17 @@ impl<Leaf> Search<Leaf> {
         })
     }
 
+    /// Whether that matches of which it is known which conditions it meets.
+    pub fn holds(&self, meets: &impl Fn(&Leaf) -> bool) -> bool {
+        match self {
+            Self::All => true,
+            Self::And(parts) => parts.iter().all(|part| part.holds(meets)),
+            Self::Or(parts) => parts.iter().any(|part| part.holds(meets)),
+            Self::Not(part) => !part.holds(meets),
+            Self::Is(leaf) => meets(leaf),
+        }
+    }
+
     /// Calls a function for each condition.
     pub fn each<'a>(&'a self, call: &mut impl FnMut(&'a Leaf)) {
         match self {
@@ -112,7 +123,16 @@ impl Range {
 
     /// Whether a text is within the range.
     pub fn holds(&self, text: &str) -> bool {
-        (self.lower.as_ref(), self.upper.as_ref()).contains(&Operand::Text(text.to_owned()))
+        self.holds_operand(&Operand::Text(text.to_owned()))
+    }
+
+    /// Whether a whole number is.
+    pub fn holds_number(&self, number: i64) -> bool {
+        self.holds_operand(&Operand::Number(number))
+    }
+
+    fn holds_operand(&self, operand: &Operand) -> bool {
+        (self.lower.as_ref(), self.upper.as_ref()).contains(operand)
     }
 
     /// The one value of the range, if it is of one only.

@@ -2,7 +2,7 @@
 //! is compiled twice: what the module is called decides which store it is.
 
 mod bodies;
-pub(crate) mod bulk;
+mod bulk;
 mod compatibility;
 mod console;
 mod data;
@@ -12,12 +12,14 @@ mod events;
 mod groups;
 pub(crate) mod harness;
 mod home;
+pub(crate) mod imports;
 mod invariants;
 mod keys;
 mod logs;
 mod outbox;
 mod pages;
 mod passwords;
+mod person;
 mod phones;
 mod problems;
 mod proofs;

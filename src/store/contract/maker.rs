@@ -3,6 +3,7 @@
 use crate::directory::event::{Actor, Context, EventType, Method, Origin};
 use crate::directory::group::{GroupPatch, NewGroup, Wanted};
 use crate::directory::password::Decision;
+use crate::directory::person::removed_and_erased;
 use crate::directory::proof::{AddressId, Proof, ProofChange, Standing};
 use crate::directory::settings::{Limit, Means, Settings};
 use crate::directory::user::{NewUser, User};
@@ -133,6 +134,11 @@ impl Maker {
     pub(super) fn delete(&self, user: &User, version: i64) -> UserChange {
         let events = vec![self.context().event(EventType::UserDeleted, user.user_id, None, None)];
         UserChange::delete(&self.origin.tenant, Version(version), user, events)
+    }
+
+    pub(super) fn erase(&self, user: &User, version: i64) -> UserChange {
+        let events = removed_and_erased(user.user_id, &self.context());
+        UserChange::erase(&self.origin.tenant, Version(version), user, events)
     }
 }
 

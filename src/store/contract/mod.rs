@@ -12,6 +12,7 @@ mod mails;
 mod maker;
 mod memberships;
 mod order;
+mod person;
 mod proofs;
 mod search;
 mod secrets;
@@ -33,6 +34,7 @@ use crate::id::SeededRandom;
 use crate::secret::{PlainKey, PlainToken};
 pub(crate) use maker::document;
 use maker::{Maker, unverify, verify};
+pub(crate) use person::erase_one_of_two;
 
 /// Runs every test of the contract on the stores that `$open` makes: an async function without
 /// arguments that gives a store and what must be kept alive beside it.
@@ -99,6 +101,9 @@ macro_rules! contract {
             }
             keys {
                 a_key_is_found_by_its_id_until_it_is_revoked
+                a_key_has_two_secrets_and_bounds
+                a_change_of_a_key_is_kept_with_its_event_or_neither_is
+                a_tenants_keys_are_walked_over_by_their_ids
                 a_key_needs_its_tenant
             }
             tenants {
@@ -130,6 +135,12 @@ macro_rules! contract {
                 proofs_are_started_as_often_as_the_limits_allow
                 of_several_limits_that_stand_in_the_way_the_longest_is_told
                 requests_are_forgotten_when_it_is_time
+            }
+            person {
+                what_waits_for_a_user_is_told_of_that_user_alone
+                nothing_personal_is_left_of_a_user_who_is_erased_and_the_record_stays
+                the_record_of_a_user_who_was_deleted_is_erased_once
+                events_are_erased_while_they_wait_for_their_places
             }
             mails {
                 a_mail_waits_with_the_change_that_sends_it

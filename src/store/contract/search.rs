@@ -73,6 +73,15 @@ pub(crate) async fn users_are_sorted_by_each_key(store: &dyn Store) {
     }
 }
 
+/// Those of all users whom a search finds as it is told from a user alone, sorted.
+async fn told_from_each_alone(store: &dyn Store, search: &UserSearch) -> Vec<UserId> {
+    let page = store.users(&default(), sorted(SortKey::CreationTime, true, 0, 100)).await.unwrap();
+    let users = page.documents.iter().map(|document| User::from_document(document).unwrap());
+    let mut found: Vec<_> = users.filter(|user| search.finds(user)).map(|user| user.user_id).collect();
+    found.sort_unstable();
+    found
+}
+
 pub(crate) async fn a_filter_finds_whom_it_describes(store: &dyn Store) {
     let maker = Maker::new(&default());
     let add = |user: &mut User, address: &str, verified, ctx: &Context| {
@@ -115,6 +124,7 @@ pub(crate) async fn a_filter_finds_whom_it_describes(store: &dyn Store) {
     ] {
         let search = users::parse(filter).unwrap().unwrap();
         expected.sort_unstable();
+        assert_eq!(told_from_each_alone(store, &search).await, expected, "{filter}");
         for (sort, descending) in
             [(SortKey::CreationTime, false), (SortKey::Name, false), (SortKey::LastActivity, true)]
         {

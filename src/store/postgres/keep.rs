@@ -11,7 +11,7 @@ use super::super::{
 use super::connection::{Answer, Session, Values};
 use super::rows::{storable, violates};
 use super::writer::{Operation, Outcome};
-use super::{events, failure, groups, keys, outbox, proofs, requests, secrets};
+use super::{events, failure, groups, keys, outbox, person, proofs, requests, secrets};
 use crate::error::Error;
 
 /// How often an operation is tried that others stood in the way of.
@@ -86,8 +86,7 @@ async fn apply(session: &Session, operation: &Operation) -> Result<bool, Fault> 
         Operation::KeepGroup(change) => return groups::keep(session, change).await,
         Operation::KeepMembership(change) => groups::keep_membership(session, change).await,
         Operation::CreateTenant(tenant, now) => keys::create_tenant(session, tenant, *now).await,
-        Operation::CreateKey(key) => keys::create(session, key).await,
-        Operation::RevokeKey(id, now) => keys::revoke(session, *id, *now).await,
+        Operation::KeepKey(change) => keys::keep(session, change).await,
         Operation::TouchKey(id, now) => keys::touch(session, *id, *now).await,
         Operation::RehashPassword(change) => secrets::rehash(session, change).await,
         Operation::CountPasswordTry(tenant, user_id, attempt) => {
@@ -101,6 +100,9 @@ async fn apply(session: &Session, operation: &Operation) -> Result<bool, Fault> 
         Operation::RemoveMail(tenant, id) => outbox::remove(session, tenant, *id).await,
         Operation::Choose(tenant, choices) => keys::choose(session, tenant, choices).await,
         Operation::ForgetRequests(until) => requests::forget(session, *until).await,
+        Operation::EraseRecord(tenant, user_id, receipt) => {
+            person::erase_record(session, tenant, *user_id, receipt).await
+        }
         Operation::Nothing => return nothing(session).await,
     };
     Ok(done?)
@@ -122,7 +124,7 @@ async fn keep_together(session: &Session, changes: &[UserChange]) -> Result<bool
         keep(session, change).await?;
         users += match change.document {
             DocumentChange::Create(..) => 1,
-            DocumentChange::Delete(_) => -1,
+            DocumentChange::Delete(_) | DocumentChange::Erase(_) => -1,
             DocumentChange::Replace(..) | DocumentChange::Stay(_) => 0,
         };
     }
@@ -162,7 +164,7 @@ async fn keep(session: &Session, change: &UserChange) -> Result<(), Fault> {
                 return Err(KeepError::Conflict.into());
             }
         }
-        DocumentChange::Delete(version) => {
+        DocumentChange::Delete(version) | DocumentChange::Erase(version) => {
             let sql = "delete from users where tenant_id = $1 and user_id = $2 and version = $3";
             let values: Values<'_> = &[&tenant.as_str(), &user_id.as_str(), &version.0];
             if session.execute(sql, values).await? != 1 {
@@ -179,6 +181,9 @@ async fn keep(session: &Session, change: &UserChange) -> Result<(), Fault> {
     secrets::keep(session, change).await?;
     proofs::keep(session, change).await?;
     outbox::keep(session, tenant, &change.mail).await?;
+    if matches!(document, DocumentChange::Erase(_)) {
+        person::erase(session, tenant, *user_id).await?;
+    }
     events::append(session, tenant, &change.events).await?;
     Ok(())
 }

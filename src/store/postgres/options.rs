@@ -15,6 +15,8 @@ pub struct Options {
     /// `postgres://user:password@host:port/database?parameters`, with the parameters that
     /// PostgreSQL's own clients know.
     pub url: String,
+    /// The password of its user, if it is not in the URL.
+    pub password: Option<String>,
     /// How many connections there are for reading and writing, at least four; one more orders the
     /// events.
     pub connections: usize,
@@ -26,7 +28,32 @@ pub struct Options {
 impl Options {
     /// The server of this URL, with as many connections and as much patience as is usual.
     pub fn new(url: &str) -> Self {
-        Self { url: url.to_owned(), connections: 8, statement_timeout: Duration::from_millis(1_500) }
+        Self {
+            url: url.to_owned(),
+            password: None,
+            connections: 8,
+            statement_timeout: Duration::from_millis(1_500),
+        }
+    }
+
+    /// The server and the database, to name them in a message: without user and password.
+    ///
+    /// # Errors
+    /// What is wrong with the URL, without repeating it.
+    pub fn shown(&self) -> Result<String> {
+        Ok(self.address()?.shown())
+    }
+
+    /// What connections are made with.
+    pub(super) fn address(&self) -> Result<Address> {
+        let mut address = Address::of(&self.url)?;
+        if let Some(password) = &self.password {
+            if address.config.get_password().is_some() {
+                bail!("--store has a password, and so has --store-password-file: only one can count");
+            }
+            address.config.password(password);
+        }
+        Ok(address)
     }
 
     /// Whether this is the URL of a PostgreSQL server.
@@ -142,6 +169,19 @@ mod tests {
         let address = Address::of("postgresql://me@%2Frun%2Fpostgresql/users?application_name=x").unwrap();
         assert_eq!(address.config.get_application_name(), Some("x"));
         assert!(address.shown().contains("/run/postgresql"), "{}", address.shown());
+    }
+
+    #[test]
+    fn a_password_comes_from_the_url_or_from_elsewhere_and_not_from_both() {
+        let password = || Some("from a file".to_owned());
+        let options = Options { password: password(), ..Options::new("postgres://me@host/users") };
+        assert_eq!(
+            options.address().unwrap().config.get_password(),
+            password().as_deref().map(str::as_bytes)
+        );
+        let options = Options { password: password(), ..Options::new("postgres://me:hush@host/users") };
+        let told = options.address().err().unwrap().to_string();
+        assert!(told.contains("only one can count") && !told.contains("hush"), "{told}");
     }
 
     #[test]

@@ -6,8 +6,14 @@ use super::{Operand, Range, Search, field};
 use crate::directory::email::EmailAddress;
 use crate::directory::filter::{Clause, Condition, FilterError, Value};
 use crate::directory::text::fold;
+use crate::directory::user::User;
 use crate::id::{GroupId, UserId};
-use crate::store::index::{NUMBERS, WORDS, number_value};
+use crate::store::index::{NUMBERS, WORDS, number_value, terms};
+
+/// The field of the addresses of a user.
+const EMAIL: &str = "emails.email";
+/// The field of whether each of them is known to be the user's.
+const VERIFIED: &str = "emails.verified";
 
 /// A search for users.
 pub type UserSearch = Search<UserLeaf>;
@@ -31,6 +37,31 @@ impl UserSearch {
             Some(Search::All) | None => members,
             Some(filter) => Search::And(vec![members, filter]),
         }
+    }
+
+    /// The users who have this address, and perhaps others who have one that is typed like it.
+    pub fn having(address: &EmailAddress) -> Self {
+        term(EMAIL, Range::text(address.canonical()))
+    }
+
+    /// The same of those who have any address verified.
+    pub fn having_with_trust(address: &EmailAddress) -> Self {
+        Search::And(vec![Self::having(address), term(VERIFIED, Range::text("true"))])
+    }
+
+    /// Whether the search of a filter finds this user. It is what a store finds, told from the user
+    /// alone: so nothing finds anybody by a group.
+    pub fn finds(&self, user: &User) -> bool {
+        let terms = terms(user);
+        self.holds(&|leaf| match leaf {
+            UserLeaf::Term(lookup) => {
+                terms.iter().any(|term| term.field == lookup.field && lookup.values.holds(&term.value))
+            }
+            UserLeaf::Column(Column::UserId, range) => range.holds(user.user_id.as_str()),
+            UserLeaf::Column(Column::CreationTime, range) => range.holds_number(user.creation_time.0),
+            UserLeaf::Column(Column::LastUpdated, range) => range.holds_number(user.last_updated.0),
+            UserLeaf::Member(_) => false,
+        })
     }
 }
 
@@ -76,9 +107,9 @@ const FIELDS: &[(&str, Kind)] = &[
     ("has_password", Kind::Flag),
     ("force_password_reset", Kind::Flag),
     ("username.username", Kind::Text),
-    ("emails.email", Kind::Email),
+    (EMAIL, Kind::Email),
     ("emails.domain", Kind::Domain),
-    ("emails.verified", Kind::Mark),
+    (VERIFIED, Kind::Mark),
     ("phone_numbers.phone", Kind::Text),
     ("phone_numbers.verified", Kind::Mark),
 ];
@@ -152,7 +183,7 @@ fn bare(condition: &Condition) -> UserSearch {
     match condition {
         Condition::Equals(value) => {
             if let Ok(address) = EmailAddress::parse(&value.text) {
-                others.push(term("emails.email", Range::text(address.canonical())));
+                others.push(UserSearch::having(&address));
             }
             others.extend(number(&value.text).map(|number| term(WORDS, Range::text(number))));
             if value.text.parse::<UserId>().is_ok() {

@@ -135,7 +135,8 @@ pub(super) fn of_identifier(
     Ok(Some(events))
 }
 
-/// The position of a user's newest event: in the row of the user, or where the user was deleted.
+/// The position of a user's newest event: in the row of the user, or where the user was deleted
+/// or erased.
 pub(super) fn newest_of_user(
     connection: &Connection,
     tenant: &TenantId,
@@ -148,9 +149,14 @@ pub(super) fn newest_of_user(
         .optional()?;
     match present {
         Some(last_event) => Ok(last_event),
+        // By itself SQLite would walk back over all events of the tenant.
         None => connection
             .prepare_cached(
-                "select max(position) from events where tenant_id = ?1 and user_id = ?2 and type = 'user.deleted'",
+                "select coalesce(\
+                 (select max(position) from events indexed by events_of_erased \
+                  where tenant_id = ?1 and user_id = ?2 and type = 'user.erased'), \
+                 (select max(position) from events indexed by events_of_deleted \
+                  where tenant_id = ?1 and user_id = ?2 and type = 'user.deleted'))",
             )?
             .query_row(key, |row| row.get(0)),
     }

@@ -7,11 +7,14 @@ mod events;
 mod explain;
 mod export;
 mod groups;
+mod health;
+mod keys;
 mod load;
 mod logs;
 mod migrate;
 mod newest;
 mod outbox;
+mod person;
 mod proofs;
 mod reader;
 mod recompute;
@@ -34,9 +37,9 @@ use super::search::Search;
 use super::search::groups::GroupSearch;
 use super::search::logs::LogSearch;
 use super::{
-    DayCount, EventList, EventPage, GroupChange, GroupSortKey, IdentifierKind, KeepError, Kept, List,
-    LogSortKey, MembershipChange, MembershipSortKey, NewestEvents, Page, PasswordTry, Portion, Sorted, Store,
-    Tenant, UserChange, Version,
+    DayCount, EventList, EventPage, GroupChange, GroupSortKey, IdentifierKind, KeepError, Kept, KeyChange,
+    List, LogSortKey, MembershipChange, MembershipSortKey, NewestEvents, Page, PasswordTry, Portion, Sorted,
+    Store, Tenant, UserChange, Version,
 };
 use crate::directory::api_key::ApiKey;
 use crate::directory::event::Event;
@@ -44,10 +47,12 @@ use crate::directory::group::{Group, Membership};
 use crate::directory::log::LogId;
 use crate::directory::mail::Mail;
 use crate::directory::password::{PasswordHash, ResetToken};
+use crate::directory::person::Traces;
 use crate::directory::proof::{KeptProof, Standing};
 use crate::directory::settings::{Choices, Settings};
 use crate::error::Error;
 use crate::id::{GroupId, IdentifierId, MailId, TenantId, UserId};
+use crate::metrics::Measured;
 use crate::secret::{KeyId, TokenId};
 use crate::time::Timestamp;
 pub use backup::backup;
@@ -55,6 +60,7 @@ use checkpoint::{Checkpoints, Limits};
 pub use copy::SqliteTables;
 pub use explain::explain;
 pub(in crate::store) use groups::SearchForms;
+pub use health::{Health, examine};
 pub use load::NewRecord;
 use reader::Readers;
 pub(in crate::store) use rows::{actor_columns, keyless, personal, personal_json};
@@ -129,6 +135,9 @@ fn with_advice(error: anyhow::Error) -> anyhow::Error {
         Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
             error.context("bonafide must be able to write the file and its folder, also to read")
         }
+        Some(ErrorCode::DatabaseCorrupt) => error.context(
+            "it is damaged: stop the server, keep the file, and put a backup in its place (docs/OPERATING.md)",
+        ),
         _ => error,
     }
 }
@@ -163,7 +172,9 @@ fn look(path: &Path) -> rusqlite::Result<Connection> {
 pub fn steps(path: &Path) -> anyhow::Result<(usize, usize)> {
     use anyhow::Context as _;
     let taken = || if path.exists() { migrate::steps_taken(&look(path)?) } else { Ok(0) };
-    let taken = taken().with_context(|| format!("the store {} cannot be used", path.display()))?;
+    let taken = taken()
+        .map_err(with_advice)
+        .with_context(|| format!("the store {} cannot be used", path.display()))?;
     Ok((taken, migrate::known()))
 }
 
@@ -425,6 +436,10 @@ impl Store for SqliteStore {
         self.readers.read(|connection| outbox::due(connection, now, limit))
     }
 
+    async fn waiting_mails(&self, most: u32) -> Result<u64, Error> {
+        self.readers.read(|connection| outbox::waiting(connection, most))
+    }
+
     async fn hurry_mails(&self, now: Timestamp) -> Result<(), Error> {
         self.write(Operation::HurryMails(now)).await.map(drop)
     }
@@ -443,6 +458,15 @@ impl Store for SqliteStore {
 
     async fn remove_mail(&self, tenant: &TenantId, id: MailId) -> Result<(), Error> {
         self.write(Operation::RemoveMail(tenant.clone(), id)).await.map(drop)
+    }
+
+    async fn traces(&self, tenant: &TenantId, user_id: UserId) -> Result<Traces, Error> {
+        let tenant = tenant.clone();
+        self.readers.read_list(move |connection| person::traces(connection, &tenant, user_id)).await
+    }
+
+    async fn erase_record(&self, tenant: &TenantId, user_id: UserId, receipt: Event) -> Result<bool, Error> {
+        self.write(Operation::EraseRecord(tenant.clone(), user_id, Box::new(receipt))).await
     }
 
     async fn settings(&self, tenant: &TenantId) -> Result<Settings, Error> {
@@ -466,37 +490,33 @@ impl Store for SqliteStore {
         })
     }
 
-    async fn create_key(&self, key: ApiKey) -> Result<bool, Error> {
-        self.write(Operation::CreateKey(Box::new(key))).await
+    async fn keep_key(&self, change: KeyChange) -> Result<bool, Error> {
+        self.write(Operation::KeepKey(Box::new(change))).await
     }
 
     async fn key(&self, id: KeyId) -> Result<Option<ApiKey>, Error> {
-        self.readers.read(|connection| {
-            connection
-                .prepare_cached(&format!("select {} from api_keys where key_id = ?1", rows::KEY_COLUMNS))?
-                .query_row([id.as_str()], rows::key)
-                .optional()
-        })
+        self.readers.read(|connection| keys::key(connection, id))
     }
 
     async fn keys(&self) -> Result<Vec<ApiKey>, Error> {
-        self.readers.read(|connection| {
-            connection
-                .prepare(&format!(
-                    "select {} from api_keys order by tenant_id, created_at, key_id",
-                    rows::KEY_COLUMNS
-                ))?
-                .query_map([], rows::key)?
-                .collect()
-        })
+        self.readers.read(keys::all)
     }
 
-    async fn revoke_key(&self, id: KeyId, now: Timestamp) -> Result<bool, Error> {
-        self.write(Operation::RevokeKey(id, now)).await
+    async fn keys_of(
+        &self,
+        tenant: &TenantId,
+        after: Option<KeyId>,
+        limit: u32,
+    ) -> Result<Vec<ApiKey>, Error> {
+        self.readers.read(|connection| keys::of_tenant(connection, tenant, after, limit))
     }
 
     async fn touch_key(&self, id: KeyId, now: Timestamp) -> Result<(), Error> {
         self.write(Operation::TouchKey(id, now)).await.map(|_| ())
+    }
+
+    fn measured(&self) -> Measured<'_> {
+        self.writer.measured()
     }
 
     async fn ping(&self) -> Result<(), Error> {

@@ -1,0 +1,273 @@
+//! `/v1/users/{user_id}/export`: all that is kept of one person, and whether it is to be erased.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRequestParts, State};
+use axum::http::request::Parts;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use utoipa::{IntoParams, ToSchema};
+
+use super::document::Document;
+use super::events::{EventAnswer, TrustChange};
+use super::extract::{Caller, UserPath, UsersRead};
+use crate::app::App;
+use crate::directory::api_key::Scope;
+use crate::directory::group::Membership;
+use crate::directory::mail::Mail;
+use crate::directory::person::{AddressHistory, Asked, Person, histories};
+use crate::directory::proof::{KeptProof, Standing};
+use crate::directory::user::User;
+use crate::error::Error;
+use crate::time::Timestamp;
+
+/// All that is kept of one person. Nothing in it opens anything: links, codes, passwords and hashes of them
+/// are left out.
+#[derive(Serialize, ToSchema)]
+#[schema(as = PersonExport)]
+pub(super) struct PersonAnswer<'a> {
+    /// When this was put together.
+    exported_at: i64,
+    /// The user; `null` where the user was deleted.
+    #[schema(value_type = Option<User>)]
+    user: Option<&'a RawValue>,
+    /// The groups that the user is in, those joined first before others.
+    groups: Vec<Membership>,
+    /// When an email or phone number of the user was first proved by a link or a code.
+    proved_at: Option<i64>,
+    /// Each email and phone number that the user has, or once had.
+    addresses: Vec<AddressAnswer>,
+    /// The password, if there is one.
+    password: Option<PasswordAnswer>,
+    /// Until when a link to reset the password works, if there is one.
+    reset_expires_at: Option<i64>,
+    /// When old passwords were tried of late.
+    password_tries: Vec<TryAnswer>,
+    /// Proofs of emails and phone numbers that are waited for, or were used.
+    proofs: Vec<ProofAnswer>,
+    /// What was asked to be sent to emails and phone numbers of late.
+    requests: Vec<RequestAnswer>,
+    /// Mail that waits to be sent.
+    mails: Vec<MailAnswer>,
+    /// What happened to the user, oldest first.
+    events: Vec<EventAnswer>,
+}
+
+/// An email or phone number, and its history.
+#[derive(Serialize, ToSchema)]
+#[schema(as = PersonAddress)]
+struct AddressAnswer {
+    /// `email` or `phone`.
+    #[schema(example = "email")]
+    kind: &'static str,
+    /// Its id.
+    identifier_id: String,
+    /// It as it was typed; `null` where that was erased.
+    address: Option<String>,
+    /// Each change of its trust, oldest first.
+    history: Vec<TrustChange>,
+}
+
+impl AddressAnswer {
+    fn new(history: &AddressHistory<'_>) -> Self {
+        Self {
+            kind: history.address.kind.as_str(),
+            identifier_id: history.address.id.to_string(),
+            address: history.typed.map(str::to_owned),
+            history: history.changes.iter().map(|event| TrustChange::new((*event).clone())).collect(),
+        }
+    }
+}
+
+/// What is known of a password.
+#[derive(Serialize, ToSchema)]
+#[schema(as = PersonPassword)]
+struct PasswordAnswer {
+    /// Who has set it: `admin`, `owner` for the account's own user, or `untrusted` where that was before
+    /// anything was proved.
+    #[schema(example = "admin")]
+    set_by: &'static str,
+}
+
+/// Tries of an old password within one second.
+#[derive(Serialize, ToSchema)]
+#[schema(as = PersonPasswordTry)]
+struct TryAnswer {
+    /// When.
+    time: i64,
+    /// How often.
+    times: u32,
+}
+
+/// A proof of an email or phone number.
+#[derive(Serialize, ToSchema)]
+#[schema(as = PersonProof)]
+struct ProofAnswer {
+    /// `email` or `phone`.
+    #[schema(example = "email")]
+    kind: &'static str,
+    /// The id of the email or phone number.
+    identifier_id: String,
+    /// It in the form in which it is compared.
+    address: String,
+    /// When the proof was started.
+    started_at: i64,
+    /// Until when its link works, if it has one.
+    link_expires_at: Option<i64>,
+    /// Until when its code works, if it has one.
+    code_expires_at: Option<i64>,
+    /// When it was used, if it was.
+    used_at: Option<i64>,
+}
+
+impl ProofAnswer {
+    fn new(KeptProof { proof, used_at, .. }: &KeptProof) -> Self {
+        Self {
+            kind: proof.address.kind.as_str(),
+            identifier_id: proof.address.id.to_string(),
+            address: proof.canonical.clone(),
+            started_at: proof.issued_at.0,
+            link_expires_at: proof.link.as_ref().map(|link| link.expires_at.0),
+            code_expires_at: proof.code.as_ref().map(|code| code.expires_at.0),
+            used_at: used_at.map(|time| time.0),
+        }
+    }
+}
+
+/// That something was asked to be sent to an email or phone number.
+#[derive(Serialize, ToSchema)]
+#[schema(as = PersonRequest)]
+struct RequestAnswer {
+    /// When.
+    time: i64,
+    /// `email` or `phone`.
+    #[schema(example = "email")]
+    kind: &'static str,
+    /// The email or phone number in the form in which it is compared.
+    address: String,
+    /// How often within that second.
+    times: u32,
+}
+
+impl From<Asked> for RequestAnswer {
+    fn from(Asked { at, kind, canonical, times }: Asked) -> Self {
+        Self { time: at.0, kind: kind.as_str(), address: canonical, times }
+    }
+}
+
+/// A mail that waits to be sent.
+#[derive(Serialize, ToSchema)]
+#[schema(as = PersonMail)]
+struct MailAnswer {
+    /// Its id.
+    id: String,
+    /// `verify` for a proof, `reset` for a link to reset the password.
+    #[schema(example = "verify")]
+    kind: &'static str,
+    /// The id of the email that it goes to.
+    identifier_id: String,
+    /// Since when it waits.
+    created_at: i64,
+    /// When it is tried next.
+    due_at: i64,
+    /// How often it was tried.
+    attempts: u32,
+}
+
+impl From<Mail> for MailAnswer {
+    fn from(mail: Mail) -> Self {
+        Self {
+            id: mail.id.to_string(),
+            kind: mail.kind.as_str(),
+            identifier_id: mail.email.to_string(),
+            created_at: mail.created_at.0,
+            due_at: mail.due_at.0,
+            attempts: mail.attempts,
+        }
+    }
+}
+
+/// Export all that is kept of a user
+///
+/// The user, the groups, the history of each email and phone number, what waits, and all that happened: one
+/// JSON object, without anything secret. It can be asked for as long as anything is known, also of a user
+/// who was deleted. The key must hold `groups:read` and `events:read`, too.
+#[utoipa::path(
+    get,
+    path = "/v1/users/{user_id}/export",
+    operation_id = "exportUser",
+    tag = "users",
+    params(UserPath),
+    responses((status = OK, description = "All that is kept of the user", body = PersonAnswer))
+)]
+pub(super) async fn export(
+    State(app): State<Arc<App>>,
+    caller: Caller<UsersRead>,
+    path: UserPath,
+) -> Result<Document, Error> {
+    caller.must_hold(Scope::GroupsRead)?;
+    caller.must_hold(Scope::EventsRead)?;
+    let person = app.person(&caller.origin.tenant, path.user_id).await?;
+    answer(person, app.clock.now())
+}
+
+fn answer(person: Person, now: Timestamp) -> Result<Document, Error> {
+    let Person { document, groups, events, standing, traces } = person;
+    let Standing { proved_at, password_set_by, reset_until, proofs } = standing;
+    let unread = |_| Error::Internal("a stored user is no JSON".to_owned());
+    let user = document.as_deref().map(serde_json::from_slice).transpose().map_err(unread)?;
+    Document::of(&PersonAnswer {
+        exported_at: now.0,
+        user,
+        groups,
+        proved_at: proved_at.map(|time| time.0),
+        addresses: histories(&events).iter().map(AddressAnswer::new).collect(),
+        password: password_set_by.map(|by| PasswordAnswer { set_by: by.as_str() }),
+        reset_expires_at: reset_until.map(|time| time.0),
+        password_tries: traces
+            .password_tries
+            .into_iter()
+            .map(|(at, times)| TryAnswer { time: at.0, times })
+            .collect(),
+        proofs: proofs.iter().map(ProofAnswer::new).collect(),
+        requests: traces.requests.into_iter().map(RequestAnswer::from).collect(),
+        mails: traces.mails.into_iter().map(MailAnswer::from).collect(),
+        events: events.into_iter().map(|(position, event)| EventAnswer::new(position, event)).collect(),
+    })
+}
+
+/// The query parameters of deleting a user.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "these fields only describe the parameters")]
+struct ErasingParameters {
+    /// Whether to erase what is personal in the record of what happened, too.
+    #[param(default = false)]
+    erase: Option<bool>,
+}
+
+/// Whether a user is to be erased, and not only deleted.
+pub(super) struct Erasing(pub(super) bool);
+
+impl FromRequestParts<Arc<App>> for Erasing {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Error> {
+        let mut erase = false;
+        for (name, value) in url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()) {
+            if name == "erase" {
+                let refused = |_| Error::BadRequest("erase must be true or false.".to_owned());
+                erase = value.parse().map_err(refused)?;
+            }
+        }
+        Ok(Self(erase))
+    }
+}
+
+impl IntoParams for Erasing {
+    fn into_params(
+        place: impl Fn() -> Option<utoipa::openapi::path::ParameterIn>,
+    ) -> Vec<utoipa::openapi::path::Parameter> {
+        ErasingParameters::into_params(place)
+    }
+}
