@@ -1,6 +1,7 @@
 //! What every face of the server is given: the store, the clock, the randomness, and the few ways
 //! in which they come together. [`App::change`] is the one way to change a user.
 
+mod admission;
 mod condition;
 #[cfg(test)]
 pub(crate) mod contract;
@@ -8,13 +9,14 @@ pub mod export;
 mod groups;
 mod history;
 pub mod import;
-mod keys;
+pub mod keys;
 mod logs;
 pub mod marking;
 pub mod outbox;
 mod passwords;
 mod person;
 pub mod proofs;
+mod rates;
 mod sweep;
 mod turns;
 
@@ -33,18 +35,24 @@ use crate::directory::proof::KeptProof;
 use crate::directory::user::{NewUser, User};
 use crate::error::{Error, Missing, Refusal};
 use crate::id::{Random, TenantId, UserId};
+use crate::metrics::{Exposition, Metrics, Verified};
 use crate::secret::ServerSecret;
 use crate::store::{IdentifierKind, KeepError, Kept, List, Page, Store, UserChange};
 use crate::time::{Clock, Timestamp};
+use admission::Keys;
 use condition::{Always, Condition, Known};
-use keys::Keys;
 use passwords::Hashers;
+pub use rates::RateStanding;
+use rates::Rates;
 use turns::Turns;
 
 /// How often a change is decided anew because something else was changed first.
 const MAX_ATTEMPTS: usize = 20;
 /// How much may be under way at once of what is done after its answer.
 const MAX_BEHIND: u32 = 64;
+
+/// How many mails that wait are counted at most: who asks for figures must not cost much.
+const MOST_WAITING: u32 = 10_000;
 
 /// The directory at work.
 pub struct App {
@@ -63,11 +71,14 @@ pub struct App {
     mail: Option<Notify>,
     /// What logs say of the process that tells them.
     system: LogSystem,
+    /// What is counted of all that happens.
+    pub(crate) metrics: Metrics,
     /// Places for what is done after its answer.
     behind: Arc<Semaphore>,
     /// Places for exports.
     exports: Arc<Semaphore>,
     keys: Keys,
+    rates: Rates,
     turns: Turns,
     hashers: Hashers,
 }
@@ -88,9 +99,11 @@ impl App {
             secret,
             mail: None,
             system: LogSystem::new(std::process::id(), Ipv4Addr::LOCALHOST.into()),
+            metrics: Metrics::default(),
             behind: Arc::new(Semaphore::new(MAX_BEHIND as usize)),
             exports: Arc::new(Semaphore::new(export::MAX_EXPORTS)),
             keys: Keys::default(),
+            rates: Rates::default(),
             turns: Turns::default(),
             hashers: Hashers::default(),
         }
@@ -134,6 +147,23 @@ impl App {
     pub async fn finish(&self) {
         // Nobody closes it, which would be the one failure.
         let _ = self.behind.acquire_many(MAX_BEHIND).await;
+    }
+
+    /// What there is to tell Prometheus. Where the store does not answer, what only it knows is left out.
+    pub(crate) async fn figures(&self) -> String {
+        let mut text = Exposition::default();
+        self.metrics.tell(&mut text);
+        self.store.measured().tell(&mut text);
+        if let Ok(waiting) = self.store.waiting_mails(MOST_WAITING).await {
+            let name = "bonafide_mails_waiting";
+            text.family(
+                name,
+                "gauge",
+                "Mails in the outbox, of all tenants and for all servers; 10000 at most are counted.",
+            );
+            text.sample(name, &[], waiting);
+        }
+        text.into_text()
     }
 
     /// The user's document.
@@ -296,8 +326,10 @@ impl App {
     /// Keeps a change; false if what it was decided on is another by now.
     async fn keep(&self, change: UserChange) -> Result<bool, Error> {
         let sends_mail = matches!(change.mail, MailChange::Send(_));
+        let verified = Verified::of(&change.events);
         match self.store.keep(change).await {
             Ok(()) => {
+                self.metrics.count(verified);
                 if let Some(mail) = self.mail.as_ref().filter(|_| sends_mail) {
                     mail.notify_one();
                 }

@@ -23,6 +23,15 @@ pub enum Error {
         /// The smallest scope that would do.
         needed: Scope,
     },
+    /// The key is good, but may not be used from where the request came.
+    #[error("the key may not be used from this address")]
+    WrongNetwork,
+    /// The key is good, but was used as often as it may be.
+    #[error("the key was used as often as it may be, for {retry_after} more seconds")]
+    RateExceeded {
+        /// After how many seconds it can be used again.
+        retry_after: u64,
+    },
     /// The request cannot be read: not JSON, or a query parameter out of bounds.
     #[error("{0}")]
     BadRequest(String),
@@ -104,6 +113,8 @@ pub enum Missing {
     Log,
     /// The user and the group of the path are there, and the one is not in the other.
     Membership,
+    /// The API key of the path.
+    Key,
 }
 
 impl fmt::Display for Missing {
@@ -115,6 +126,7 @@ impl fmt::Display for Missing {
             Self::Group => "group",
             Self::Log => "log",
             Self::Membership => "membership",
+            Self::Key => "API key",
         })
     }
 }
@@ -177,6 +189,8 @@ pub enum Refusal {
     InvalidCode,
     /// Another group has this name, whatever its case.
     DuplicateGroupName,
+    /// The API key is revoked or expired.
+    KeyEnded,
 }
 
 impl Refusal {
@@ -208,6 +222,7 @@ impl Refusal {
                 "This code is not the one that was sent, or it does not work any more: ask for another one."
             }
             Self::DuplicateGroupName => "Another group has this name already.",
+            Self::KeyEnded => "This API key is revoked or expired: make another one.",
         }
     }
 }

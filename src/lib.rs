@@ -7,6 +7,7 @@
 //! - [`server`] accepts connections and hands their requests to the API;
 //! - [`mail`] makes mails and sends them, [`pages`] are what their links lead to, and [`templates`] has
 //!   what both say;
+//! - [`metrics`] is what all of them count, for Prometheus;
 //! - `console` is what operators see in the browser;
 //! - [`cli`] is the command line, `bonafide serve` among it.
 
@@ -20,6 +21,7 @@ pub mod id;
 mod import;
 mod json;
 pub mod mail;
+pub mod metrics;
 pub mod pages;
 mod private_file;
 pub mod secret;

@@ -6,6 +6,7 @@ mod derived;
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -43,6 +44,19 @@ impl fmt::Display for KeyId {
     }
 }
 
+impl Serialize for KeyId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for KeyId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
 impl fmt::Debug for KeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
@@ -73,6 +87,11 @@ impl PlainKey {
     /// A new key, with more than 256 bits of secret.
     pub fn new(random: &dyn Random) -> Self {
         Self { id: KeyId(random_text(random, ALPHABET)), secret: random_text(random, ALPHABET) }
+    }
+
+    /// Another secret for a key that has this id.
+    pub fn of(id: KeyId, random: &dyn Random) -> Self {
+        Self { id, secret: random_text(random, ALPHABET) }
     }
 
     /// The public part.

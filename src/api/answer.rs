@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
@@ -12,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use tracing::{Level, enabled};
 
-use super::problem;
+use super::{problem, rate};
 use crate::app::App;
 use crate::error::Error;
 use crate::id::RequestId;
@@ -37,7 +38,7 @@ pub(super) async fn answer(State(app): State<Arc<App>>, mut request: Request, ne
     let uri = request.uri().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
 
-    let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+    let (answered, standing) = rate::noted(AssertUnwindSafe(next.run(request)).catch_unwind()).await;
     let mut response = answered.unwrap_or_else(|_| {
         // What the panic says has gone to the log by the panic hook, under this thread's name.
         tracing::error!(request.id = %id, "a handler panicked");
@@ -50,25 +51,28 @@ pub(super) async fn answer(State(app): State<Arc<App>>, mut request: Request, ne
         response = problem::render(error.as_deref(), response, uri.path(), id);
     }
 
+    let took = app.clock.elapsed().saturating_sub(started);
+    app.metrics.requests.count(route.as_ref().map(MatchedPath::as_str), &method, status, took);
     let wanted = match status.as_u16() {
         500.. => Level::ERROR,
         400.. => Level::INFO,
         _ => Level::DEBUG,
     };
     if wanted != Level::DEBUG || enabled!(Level::DEBUG) {
-        log(wanted, &app, started, id, &method, route.as_ref(), status, error.as_deref());
+        log(wanted, took, id, &method, route.as_ref(), status, error.as_deref());
     }
     let header = HeaderValue::from_bytes(&id.to_hex()).expect("hexadecimal digits fit into a header");
     response.headers_mut().insert(REQUEST_ID_HEADER, header);
+    if let Some(standing) = standing {
+        rate::tell(&standing, response.headers_mut());
+    }
     response
 }
 
 /// Writes the request's log line: the route and not the path, because a path may hold anything.
-#[expect(clippy::too_many_arguments, reason = "a log line has many parts")]
 fn log(
     level: Level,
-    app: &App,
-    started: std::time::Duration,
+    took: Duration,
     id: RequestId,
     method: &axum::http::Method,
     route: Option<&MatchedPath>,
@@ -76,7 +80,7 @@ fn log(
     error: Option<&Error>,
 ) {
     let route = route.map_or("-", MatchedPath::as_str);
-    let micros = u64::try_from((app.clock.elapsed().saturating_sub(started)).as_micros()).unwrap_or(u64::MAX);
+    let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
     let status = status.as_u16();
     let error = error.map(tracing::field::display);
     macro_rules! line {

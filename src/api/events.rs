@@ -11,8 +11,8 @@ use super::document::Document;
 use super::extract::{Caller, EventsRead, IdentifierPath};
 use super::lists::within;
 use crate::app::App;
-use crate::directory::event::{Actor, Event, EventType};
-use crate::directory::proof::{AddressId, Unproven};
+use crate::directory::event::{Actor, Details, Event, EventType};
+use crate::directory::proof::AddressId;
 use crate::error::Error;
 use crate::id::UserId;
 use crate::store::EventList;
@@ -91,7 +91,7 @@ impl IntoParams for WantedEvents {
 #[schema(as = EventActor)]
 struct ActorAnswer {
     /// `key` for whoever holds an API key, `owner` for whoever has what was sent to an address,
-    /// `server` for this server itself.
+    /// `server` for this server itself, or whoever runs its commands.
     #[schema(example = "key")]
     r#type: &'static str,
     /// The public part of the key.
@@ -138,8 +138,9 @@ pub(super) struct EventAnswer {
     actor: ActorAnswer,
     /// In which request.
     request_id: String,
-    /// What else came of it: what the first proof on an account has ended, or the first verify.
-    details: Option<Unproven>,
+    /// What else there is to tell: what the first proof on an account has ended, or the first verify; or
+    /// the API key that it happened to.
+    details: Option<Details>,
     /// The address or name it is about.
     address: Option<String>,
     /// The address the request came from.

@@ -15,13 +15,15 @@ use percent_encoding::percent_decode_str;
 use utoipa::IntoParams;
 
 use super::answer::RemoteAddress;
+use super::rate;
 use crate::app::App;
 use crate::directory::api_key::{ApiKey, Scope};
 use crate::directory::event::{Actor, Method, Origin};
 use crate::directory::log::LogId;
-use crate::error::Error;
+use crate::error::{Error, Missing};
 use crate::id::{GroupId, IdentifierId, RequestId, UserId};
-use crate::secret::PlainKey;
+use crate::metrics::KeyRefusal;
+use crate::secret::{KeyId, PlainKey};
 
 pub(super) use body::{Body, MAX_BODY_BYTES, OptionalBody};
 pub(crate) use body::{object, read_bytes};
@@ -50,7 +52,7 @@ macro_rules! permission {
         )+
     };
 }
-permission! { UsersRead UsersWrite EmailsVerify EventsRead PasswordsWrite GroupsRead GroupsWrite LogsRead Admin }
+permission! { UsersRead UsersWrite EmailsVerify EventsRead PasswordsWrite GroupsRead GroupsWrite LogsRead KeysWrite Admin }
 
 /// Who calls: a request whose key was checked and holds the permission.
 pub(super) struct Caller<P> {
@@ -61,6 +63,11 @@ pub(super) struct Caller<P> {
 }
 
 impl<P> Caller<P> {
+    /// The key that was shown.
+    pub(super) fn key(&self) -> &ApiKey {
+        &self.key
+    }
+
     /// Checks a scope that only some requests of an operation need beside its own.
     ///
     /// # Errors
@@ -79,8 +86,18 @@ impl<P: Permission> FromRequestParts<Arc<App>> for Caller<P> {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Error> {
-        let key = app.authenticate(&presented_key(&parts.headers)?).await?;
+        let presented = presented_key(&parts.headers).map_err(|why| app.unauthenticated(why))?;
+        let remote = parts.extensions.get::<RemoteAddress>().map(|remote| remote.0);
+        let admitted = app.authenticate(&presented, remote).await?;
+        if let Some(standing) = app.count_request(&admitted) {
+            rate::note(standing);
+            if standing.is_exceeded {
+                return Err(Error::RateExceeded { retry_after: standing.reset });
+            }
+        }
+        let key = admitted.key;
         if !key.allows(P::NEEDS) {
+            app.metrics.key_refused(KeyRefusal::Scope);
             return Err(Error::Forbidden { needed: P::NEEDS });
         }
         let request_id = *parts.extensions.get::<RequestId>().expect("every request was given an id");
@@ -90,7 +107,7 @@ impl<P: Permission> FromRequestParts<Arc<App>> for Caller<P> {
                 actor: Actor::Key { key_id: key.id, key_name: key.name.clone() },
                 method: Method::AdminApi,
                 request_id,
-                remote_address: parts.extensions.get::<RemoteAddress>().map(|remote| remote.0),
+                remote_address: remote,
                 user_agent: user_agent(&parts.headers),
                 reason: None,
             },
@@ -107,14 +124,14 @@ pub(crate) fn user_agent(headers: &HeaderMap) -> Option<String> {
 }
 
 /// The key of a request: in either header, or in both if they agree.
-fn presented_key(headers: &HeaderMap) -> Result<PlainKey, Error> {
+fn presented_key(headers: &HeaderMap) -> Result<PlainKey, KeyRefusal> {
     let mut presented = KEY_HEADERS.iter().flat_map(|name| headers.get_all(name));
-    let key = presented.next().ok_or(Error::Unauthenticated)?;
+    let key = presented.next().ok_or(KeyRefusal::Missing)?;
     if presented.any(|other| other != key) {
-        return Err(Error::Unauthenticated);
+        return Err(KeyRefusal::Malformed);
     }
-    let text = key.to_str().map_err(|_| Error::Unauthenticated)?;
-    text.trim().parse().map_err(|_| Error::Unauthenticated)
+    let text = key.to_str().map_err(|_| KeyRefusal::Malformed)?;
+    text.trim().parse().map_err(|_| KeyRefusal::Malformed)
 }
 
 /// The arguments of a handler that cannot be called without a key: the app, then a [`Caller`].
@@ -170,6 +187,22 @@ pub(super) struct LogPath {
     /// The id of the log.
     #[param(value_type = String, example = "0000000000000001")]
     pub(super) log_id: LogId,
+}
+
+/// The path parameter of an API key.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(super) struct KeyPath {
+    /// The public part of the key: the 12 characters between `bf_` and the next `_`.
+    #[param(value_type = String, example = "aB3dE5gH7jK9")]
+    key_id: Option<KeyId>,
+}
+
+impl KeyPath {
+    /// The id. One of the wrong shape names nothing.
+    pub(super) fn id(&self) -> Result<KeyId, Error> {
+        self.key_id.ok_or(Error::NotFound(Missing::Key))
+    }
 }
 
 /// The path parameters of a user and a group.
@@ -228,6 +261,14 @@ impl FromRequestParts<Arc<App>> for LogPath {
 
     async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Error> {
         Ok(Self { log_id: LogId::from_path(&path_parameter(parts, "log_id")) })
+    }
+}
+
+impl FromRequestParts<Arc<App>> for KeyPath {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Error> {
+        Ok(Self { key_id: path_parameter(parts, "key_id").parse().ok() })
     }
 }
 

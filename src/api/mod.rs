@@ -11,8 +11,10 @@ mod extract;
 mod groups;
 mod health;
 mod imports;
+mod keys;
 mod lists;
 mod logs;
+mod metrics;
 mod openapi;
 mod page;
 mod passwords;
@@ -20,6 +22,7 @@ mod person;
 mod phones;
 mod problem;
 mod proofs;
+mod rate;
 mod usernames;
 mod users;
 
@@ -124,6 +127,12 @@ fn operations() -> OpenApiRouter<Arc<App>> {
         .routes(guarded!(groups::list_users))
         .routes(guarded!(logs::list))
         .routes(guarded!(logs::find))
+        .routes(guarded!(keys::list))
+        .routes(guarded!(keys::create))
+        .routes(guarded!(keys::find))
+        .routes(guarded!(keys::patch))
+        .routes(guarded!(keys::rotate))
+        .routes(guarded!(keys::revoke))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
         .routes(routes!(openapi::serve))
@@ -146,5 +155,13 @@ pub fn router(app: Arc<App>, pages: Pages) -> Router {
         .with_state(app.clone())
         .merge(pages::router(app.clone(), pages))
         .merge(console)
+        .layer(axum::middleware::from_fn_with_state(app, answer::answer))
+}
+
+/// `/metrics` as a router: to be merged with [`router`], or served by itself.
+pub fn metrics(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/metrics", axum::routing::get(metrics::serve))
+        .with_state(app.clone())
         .layer(axum::middleware::from_fn_with_state(app, answer::answer))
 }

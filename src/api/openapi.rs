@@ -1,6 +1,8 @@
 //! The OpenAPI document: what the handlers say of themselves, completed by what all of them share.
 //! Its examples are made by the code that makes the answers.
 
+mod keys;
+
 use std::sync::LazyLock;
 
 use axum::http::HeaderValue;
@@ -28,6 +30,7 @@ use crate::error::{Error, InvalidFields, Missing, Refusal};
 use crate::id::{RequestId, SeededRandom, TenantId};
 use crate::secret::{PlainCode, PlainKey, PlainToken, Purpose, ServerSecret, TokenId};
 use crate::time::Timestamp;
+use keys::KeyExamples;
 
 const KEY_SCHEME: &str = "ApiKey";
 
@@ -74,6 +77,7 @@ fn complete(generated: utoipa::openapi::OpenApi) -> Value {
         {"name": "proofs", "description": "Proving addresses: the project's own surface."},
         {"name": "logs", "description": "What happened, in the words of the Management API."},
         {"name": "events", "description": "What happened: the project's own surface."},
+        {"name": "keys", "description": "API keys: the project's own surface."},
         {"name": "server", "description": "The server itself; no key needed."},
     ]);
     let examples = Examples::make();
@@ -150,13 +154,8 @@ fn complete_operation(path: &str, operation: &mut Value, examples: &Examples) {
         .is_some_and(|all| all.iter().any(|parameter| parameter["in"] == "query"));
     let id = operation["operationId"].as_str().unwrap_or_default().to_owned();
     let mut problems = vec!["405", "500", "503"];
-    if ["changePassword", "resetPassword", "verifyEmail", "startEmailProof", "startPhoneProof"]
-        .contains(&id.as_str())
-    {
-        problems.push("429");
-    }
     if guarded {
-        problems.extend(["401", "403"]);
+        problems.extend(["401", "403", "429"]);
     }
     if path.contains('{') {
         problems.push("404");
@@ -187,7 +186,11 @@ fn complete_operation(path: &str, operation: &mut Value, examples: &Examples) {
     }
     let request_id = json!({"description": "The id of the request, as in the server's log.", "schema": {"type": "string", "pattern": "^[0-9a-f]{32}$"}});
     if let Some(location) = operation.pointer_mut("/responses/201/headers/location") {
-        location["example"] = json!(if id == "createGroup" { &examples.group_path } else { &examples.path });
+        location["example"] = json!(match id.as_str() {
+            "createGroup" => &examples.group_path,
+            "createKey" => &examples.keys.path,
+            _ => &examples.path,
+        });
     }
     let Some(responses) = operation["responses"].as_object_mut() else { return };
     for (_, response) in responses.iter_mut() {
@@ -239,6 +242,7 @@ struct Examples {
     log: Value,
     /// The path of the user.
     path: String,
+    keys: KeyExamples,
     /// The path of the group.
     group_path: String,
     request_id: RequestId,
@@ -313,6 +317,7 @@ impl Examples {
             group_name: group.name.clone(),
         };
         let group_path = format!("/api/groups/{}", group.group_id);
+        let keys = KeyExamples::make(&ctx);
         let group = serde_json::to_value(group).expect("a group is JSON");
         let membership = serde_json::to_value(membership).expect("a membership is JSON");
         let path = format!("/api/users/{}", user.user_id);
@@ -332,6 +337,7 @@ impl Examples {
             event,
             log,
             path,
+            keys,
             group_path,
             request_id,
         }
@@ -390,7 +396,7 @@ impl Examples {
                 "time": self.event["time"], "verified": true, "method": "admin_api", "actor": self.event["actor"],
                 "request_id": self.event["request_id"], "remote_address": Value::Null, "user_agent": Value::Null, "reason": Value::Null, "event_id": self.event["id"],
             }]}),
-            _ => return None,
+            other => return self.keys.answer(other),
         })
     }
 
@@ -430,7 +436,11 @@ impl Examples {
                 )],
             ),
             ("401", "No valid API key.", vec![Error::Unauthenticated]),
-            ("403", "The key lacks the scope.", vec![Error::Forbidden { needed: Scope::UsersWrite }]),
+            (
+                "403",
+                "The key lacks the scope, or may not be used from this address.",
+                vec![Error::Forbidden { needed: Scope::UsersWrite }, Error::WrongNetwork],
+            ),
             (
                 "404",
                 "The path names something that is not there.",
@@ -451,8 +461,8 @@ impl Examples {
             ),
             (
                 "429",
-                "This was tried too often: wrong passwords, or proofs of an address or of a user's.",
-                vec![Error::TooManyRequests { retry_after: 1_800 }],
+                "The key was used as often as it may be; or this was tried too often: wrong passwords, or proofs of an address or of a user's.",
+                vec![Error::RateExceeded { retry_after: 42 }, Error::TooManyRequests { retry_after: 1_800 }],
             ),
             ("500", "The server failed; its log has the reason.", vec![Error::Internal(String::new())]),
             (
@@ -488,6 +498,23 @@ impl Examples {
             }
             if matches!(status, "429" | "503") {
                 response["headers"]["retry-after"] = json!({"description": "After how many seconds to try again.", "schema": {"type": "integer"}});
+            }
+            if status == "429" {
+                for (header, description, example) in [
+                    (
+                        "ratelimit-policy",
+                        "The limit on the key: how many requests (`q`) in how many seconds (`w`). In every answer to a key that has a limit.",
+                        "\"key\";q=600;w=60",
+                    ),
+                    (
+                        "ratelimit",
+                        "How many requests there may still be (`r`) until it begins anew in so many seconds (`t`). Likewise.",
+                        "\"key\";r=0;t=42",
+                    ),
+                ] {
+                    response["headers"][header] =
+                        json!({"description": description, "schema": {"type": "string"}, "example": example});
+                }
             }
             responses.insert(status.to_owned(), response);
         }

@@ -49,7 +49,7 @@ pub(crate) fn status(error: &Error) -> StatusCode {
         Error::NoRoute | Error::NotFound(_) => StatusCode::NOT_FOUND,
         Error::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Error::Unauthenticated => StatusCode::UNAUTHORIZED,
-        Error::Forbidden { .. } => StatusCode::FORBIDDEN,
+        Error::Forbidden { .. } | Error::WrongNetwork => StatusCode::FORBIDDEN,
         Error::BadRequest(_) => StatusCode::BAD_REQUEST,
         Error::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         Error::Timeout => StatusCode::REQUEST_TIMEOUT,
@@ -57,7 +57,7 @@ pub(crate) fn status(error: &Error) -> StatusCode {
         Error::Invalid(_) | Error::Refused(_) => StatusCode::UNPROCESSABLE_ENTITY,
         Error::Unavailable(_) | Error::TooCostly => StatusCode::SERVICE_UNAVAILABLE,
         Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
-        Error::TooManyRequests { .. } => StatusCode::TOO_MANY_REQUESTS,
+        Error::TooManyRequests { .. } | Error::RateExceeded { .. } => StatusCode::TOO_MANY_REQUESTS,
     }
 }
 
@@ -70,6 +70,10 @@ pub(crate) fn detail(error: &Error) -> String {
         }
         Error::Unauthenticated => "A valid API key is needed in the header X-API-KEY.".into(),
         Error::Forbidden { needed } => format!("The API key needs the scope {needed}."),
+        Error::WrongNetwork => "The API key may not be used from this address.".into(),
+        Error::RateExceeded { retry_after } => format!(
+            "The API key was used as often as it may be. Try again in {retry_after} seconds; the header RateLimit-Policy says how often that is."
+        ),
         Error::BadRequest(reason) => reason.clone(),
         Error::TooLarge { limit } => format!("The body is larger than {limit} bytes."),
         Error::Timeout => "The body did not arrive in time.".into(),
@@ -86,6 +90,7 @@ pub(crate) fn detail(error: &Error) -> String {
         Error::NotFound(Missing::Membership) => {
             "The membership was not found: the user is not in this group.".into()
         }
+        Error::NotFound(Missing::Key) => "The API key was not found.".into(),
         Error::Invalid(_) => "Some fields are missing or of the wrong form; errors names them.".into(),
         Error::Refused(refusals) => {
             refusals.iter().map(|refusal| refusal.description()).collect::<Vec<_>>().join(" ")
@@ -181,7 +186,7 @@ pub(super) fn render(error: Option<&Error>, response: Response, instance: &str, 
         Error::Unavailable(_) | Error::TooCostly => {
             parts.headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
         }
-        Error::TooManyRequests { retry_after } => {
+        Error::TooManyRequests { retry_after } | Error::RateExceeded { retry_after } => {
             parts.headers.insert(RETRY_AFTER, HeaderValue::from(*retry_after));
         }
         _ => {}

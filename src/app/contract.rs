@@ -12,7 +12,7 @@ use proptest::test_runner::{Config, TestRunner};
 use super::App;
 use super::proofs::{Delivery, ProofView, Visitor};
 use crate::directory::email::EmailAddress;
-use crate::directory::event::{Actor, Context, Event, EventType, Method, Origin};
+use crate::directory::event::{Actor, Context, Details, Event, EventType, Method, Origin};
 use crate::directory::phone::PhoneNumber;
 use crate::directory::proof::{AddressId, AddressKind};
 use crate::directory::settings::Choices;
@@ -344,8 +344,10 @@ fn check(events: &[&Event], kinds: &Kinds, tried_with: &HashMap<String, Issued>)
         for between in &events[started + 1..place] {
             let is_of_it = between.identifier_id == event.identifier_id;
             let ends_its_own = [kinds.unverified, kinds.ended, kinds.started].contains(&between.kind);
-            let ended_elsewhere = between.details.iter().flat_map(|details| &details.ended_proofs);
-            let is_named = ended_elsewhere.into_iter().any(|id| Some(*id) == event.identifier_id);
+            let ended_elsewhere = between.details.clone().and_then(Details::unproven);
+            let is_named = ended_elsewhere.is_some_and(|unproven| {
+                unproven.ended_proofs.iter().any(|id| Some(*id) == event.identifier_id)
+            });
             let has_ended = is_of_it && ends_its_own || is_named;
             assert!(!has_ended, "{} came in between: {:?} by {:?}", between.kind, between.id, event.id);
         }

@@ -1,79 +1,50 @@
-//! Whether a request's API key opens anything, and what; making and revoking keys.
+//! API keys: making, rotating, bounding and revoking them. Which opens what is in [`super::admission`].
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use super::App;
-use crate::directory::api_key::{ApiKey, NewKey};
-use crate::error::Error;
-use crate::id::TenantId;
+use super::{App, MAX_ATTEMPTS};
+use crate::directory::api_key::{ApiKey, Bounds, NewKey};
+use crate::directory::event::{Actor, Context, Event, Method, Origin};
+use crate::error::{Error, Missing};
+use crate::id::{RequestId, TenantId};
 use crate::secret::{KeyHash, KeyId, PlainKey};
+use crate::store::{KeyChange, KeyKept};
 
-/// How long a key is believed without asking the store: so long a revoked one may still work.
-const BELIEVED_FOR: Duration = Duration::from_millis(900);
-/// How many keys are remembered at most.
-const REMEMBERED: usize = 10_000;
-/// How often it is noted that a key was used, in seconds.
-const NOTED_EVERY: i64 = 60;
-
-/// The keys that were looked up within the last moment.
-#[derive(Default)]
-pub(super) struct Keys(RwLock<HashMap<KeyId, Known>>);
-
-#[derive(Clone)]
-struct Known {
-    key: Arc<ApiKey>,
-    until: Duration,
-    /// Whether a use of the key was looked at since then. Not at the look-up: that may have been for
-    /// somebody who knows the key's id and not its secret.
-    is_noted: Arc<AtomicBool>,
+/// A key with its secret, for the one moment in which its holder is told.
+#[derive(Debug)]
+pub struct ShownKey {
+    /// The secret.
+    pub plain: PlainKey,
+    /// The key as it is kept.
+    pub key: ApiKey,
 }
 
 impl App {
-    /// The key that is kept for this secret.
+    /// The key of this public id, if it is the tenant's.
     ///
     /// # Errors
-    /// [`Error::Unauthenticated`] when there is none, or it is revoked or expired.
-    pub async fn authenticate(&self, presented: &PlainKey) -> Result<Arc<ApiKey>, Error> {
-        let known = match self.known(presented.id()) {
-            Some(known) => known,
-            None => self.look_up(presented.id()).await?,
-        };
-        if !known.key.hash.matches(presented) || !known.key.is_valid(self.clock.now()) {
-            return Err(Error::Unauthenticated);
-        }
-        Ok(self.used(known))
+    /// [`Missing::Key`].
+    pub async fn key(&self, tenant: &TenantId, id: KeyId) -> Result<ApiKey, Error> {
+        let kept = self.store.key(id).await?.filter(|key| key.tenant == *tenant);
+        kept.ok_or(Error::NotFound(Missing::Key))
     }
 
-    fn used(&self, known: Known) -> Arc<ApiKey> {
-        if !known.is_noted.swap(true, Ordering::Relaxed) {
-            self.note_use(&known.key);
-        }
-        known.key
-    }
-
-    /// The key of this public id while it opens anything, for whoever has shown its secret before.
+    /// The keys of a tenant, the oldest first.
     ///
     /// # Errors
-    /// As [`App::authenticate`].
-    pub async fn key_in_force(&self, id: KeyId) -> Result<Arc<ApiKey>, Error> {
-        let known = match self.known(id) {
-            Some(known) => known,
-            None => self.look_up(id).await?,
-        };
-        if known.key.is_valid(self.clock.now()) { Ok(self.used(known)) } else { Err(Error::Unauthenticated) }
+    /// [`Error::Unavailable`].
+    pub async fn keys(&self, tenant: &TenantId) -> Result<Vec<ApiKey>, Error> {
+        Ok(self.store.keys().await?.into_iter().filter(|key| key.tenant == *tenant).collect())
     }
 
     /// Makes a key and keeps its hash.
     ///
     /// # Errors
     /// [`InvalidFields`](crate::error::InvalidFields) as [`NewKey::check`] says.
-    pub async fn create_key(&self, tenant: &TenantId, new: NewKey) -> Result<PlainKey, Error> {
+    pub async fn create_key(&self, origin: &Origin, new: NewKey) -> Result<ShownKey, Error> {
         let plain = PlainKey::new(&*self.random);
-        self.keep_key(tenant, plain.id(), plain.hash(), new.check()?).await?;
-        Ok(plain)
+        let key = self.keep_new_key(origin, plain.id(), plain.hash(), new).await?;
+        Ok(ShownKey { plain, key })
     }
 
     /// Makes the key of a sign-in by a link: it has the link's id, so that each link makes one only, and
@@ -86,88 +57,113 @@ impl App {
         tenant: &TenantId,
         id: KeyId,
         new: NewKey,
-    ) -> Result<Arc<ApiKey>, Error> {
+    ) -> Result<ApiKey, Error> {
         if self.store.key(id).await?.is_some() {
             return Err(Error::Unauthenticated);
         }
         let unknown = PlainKey::new(&*self.random).hash();
-        if let Err(error) = self.keep_key(tenant, id, unknown, new.check()?).await {
-            // Somebody else may have been quicker: ids are kept once.
-            let is_used = self.store.key(id).await?.is_some();
-            return Err(if is_used { Error::Unauthenticated } else { error });
-        }
-        self.key_in_force(id).await
-    }
-
-    async fn keep_key(&self, tenant: &TenantId, id: KeyId, hash: KeyHash, new: NewKey) -> Result<(), Error> {
-        let key = ApiKey {
-            id,
+        let origin = Origin {
             tenant: tenant.clone(),
-            name: new.name,
-            hash,
-            scopes: new.scopes,
-            created_at: self.clock.now(),
-            expires_at: new.expires_at,
-            revoked_at: None,
-            last_used_at: None,
+            actor: Actor::Server,
+            method: Method::CommandLine,
+            request_id: RequestId::new(&*self.random),
+            remote_address: None,
+            user_agent: None,
+            reason: None,
         };
-        let is_kept = self.store.create_key(key).await?;
-        if is_kept { Ok(()) } else { Err(Error::Internal(format!("there is no tenant {tenant}"))) }
+        match self.keep_new_key(&origin, id, unknown, new).await {
+            Ok(key) => Ok(key),
+            // Somebody else may have been quicker: ids are kept once.
+            Err(_) if self.store.key(id).await?.is_some() => Err(Error::Unauthenticated),
+            Err(error) => Err(error),
+        }
     }
 
-    /// The keys of a tenant, the oldest first.
+    async fn keep_new_key(
+        &self,
+        origin: &Origin,
+        id: KeyId,
+        hash: KeyHash,
+        new: NewKey,
+    ) -> Result<ApiKey, Error> {
+        let (key, event) = ApiKey::create(id, hash, new.check()?, &self.context(origin, self.clock.now()));
+        let change = KeyChange { kept: KeyKept::Create(key.clone()), events: vec![event] };
+        let is_kept = self.store.keep_key(change).await?;
+        if is_kept { Ok(key) } else { Err(Error::Internal(format!("there is no tenant {}", origin.tenant))) }
+    }
+
+    /// Gives a key of the tenant another secret. The present one works on for as long as `overlap` says.
     ///
     /// # Errors
-    /// [`Error::Unavailable`].
-    pub async fn keys(&self, tenant: &TenantId) -> Result<Vec<ApiKey>, Error> {
-        Ok(self.store.keys().await?.into_iter().filter(|key| key.tenant == *tenant).collect())
+    /// [`Missing::Key`], [`Refusal::KeyEnded`](crate::error::Refusal::KeyEnded), and what `overlap` says
+    /// of the key.
+    pub async fn rotate_key(
+        &self,
+        origin: &Origin,
+        id: KeyId,
+        overlap: impl Fn(&ApiKey) -> Result<Duration, Error>,
+    ) -> Result<ShownKey, Error> {
+        let plain = PlainKey::of(id, &*self.random);
+        let rotated = self.change_key(origin, id, |key, ctx| key.rotate(plain.hash(), overlap(key)?, ctx));
+        let key = rotated.await?;
+        Ok(ShownKey { plain, key })
     }
 
-    /// Revokes a key of a tenant for good; false if the tenant has none of this id. One that was revoked
-    /// before stays as it is.
+    /// Gives a key of the tenant other bounds: those that `wanted` makes of the present ones.
     ///
     /// # Errors
-    /// [`Error::Unavailable`].
-    pub async fn revoke_key(&self, tenant: &TenantId, id: KeyId) -> Result<bool, Error> {
-        let kept = self.store.key(id).await?;
-        if kept.is_none_or(|key| key.tenant != *tenant) {
-            return Ok(false);
-        }
-        let is_revoked = self.store.revoke_key(id, self.clock.now()).await?;
-        self.keys.0.write().unwrap_or_else(PoisonError::into_inner).remove(&id);
-        Ok(is_revoked)
+    /// As [`ApiKey::bound`], [`Missing::Key`], and what `wanted` says of the key.
+    pub async fn bound_key(
+        &self,
+        origin: &Origin,
+        id: KeyId,
+        wanted: impl Fn(&ApiKey) -> Result<Bounds, Error>,
+    ) -> Result<ApiKey, Error> {
+        self.change_key(origin, id, |key, ctx| key.bound(wanted(key)?, ctx)).await
     }
 
-    fn known(&self, id: KeyId) -> Option<Known> {
-        let keys = self.keys.0.read().unwrap_or_else(PoisonError::into_inner);
-        let known = keys.get(&id)?;
-        (self.clock.elapsed() < known.until).then(|| known.clone())
+    /// Revokes a key of the tenant for good. One that was revoked before stays as it is.
+    ///
+    /// # Errors
+    /// [`Missing::Key`], and what `guard` says of the key.
+    pub async fn revoke_key(
+        &self,
+        origin: &Origin,
+        id: KeyId,
+        guard: impl Fn(&ApiKey) -> Result<(), Error>,
+    ) -> Result<ApiKey, Error> {
+        self.change_key(origin, id, |key, ctx| {
+            guard(key)?;
+            Ok(key.revoke(ctx))
+        })
+        .await
     }
 
-    async fn look_up(&self, id: KeyId) -> Result<Known, Error> {
-        let asked_at = self.clock.elapsed();
-        let key = Arc::new(self.store.key(id).await?.ok_or(Error::Unauthenticated)?);
-        let mut keys = self.keys.0.write().unwrap_or_else(PoisonError::into_inner);
-        if keys.len() >= REMEMBERED {
-            keys.retain(|_, known| asked_at < known.until);
-        }
-        // Counted from before the question: the answer may be that old.
-        let known = Known { key, until: asked_at + BELIEVED_FOR, is_noted: Arc::default() };
-        keys.insert(id, known.clone());
-        Ok(known)
-    }
-
-    /// Notes, now and then and off the request's path, that a key was used.
-    fn note_use(&self, key: &ApiKey) {
-        let now = self.clock.now();
-        if key.last_used_at.is_some_and(|last| now.0 - last.0 < NOTED_EVERY) {
-            return;
-        }
-        let (store, id) = (self.store.clone(), key.id);
-        tokio::spawn(async move {
-            if let Err(error) = store.touch_key(id, now).await {
-                tracing::warn!(key.id = %id, %error, "it could not be noted that the key was used");
+    /// Changes a key by a rule, and gives it as it is afterwards. A rule that names no events changes
+    /// nothing: then nothing is written.
+    async fn change_key(
+        &self,
+        origin: &Origin,
+        id: KeyId,
+        rule: impl Fn(&mut ApiKey, &Context) -> Result<Vec<Event>, Error>,
+    ) -> Result<ApiKey, Error> {
+        self.in_time(async {
+            for _ in 0..MAX_ATTEMPTS {
+                let mut key = self.key(&origin.tenant, id).await?;
+                let events = rule(&mut key, &self.context(origin, self.clock.now()))?;
+                if events.is_empty() {
+                    return Ok(key);
+                }
+                let kept = self.store.keep_key(KeyChange { kept: KeyKept::Replace(key.clone()), events });
+                // It may be kept also where that could not be told.
+                let kept = kept.await;
+                self.forget_key(id);
+                if kept? {
+                    return Ok(key);
+                }
             }
-        });
+            Err(Error::Unavailable("others keep changing this key".to_owned()))
+        })
+        .await
     }
 }

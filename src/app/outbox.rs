@@ -21,6 +21,7 @@ use crate::directory::proof::KeptProof;
 use crate::error::Error;
 use crate::id::RequestId;
 use crate::mail::{Expiring, Mailer, Message, ResetMail, SendError, Templates, VerifyMail};
+use crate::metrics::MailOutcome;
 use crate::secret::{PlainCode, PlainToken, Purpose};
 use crate::templates::TemplateError;
 use crate::time::Timestamp;
@@ -176,13 +177,17 @@ impl Outbox {
         // One that always ends so is given up in the end, as is one that cannot be sent.
         let failed = |_| Tried::Failed(SendError::Temporary("making or sending it panicked".to_owned()));
         let failure = match tried.unwrap_or_else(failed) {
-            Tried::Sent => return self.end_sent(mail).await,
+            Tried::Sent => {
+                self.app.metrics.mail_tried(MailOutcome::Sent);
+                return self.end_sent(mail).await;
+            }
             Tried::Failed(failure) => failure,
             Tried::Ended => {
                 tracing::info!(mail.id = %mail.id, "a mail was not sent, because what it would bring has ended");
                 return store.remove_mail(&mail.tenant, mail.id).await;
             }
             Tried::Expired => {
+                self.app.metrics.mail_tried(MailOutcome::GivenUp);
                 tracing::error!(mail.id = %mail.id, "a mail was not sent before what it would bring expired, and is given up");
                 return self.end(mail, EventType::EmailMailGivenUp).await;
             }
@@ -198,9 +203,11 @@ impl Outbox {
         };
         let attempts = mail.attempts + 1;
         if let Some(due_at) = next {
+            self.app.metrics.mail_tried(MailOutcome::Failed);
             tracing::warn!(mail.id = %mail.id, attempts, error = %failure, "a mail was not sent; it is tried again");
             return store.postpone_mail(mail, due_at).await;
         }
+        self.app.metrics.mail_tried(MailOutcome::GivenUp);
         tracing::error!(mail.id = %mail.id, attempts, error = %failure, "a mail was not sent, and is given up");
         self.end(mail, EventType::EmailMailGivenUp).await
     }

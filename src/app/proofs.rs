@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::condition::{Always, Known, ProofIsOpen, ProofIsOver};
 use super::{App, settled};
 use crate::directory::email::{Email, EmailAddress};
-use crate::directory::event::{Actor, Method, Origin};
+use crate::directory::event::{Actor, Details, Method, Origin};
 use crate::directory::proof::{AddressId, AddressKind, KeptProof, MAX_TRIES, Standing, Unproven};
 use crate::directory::user::User;
 use crate::error::{Error, Refusal};
@@ -224,7 +224,8 @@ impl App {
         self.decide(condition, origin, kept.proof.user_id, |kept, before, (proof, standing), ctx| {
             let mut after = before.clone();
             let decision = after.prove(proof, standing, &settings, ctx)?;
-            let ended = decision.events.first().and_then(|event| event.details.clone());
+            let first = decision.events.first();
+            let ended = first.and_then(|event| event.details.clone()).and_then(Details::unproven);
             let (change, document) = settled(origin, kept, before, after, decision, ctx.now);
             Ok((change, Proved { document, ended }))
         })

@@ -6,10 +6,10 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde_json::{Map, Value, json};
 
-use super::keys::{self, NewKey};
+use super::keys;
 use crate::app::App;
 use crate::console::SignInLink;
-use crate::directory::api_key::Scope;
+use crate::directory::api_key::{NewKey, Scope};
 use crate::directory::event::{Actor, Method, Origin};
 use crate::directory::user::{NewUser, User};
 use crate::error::{Error, Refusal};
@@ -63,17 +63,13 @@ pub(super) async fn prepare(
 async fn key(app: &App, file: &Path) -> Result<PlainKey> {
     let kept = fs::read_to_string(file).ok().and_then(|text| text.trim().parse::<PlainKey>().ok());
     if let Some(key) = kept
-        && app.authenticate(&key).await.is_ok_and(|known| known.allows(Scope::Admin))
+        && app.authenticate(&key, None).await.is_ok_and(|known| known.key.allows(Scope::Admin))
     {
         return Ok(key);
     }
-    let new = NewKey {
-        name: "dev".to_owned(),
-        scopes: vec![Scope::Admin],
-        tenant: TenantId::default_tenant(),
-        expires_at: None,
-    };
-    let key = keys::create(&*app.store, &*app.random, &*app.clock, new).await?;
+    let new = NewKey { name: "dev".to_owned(), scopes: vec![Scope::Admin], ..NewKey::default() };
+    let origin = keys::origin(&TenantId::default_tenant(), &*app.random);
+    let key = app.create_key(&origin, new).await?.plain;
     private_file::write(file, &format!("{}\n", key.reveal()))?;
     Ok(key)
 }

@@ -2,16 +2,20 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use clap::Subcommand;
 use clap::builder::NonEmptyStringValueParser;
 
 use super::print;
 use super::store::StoreOption;
-use crate::directory::api_key::{ApiKey, Scope};
-use crate::id::{Random, SystemRandom, TenantId};
+use crate::directory::api_key::{ApiKey, Bounds, MAX_OVERLAP, NewKey, Scope};
+use crate::directory::event::{Actor, Context, Event, Method, Origin};
+use crate::directory::network::{MalformedNetwork, Network};
+use crate::directory::rate::{MalformedLimit, RateLimit};
+use crate::error::Error;
+use crate::id::{Random, RequestId, SystemRandom, TenantId};
 use crate::secret::{KeyId, PlainKey};
-use crate::store::Store;
+use crate::store::{KeyChange, KeyKept, Store};
 use crate::time::{Clock, Timestamp};
 
 #[derive(Subcommand)]
@@ -22,20 +26,54 @@ pub(super) enum Command {
         #[arg(long, env = "BONAFIDE_KEY_NAME", value_parser = NonEmptyStringValueParser::new())]
         name: String,
         /// What it may do, with commas between: users:read, users:write, emails:verify, events:read,
-        /// passwords:write, proofs:read, groups:read, groups:write, logs:read, admin
+        /// passwords:write, proofs:read, groups:read, groups:write, logs:read, keys:write, admin
         #[arg(long, env = "BONAFIDE_KEY_SCOPES", value_name = "LIST", value_delimiter = ',', required = true, value_parser = scope)]
         scopes: Vec<Scope>,
         /// The tenant whose directory it opens
         #[arg(long, env = "BONAFIDE_TENANT", default_value = "default")]
         tenant: TenantId,
         /// For how long it works, like 12h, 30d or 1y; for ever if not given
-        #[arg(long, env = "BONAFIDE_KEY_EXPIRES", value_name = "DURATION", value_parser = duration)]
+        #[arg(long, env = "BONAFIDE_KEY_EXPIRES", value_name = "DURATION", value_parser = lifetime)]
         expires: Option<Duration>,
+        /// How often it may be used, like 50/second or 600/minute, counted by each server; as often as one
+        /// likes if not given
+        #[arg(long, env = "BONAFIDE_KEY_RATE_LIMIT", value_name = "LIMIT")]
+        rate_limit: Option<RateLimit>,
+        /// From which networks it may be used, with commas between, like `10.0.0.0/8,2001:db8::/32`; from
+        /// everywhere if not given
+        #[arg(long, env = "BONAFIDE_KEY_ALLOW_FROM", value_name = "LIST", value_delimiter = ',')]
+        allow_from: Vec<Network>,
         #[command(flatten)]
         store: StoreOption,
     },
     /// List the keys, never their secrets; dates are in UTC
     List {
+        #[command(flatten)]
+        store: StoreOption,
+    },
+    /// Say how often and from where a key may be used; a running server follows within a second
+    #[command(group = clap::ArgGroup::new("bounds").required(true).multiple(true))]
+    Limit {
+        /// The key's id: the 12 characters between `bf_` and the next `_`
+        #[arg(env = "BONAFIDE_KEY_ID")]
+        id: KeyId,
+        /// How often, like 50/second or 600/minute, or none; what is not given stays
+        #[arg(long, value_name = "LIMIT", value_parser = limit_or_none, group = "bounds")]
+        rate_limit: Option<LimitOrNone>,
+        /// From which networks, with commas between, or anywhere; what is not given stays
+        #[arg(long, value_name = "LIST", value_parser = networks_or_anywhere, group = "bounds")]
+        allow_from: Option<Networks>,
+        #[command(flatten)]
+        store: StoreOption,
+    },
+    /// Give a key another secret and print the whole key; the secret before works on for a while
+    Rotate {
+        /// The key's id: the 12 characters between `bf_` and the next `_`
+        #[arg(env = "BONAFIDE_KEY_ID")]
+        id: KeyId,
+        /// For how long the secret before works on, like 12h or 7d, at most 30d; 0s ends it within a second
+        #[arg(long, env = "BONAFIDE_KEY_OVERLAP", value_name = "DURATION", default_value = "1d", value_parser = overlap)]
+        overlap: Duration,
         #[command(flatten)]
         store: StoreOption,
     },
@@ -51,13 +89,12 @@ pub(super) enum Command {
 
 pub(super) async fn run(command: Command, clock: &dyn Clock) -> Result<()> {
     match command {
-        Command::Create { name, scopes, tenant, expires, store } => {
+        Command::Create { name, scopes, tenant, expires, rate_limit, allow_from, store } => {
             let store = store.open_or_make(clock).await?;
-            // Each once, however often it was given.
-            let scopes = Scope::ALL.iter().copied().filter(|scope| scopes.contains(scope)).collect();
             let expires_at = expires.map(|span| clock.now().after(span));
-            let created =
-                create(&*store, &SystemRandom, clock, NewKey { name, scopes, tenant, expires_at }).await;
+            let bounds = Bounds { rate_limit, networks: allow_from };
+            let new = NewKey { name, scopes, expires_at, bounds };
+            let created = create(&*store, &tenant, new, clock.now()).await;
             store.close().await;
             print(&format!("{}\n", created?.reveal()))
         }
@@ -68,67 +105,117 @@ pub(super) async fn run(command: Command, clock: &dyn Clock) -> Result<()> {
             let now = clock.now();
             print(&keys?.iter().fold(HEADER.to_owned(), |list, key| list + &line(key, now)))
         }
+        Command::Limit { id, rate_limit, allow_from, store } => {
+            let store = store.open().await?;
+            let limited = change(&*store, id, clock.now(), |key, ctx| {
+                let mut bounds = key.bounds.clone();
+                if let Some(LimitOrNone(limit)) = rate_limit {
+                    bounds.rate_limit = limit;
+                }
+                if let Some(Networks(networks)) = allow_from {
+                    bounds.networks = networks;
+                }
+                key.bound(bounds, ctx)
+            });
+            let limited = limited.await;
+            store.close().await;
+            limited?;
+            print(&format!("{id} is changed\n"))
+        }
+        Command::Rotate { id, overlap, store } => {
+            let store = store.open().await?;
+            let plain = PlainKey::of(id, &SystemRandom);
+            let rotated = change(&*store, id, clock.now(), |key, ctx| key.rotate(plain.hash(), overlap, ctx));
+            let rotated = rotated.await;
+            store.close().await;
+            rotated?;
+            print(&format!("{}\n", plain.reveal()))
+        }
         Command::Revoke { id, store } => {
             let store = store.open().await?;
-            let revoked = store.revoke_key(id, clock.now()).await;
+            let revoked = change(&*store, id, clock.now(), |key, ctx| Ok(key.revoke(ctx))).await;
             store.close().await;
-            if !revoked? {
-                bail!("there is no key `{id}`; `bonafide keys list` shows those there are");
-            }
+            revoked?;
             print(&format!("{id} is revoked\n"))
         }
     }
 }
 
-/// What a key is made from.
-pub(super) struct NewKey {
-    pub(super) name: String,
-    pub(super) scopes: Vec<Scope>,
-    pub(super) tenant: TenantId,
-    pub(super) expires_at: Option<Timestamp>,
+/// Where a change comes from that a command makes.
+pub(super) fn origin(tenant: &TenantId, random: &dyn Random) -> Origin {
+    Origin {
+        tenant: tenant.clone(),
+        actor: Actor::Server,
+        method: Method::CommandLine,
+        request_id: RequestId::new(random),
+        remote_address: None,
+        user_agent: None,
+        reason: None,
+    }
 }
 
 /// Makes a key and keeps its hash.
-pub(super) async fn create(
-    store: &dyn Store,
-    random: &dyn Random,
-    clock: &dyn Clock,
-    new: NewKey,
-) -> Result<PlainKey> {
-    let plain = PlainKey::new(random);
-    let tenant = new.tenant.clone();
-    let key = ApiKey {
-        id: plain.id(),
-        tenant: new.tenant,
-        name: new.name,
-        hash: plain.hash(),
-        scopes: new.scopes,
-        created_at: clock.now(),
-        expires_at: new.expires_at,
-        revoked_at: None,
-        last_used_at: None,
-    };
-    if !store.create_key(key).await.context("the key was not created")? {
+async fn create(store: &dyn Store, tenant: &TenantId, new: NewKey, now: Timestamp) -> Result<PlainKey> {
+    let (random, plain) = (SystemRandom, PlainKey::new(&SystemRandom));
+    let origin = origin(tenant, &random);
+    let ctx = Context { now, random: &random, origin: &origin };
+    let new = new.check().map_err(|error| told(error.into()))?;
+    let (key, event) = ApiKey::create(plain.id(), plain.hash(), new, &ctx);
+    let change = KeyChange { kept: KeyKept::Create(key), events: vec![event] };
+    if !store.keep_key(change).await.context("the key was not created")? {
         bail!("there is no tenant `{tenant}`; `bonafide tenants create {tenant}` makes it");
     }
     Ok(plain)
 }
 
+/// Changes a key by a rule. A rule that names no events changes nothing.
+async fn change(
+    store: &dyn Store,
+    id: KeyId,
+    now: Timestamp,
+    rule: impl FnOnce(&mut ApiKey, &Context) -> Result<Vec<Event>, Error>,
+) -> Result<()> {
+    let Some(mut key) = store.key(id).await? else {
+        bail!("there is no key `{id}`; `bonafide keys list` shows those there are");
+    };
+    let origin = origin(&key.tenant, &SystemRandom);
+    let ctx = Context { now, random: &SystemRandom, origin: &origin };
+    let events = rule(&mut key, &ctx).map_err(told)?;
+    if !events.is_empty() && !store.keep_key(KeyChange { kept: KeyKept::Replace(key), events }).await? {
+        bail!("somebody else has changed the key `{id}` in the same moment, and nothing was done: try again");
+    }
+    Ok(())
+}
+
+/// What was refused, in the words for people.
+fn told(error: Error) -> anyhow::Error {
+    match error {
+        Error::Invalid(fields) => {
+            let messages: Vec<String> = fields.0.into_iter().map(|(_, message)| message).collect();
+            anyhow!(messages.join(" "))
+        }
+        Error::Refused(refusals) => {
+            let sentences: Vec<&str> = refusals.iter().map(|refusal| refusal.description()).collect();
+            anyhow!(sentences.join(" "))
+        }
+        error => error.into(),
+    }
+}
+
 /// What stands above the lines of keys.
-const HEADER: &str = "ID\tTENANT\tSTATE\tSCOPES\tNAME\tCREATED\tEXPIRES\tLAST USED\n";
+const HEADER: &str = "ID\tTENANT\tSTATE\tSCOPES\tNAME\tCREATED\tEXPIRES\tLAST USED\tLIMIT\tFROM\n";
 
 fn line(key: &ApiKey, now: Timestamp) -> String {
-    let state = match (key.revoked_at, key.expires_at) {
-        (Some(_), _) => "revoked",
-        (None, Some(expiry)) if expiry <= now => "expired",
-        _ => "active",
-    };
+    let state = key.state(now);
     let scopes: Vec<&str> = key.scopes.iter().map(|scope| scope.as_str()).collect();
     let [expires, used] =
         [key.expires_at, key.last_used_at].map(|time| time.map_or("never".to_owned(), date));
+    let limit = key.bounds.rate_limit.map_or("none".to_owned(), |limit| limit.to_string());
+    let networks: Vec<String> = key.bounds.networks.iter().map(ToString::to_string).collect();
+    let networks = if networks.is_empty() { "anywhere".to_owned() } else { networks.join(",") };
     format!(
         // A name is whatever its maker typed, line breaks among it.
-        "{}\t{}\t{state}\t{}\t{:?}\t{}\t{expires}\t{used}\n",
+        "{}\t{}\t{state}\t{}\t{:?}\t{}\t{expires}\t{used}\t{limit}\t{networks}\n",
         key.id,
         key.tenant,
         scopes.join(","),
@@ -143,10 +230,40 @@ fn date(time: Timestamp) -> String {
 }
 
 fn scope(text: &str) -> Result<Scope, String> {
-    Scope::from_name(text.trim()).ok_or_else(|| {
-        let scopes: Vec<&str> = Scope::ALL.iter().map(|scope| scope.as_str()).collect();
-        format!("the scopes are {}", scopes.join(", "))
-    })
+    Scope::of_names([text]).map(|scopes| scopes[0])
+}
+
+/// How often a key may be used, where it was said.
+#[derive(Clone)]
+pub(super) struct LimitOrNone(Option<RateLimit>);
+
+fn limit_or_none(text: &str) -> Result<LimitOrNone, MalformedLimit> {
+    if text == "none" { Ok(LimitOrNone(None)) } else { text.parse().map(Some).map(LimitOrNone) }
+}
+
+/// From which networks a key may be used, where it was said.
+#[derive(Clone)]
+pub(super) struct Networks(Vec<Network>);
+
+fn networks_or_anywhere(text: &str) -> Result<Networks, MalformedNetwork> {
+    if text == "anywhere" {
+        return Ok(Networks(Vec::new()));
+    }
+    text.split(',').map(str::parse).collect::<Result<_, _>>().map(Networks)
+}
+
+/// For how long a key works: some time.
+fn lifetime(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        Duration::ZERO => Err("a key that expires at once is of no use".to_owned()),
+        lifetime => Ok(lifetime),
+    }
+}
+
+/// For how long the secret before works on.
+fn overlap(text: &str) -> Result<Duration, String> {
+    let overlap = duration(text)?;
+    if overlap <= MAX_OVERLAP { Ok(overlap) } else { Err("it is 30d at most".to_owned()) }
 }
 
 /// Reads a number and a unit: `s`, `m`, `h`, `d`, `w` or `y` of 365 days.
@@ -162,9 +279,6 @@ fn duration(text: &str) -> Result<Duration, String> {
         _ => return Err(HINT.to_owned()),
     };
     let number: u32 = text[..text.len() - 1].parse().map_err(|_| HINT.to_owned())?;
-    if number == 0 {
-        return Err("a key that expires at once is of no use".to_owned());
-    }
     Ok(Duration::from_secs(u64::from(number) * unit))
 }
 
@@ -180,11 +294,14 @@ mod tests {
 
     #[test]
     fn a_duration_is_a_number_and_a_unit() {
-        assert_eq!(duration("30d"), Ok(Duration::from_secs(30 * 86_400)));
-        assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
-        assert_eq!(duration("1y"), Ok(Duration::from_secs(365 * 86_400)));
+        assert_eq!(lifetime("30d"), Ok(Duration::from_secs(30 * 86_400)));
+        assert_eq!(lifetime("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(lifetime("1y"), Ok(Duration::from_secs(365 * 86_400)));
         for wrong in ["", "d", "30", "30x", "-1d", "0d", "1.5h", "99999999999y", "3ß"] {
-            assert!(duration(wrong).is_err(), "{wrong}");
+            assert!(lifetime(wrong).is_err(), "{wrong}");
         }
+        assert_eq!(overlap("0s"), Ok(Duration::ZERO));
+        assert_eq!(overlap("30d"), Ok(MAX_OVERLAP));
+        assert!(overlap("31d").is_err() && overlap("1").is_err());
     }
 }

@@ -60,7 +60,7 @@ enum Command {
     /// It takes the options of `serve`, and changes nothing. A line each: `ok`, `not configured` or
     /// `broken`. It ends with 1 if something is broken.
     Doctor(Box<serve::Options>),
-    /// Create, list and revoke API keys
+    /// Create, list, limit, rotate and revoke API keys
     #[command(subcommand)]
     Keys(keys::Command),
     /// Create and list tenants, and choose for them

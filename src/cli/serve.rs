@@ -1,7 +1,9 @@
 //! `bonafide serve`.
 
+use std::convert::Infallible;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -12,6 +14,7 @@ use futures_util::FutureExt;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 use super::logging::Directives;
 use super::mail::{MailOptions, TemplatesOption};
@@ -30,6 +33,8 @@ use crate::time::SystemClock;
 
 /// Files that are open beside connections: the store's, the log, the listener.
 const OTHER_FILES: u64 = 200;
+/// How many connections there may be at once to the address for figures.
+const FIGURES_CONNECTIONS: usize = 32;
 
 #[derive(Args)]
 pub(super) struct Options {
@@ -49,6 +54,10 @@ pub(super) struct Options {
     /// How many pages behind links this server gives one source in a minute
     #[arg(long, value_name = "N", env = "BONAFIDE_PAGES_PER_MINUTE", default_value_t = PAGES_PER_MINUTE, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pages_per_minute: u32,
+    /// Where figures for Prometheus are told, at /metrics: an address to listen on, or off; on the main
+    /// address if not given. Whoever can reach it needs no key
+    #[arg(long, value_name = "ADDR", env = "BONAFIDE_METRICS_LISTEN")]
+    metrics_listen: Option<MetricsListen>,
     /// How many connections there may be at once; more are refused with 503
     #[arg(long, value_name = "N", env = "BONAFIDE_MAX_CONNECTIONS", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
     max_connections: u32,
@@ -66,6 +75,23 @@ pub(super) struct Options {
     pub(super) mail: MailOptions,
     #[command(flatten)]
     templates: TemplatesOption,
+}
+
+/// Where figures are told, if not on the main address.
+#[derive(Clone)]
+enum MetricsListen {
+    /// Nowhere.
+    Off,
+    /// On an address of their own.
+    At(String),
+}
+
+impl FromStr for MetricsListen {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(if text == "off" { Self::Off } else { Self::At(text.to_owned()) })
+    }
 }
 
 impl Options {
@@ -113,9 +139,11 @@ pub(super) async fn run(options: Options, clock: Arc<SystemClock>) -> Result<()>
     let store = options.store.open_or_make(&*clock).await?;
     let certificate = options.tls.certificate(&options.store)?;
     let tls = certificate.as_ref().map(CertificateFiles::acceptor).transpose()?;
-    let listener = TcpListener::bind(&options.listen)
-        .await
-        .with_context(|| format!("the address {} cannot be listened on", options.listen))?;
+    let listener = listen(&options.listen).await?;
+    let metrics_listener = match &options.metrics_listen {
+        Some(MetricsListen::At(address)) => Some(listen(address).await?),
+        Some(MetricsListen::Off) | None => None,
+    };
     let scheme = if tls.is_some() { "https" } else { "http" };
     let address = listener.local_addr()?;
     let bound = format!("{scheme}://{address}");
@@ -148,6 +176,9 @@ pub(super) async fn run(options: Options, clock: Arc<SystemClock>) -> Result<()>
     if let Some(files) = certificate.as_ref().filter(|_| options.tls.is_self_signed()) {
         writeln!(greeting, "clients can trust this server by {}", files.certificate.display())?;
     }
+    if let Some(listener) = &metrics_listener {
+        writeln!(greeting, "figures at http://{}/metrics", listener.local_addr()?)?;
+    }
     if options.dev {
         let trusted = certificate.as_ref().map(|files| files.certificate.as_path());
         greeting += &dev::prepare(&app, &options.store.folder()?, public, trusted, mailbox.is_some()).await?;
@@ -158,9 +189,16 @@ pub(super) async fn run(options: Options, clock: Arc<SystemClock>) -> Result<()>
     let settings =
         Settings { tls, max_connections, random, client_address_header: options.client_address_header };
     let pages = Pages::new(templates, mailbox).bounded_to(options.pages_per_minute);
-    let router = crate::api::router(app.clone(), pages);
+    let mut router = crate::api::router(app.clone(), pages);
+    if options.metrics_listen.is_none() {
+        router = router.merge(crate::api::metrics(app.clone()));
+    }
+    let figures = metrics_listener.map(|listener| FiguresServer::start(listener, app.clone()));
     server::serve(listener, router, settings, end).await;
     app.finish().await;
+    if let Some(figures) = figures {
+        figures.end().await;
+    }
     drop(mail_ends);
     if let Some(sending) = sending {
         // Its panic has been printed already.
@@ -169,6 +207,38 @@ pub(super) async fn run(options: Options, clock: Arc<SystemClock>) -> Result<()>
     store.close().await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Listens on an address that an option gives.
+async fn listen(address: &str) -> Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("the address {address} cannot be listened on"))
+}
+
+/// What tells figures on an address of its own, for as long as there is anything to tell.
+struct FiguresServer {
+    end: oneshot::Sender<()>,
+    served: JoinHandle<()>,
+}
+
+impl FiguresServer {
+    fn start(listener: TcpListener, app: Arc<App>) -> Self {
+        let (end, ended) = oneshot::channel();
+        let settings = Settings {
+            tls: None,
+            max_connections: FIGURES_CONNECTIONS,
+            random: app.random.clone(),
+            client_address_header: None,
+        };
+        let router = crate::api::metrics(app);
+        let served = tokio::spawn(server::serve(listener, router, settings, ended.map(drop)));
+        Self { end, served }
+    }
+
+    async fn end(self) {
+        drop(self.end);
+        // Its panic has been printed already.
+        let _ = self.served.await;
+    }
 }
 
 /// Completes when the server is asked to end.

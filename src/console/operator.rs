@@ -63,7 +63,8 @@ impl<S: Sync> FromRequestParts<S> for Operator {
 pub(super) async fn guard(State(console): State<Arc<Console>>, mut request: Request, next: Next) -> Response {
     let now = console.app.clock.now();
     let Some(session) = console.session(&request) else { return Error::Unauthenticated.into_response() };
-    let key = match console.app.key_in_force(session.key).await {
+    let from = request.extensions().get::<RemoteAddress>().map(|remote| remote.0);
+    let key = match console.app.key_in_force(session.key, session.since, from).await {
         Ok(key) if key.allows(Scope::Admin) => key,
         Ok(_) => return Error::Unauthenticated.into_response(),
         Err(error) => return error.into_response(),

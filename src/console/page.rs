@@ -12,7 +12,7 @@ use super::assets::HASH;
 use super::operator::Operator;
 use super::{Console, asked};
 use crate::api::{HasOwnBody, detail, status};
-use crate::directory::event::{Actor, Event, EventType};
+use crate::directory::event::{Actor, Details, Event, EventType};
 use crate::directory::text::reaches_beyond;
 use crate::directory::user::User;
 use crate::error::Error;
@@ -244,6 +244,12 @@ pub(super) fn event(position: i64, event: &Event) -> Value {
         Actor::Owner => ("the owner".to_owned(), String::new()),
         Actor::Server => ("this server".to_owned(), String::new()),
     };
+    let about_key = match &event.details {
+        Some(Details::Key(key)) => {
+            Some(context! { name => key.key_name.as_str(), id => key.key_id.as_str() })
+        }
+        Some(Details::Unproven(_)) | None => None,
+    };
     let personal = &event.personal;
     context! {
         position,
@@ -251,6 +257,7 @@ pub(super) fn event(position: i64, event: &Event) -> Value {
         kind => event.kind.as_str(),
         words => words(event.kind),
         method => event.method.as_str(),
+        about_key,
         by,
         key,
         address => personal.address.clone().unwrap_or_default(),

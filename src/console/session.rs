@@ -63,7 +63,7 @@ pub(super) struct Session {
     /// The key.
     pub(super) key: KeyId,
     /// Since when.
-    since: Timestamp,
+    pub(super) since: Timestamp,
     /// Until when, if nothing is done.
     until: Timestamp,
     /// What tells it from all others.
@@ -175,7 +175,8 @@ impl SignInLink {
 
     /// The key that the sign-in makes at this moment.
     pub(super) fn new_key(&self, now: Timestamp) -> NewKey {
-        NewKey { name: self.name.clone(), scopes: vec![Scope::Admin], expires_at: Some(now.after(LONGEST)) }
+        let expires_at = Some(now.after(LONGEST));
+        NewKey { name: self.name.clone(), scopes: vec![Scope::Admin], expires_at, ..NewKey::default() }
     }
 
     /// The URL for the browser; it is a secret.

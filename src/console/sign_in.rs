@@ -1,9 +1,12 @@
 //! Signing in, by a key of scope `admin` or by a link that the machine's operator was given, and out.
 
+use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::{FromRequestParts, State};
 use axum::http::header::SET_COOKIE;
+use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 use minijinja::context;
@@ -11,6 +14,7 @@ use minijinja::context;
 use super::Console;
 use super::asked::{Fields, Filled, Named};
 use super::session::{Session, SignInLink, Transport};
+use crate::api::{RemoteAddress, detail};
 use crate::directory::api_key::{ApiKey, Scope};
 use crate::error::Error;
 use crate::secret::PlainKey;
@@ -18,13 +22,28 @@ use crate::secret::PlainKey;
 /// What the fields of the forms are bound to.
 const BY_KEY: &str = "console/sign-in";
 
+/// Where a request comes from, if that is known.
+pub(super) struct Source(Option<IpAddr>);
+
+impl<S: Sync> FromRequestParts<S> for Source {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self(parts.extensions.get::<RemoteAddress>().map(|remote| remote.0)))
+    }
+}
+
 /// Asks for a key.
 pub(super) async fn show(State(console): State<Arc<Console>>) -> Response {
     console.ask_for_key(StatusCode::OK, "")
 }
 
 /// Begins a session by a key.
-pub(super) async fn by_key(State(console): State<Arc<Console>>, form: Fields) -> Result<Response, Error> {
+pub(super) async fn by_key(
+    State(console): State<Arc<Console>>,
+    Source(from): Source,
+    form: Fields,
+) -> Result<Response, Error> {
     if !console.forms.knows(BY_KEY, form.field("form"), console.app.clock.now()) {
         let fault = "This page was open for too long. Please try again.";
         return Ok(console.ask_for_key(StatusCode::FORBIDDEN, fault));
@@ -33,11 +52,12 @@ pub(super) async fn by_key(State(console): State<Arc<Console>>, form: Fields) ->
         return Ok(console.ask_for_key(StatusCode::FORBIDDEN, ""));
     }
     let key = match form.field("key").trim().parse::<PlainKey>() {
-        Ok(key) => console.app.authenticate(&key).await,
+        Ok(key) => console.app.authenticate(&key, from).await.map(|admitted| admitted.key),
         Err(_) => Err(Error::Unauthenticated),
     };
     match key {
         Ok(key) if key.allows(Scope::Admin) => Ok(console.begin(&key)),
+        Err(error @ Error::WrongNetwork) => Ok(console.ask_for_key(StatusCode::FORBIDDEN, &detail(&error))),
         Ok(_) => {
             let fault = "This key may not use the console: it needs the scope admin.";
             Ok(console.ask_for_key(StatusCode::FORBIDDEN, fault))

@@ -4,6 +4,10 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::api_key::KeyDetails;
 use super::proof::Unproven;
 use crate::error::InvalidFields;
 use crate::id::{EventId, GroupId, IdentifierId, Random, RequestId, TenantId, UserId};
@@ -127,6 +131,14 @@ names! {
         GroupUpdated = "group.updated",
         /// A group was removed, with its memberships.
         GroupDeleted = "group.deleted",
+        /// An API key came to be.
+        KeyCreated = "key.created",
+        /// An API key was given another secret.
+        KeyRotated = "key.rotated",
+        /// An API key was given other bounds.
+        KeyUpdated = "key.updated",
+        /// An API key was revoked.
+        KeyRevoked = "key.revoked",
     }
 }
 
@@ -174,7 +186,7 @@ pub enum Actor {
     },
     /// The owner of an address: who has what was sent to it.
     Owner,
-    /// This server.
+    /// This server, or whoever runs its commands.
     Server,
 }
 
@@ -235,6 +247,11 @@ impl Context<'_> {
         Event { user_id, group_id: Some(group_id), ..self.happened(kind) }
     }
 
+    /// The event that `kind` happened to an API key, which is so by now.
+    pub fn key_event(&self, kind: EventType, key: KeyDetails) -> Event {
+        Event { details: Some(Details::Key(key)), ..self.happened(kind) }
+    }
+
     fn happened(&self, kind: EventType) -> Event {
         Event {
             id: EventId::new(self.random),
@@ -279,10 +296,37 @@ pub struct Event {
     pub actor: Actor,
     /// In which request.
     pub request_id: RequestId,
-    /// What else came of it, where an address of an account was the first that was proved, or vouched for.
-    pub details: Option<Unproven>,
+    /// What else there is to tell.
+    pub details: Option<Details>,
     /// The part that can be erased.
     pub personal: Personal,
+}
+
+/// What else there is to tell of what happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = EventDetails)]
+#[serde(untagged)]
+pub enum Details {
+    /// The API key that it happened to.
+    Key(KeyDetails),
+    /// What came of it, where an address of an account was the first that was proved, or vouched for.
+    Unproven(Unproven),
+}
+
+impl Details {
+    /// What ended with the first proof on an account, if that is what they tell.
+    pub fn unproven(self) -> Option<Unproven> {
+        match self {
+            Self::Unproven(unproven) => Some(unproven),
+            Self::Key(_) => None,
+        }
+    }
+}
+
+impl From<Unproven> for Details {
+    fn from(unproven: Unproven) -> Self {
+        Self::Unproven(unproven)
+    }
 }
 
 /// The personal values of an event.

@@ -399,7 +399,7 @@ impl User {
             }
         }
         if unproven != Unproven::default() {
-            decision.events[0].details = Some(unproven);
+            decision.events[0].details = Some(unproven.into());
         }
         Ok(decision)
     }
@@ -474,7 +474,7 @@ impl Decision {
         let ended_proofs: Vec<IdentifierId> =
             others().filter(|kept| kept.works(now)).map(|kept| kept.proof.address.id).collect();
         if let Some(event) = self.events.last_mut().filter(|_| !ended_proofs.is_empty()) {
-            event.details = Some(Unproven { ended_proofs, ..Unproven::default() });
+            event.details = Some(Unproven { ended_proofs, ..Unproven::default() }.into());
         }
         self
     }

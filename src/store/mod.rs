@@ -36,6 +36,7 @@ use crate::directory::proof::{AddressKind, KeptProof, ProofChange, Standing};
 use crate::directory::settings::{Choices, Limit, Settings};
 use crate::error::Error;
 use crate::id::{GroupId, IdentifierId, MailId, TenantId, UserId};
+use crate::metrics::Measured;
 use crate::secret::{KeyId, TokenId};
 use crate::time::Timestamp;
 use index::Term;
@@ -198,6 +199,9 @@ pub trait Store: Send + Sync {
     /// Makes mail due at this moment that waits for a later one and is tried by nobody.
     async fn hurry_mails(&self, now: Timestamp) -> Result<(), Error>;
 
+    /// How many mails of all tenants wait to be sent; this many are counted at most.
+    async fn waiting_mails(&self, most: u32) -> Result<u64, Error>;
+
     /// Takes a mail for oneself until a moment, and counts that it is tried; false if another has it,
     /// or has tried it since it was read, or it is due later by now, or gone.
     async fn claim_mail(&self, mail: &Mail, now: Timestamp, until: Timestamp) -> Result<bool, Error>;
@@ -233,8 +237,9 @@ pub trait Store: Send + Sync {
     /// All tenants, by name.
     async fn tenants(&self) -> Result<Vec<Tenant>, Error>;
 
-    /// Keeps a new API key; false if its tenant does not exist.
-    async fn create_key(&self, key: ApiKey) -> Result<bool, Error>;
+    /// Keeps a change of an API key, with what happened; false if what it was decided on is another by
+    /// now, or the tenant of a new key does not exist.
+    async fn keep_key(&self, change: KeyChange) -> Result<bool, Error>;
 
     /// The key of this public id, whatever its tenant.
     async fn key(&self, id: KeyId) -> Result<Option<ApiKey>, Error>;
@@ -242,11 +247,19 @@ pub trait Store: Send + Sync {
     /// All keys, by tenant and age.
     async fn keys(&self) -> Result<Vec<ApiKey>, Error>;
 
-    /// Revokes a key for good; false if there is none. A key revoked before stays as it is.
-    async fn revoke_key(&self, id: KeyId, now: Timestamp) -> Result<bool, Error>;
+    /// Keys of a tenant in the order of their ids, those after this one, which need not be there.
+    async fn keys_of(
+        &self,
+        tenant: &TenantId,
+        after: Option<KeyId>,
+        limit: u32,
+    ) -> Result<Vec<ApiKey>, Error>;
 
     /// Notes that a key was used.
     async fn touch_key(&self, id: KeyId, now: Timestamp) -> Result<(), Error>;
+
+    /// What the store has to tell of its work.
+    fn measured(&self) -> Measured<'_>;
 
     /// Whether the store answers, and what writes to it lives.
     async fn ping(&self) -> Result<(), Error>;
@@ -714,6 +727,25 @@ pub struct MembershipChange {
     pub joins: bool,
     /// What happened, and when.
     pub event: Event,
+}
+
+/// A change of one API key, decided and ready to be kept.
+#[derive(Clone, Debug)]
+pub struct KeyChange {
+    /// What becomes of it.
+    pub kept: KeyKept,
+    /// What happened.
+    pub events: Vec<Event>,
+}
+
+/// What becomes of an API key.
+#[derive(Clone, Debug)]
+pub enum KeyKept {
+    /// It is new.
+    Create(ApiKey),
+    /// It is changed, if it still has the version that is given with it. Its name, its scopes, and when it
+    /// was made, ends and was used stay.
+    Replace(ApiKey),
 }
 
 /// A page of a list.

@@ -3,6 +3,7 @@
 
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};
+use bonafide::directory::api_key::Scope;
 use serde_json::{Value, json};
 
 use super::harness::{Answer, Api};
@@ -20,6 +21,7 @@ async fn operations() -> (Api, Vec<Operation>) {
     let api = Api::new().await;
     let user = api.user(json!({"email": "user@example.com", "phone_number": "+441514960453"})).await;
     let group = api.post("/api/groups", json!({"name": "group"})).await.json_of(StatusCode::CREATED);
+    let key = api.key(&[Scope::UsersRead]).await;
     let document = api.get("/openapi.json").await.json();
     let mut operations = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
@@ -33,7 +35,8 @@ async fn operations() -> (Api, Vec<Operation>) {
                 path: path
                     .replace("{user_id}", user["user_id"].as_str().unwrap())
                     .replace("{identifier_id}", user[of_path][0]["id"].as_str().unwrap())
-                    .replace("{group_id}", group["group_id"].as_str().unwrap()),
+                    .replace("{group_id}", group["group_id"].as_str().unwrap())
+                    .replace("{key_id}", &key[3..15]),
                 fields: fields.map(|(name, field)| (name.clone(), kinds(&document, field))).collect(),
             });
         }

@@ -5,7 +5,6 @@ use axum::http::{Method, Request, StatusCode};
 use bonafide::api::RemoteAddress;
 use bonafide::directory::api_key::Scope;
 use bonafide::directory::event::{Actor, EventType};
-use bonafide::secret::KeyId;
 use serde_json::{Value, json};
 
 use super::harness::{Answer, Api};
@@ -161,8 +160,7 @@ async fn a_session_ends_with_its_time_its_key_and_the_sign_out() {
     assert_eq!((out.status, out.header("location")), (StatusCode::SEE_OTHER, "/console/sign-in"));
     assert!(out.header("set-cookie").starts_with("bonafide_console=; Max-Age=0; "));
 
-    let id: KeyId = api.admin.split('_').nth(1).unwrap().parse().unwrap();
-    assert!(api.app.store.revoke_key(id, api.app.clock.now()).await.unwrap());
+    api.revoke_elsewhere(&api.admin).await;
     api.clock.advance(1);
     assert_eq!(renewed.get("/users").await.status, StatusCode::SEE_OTHER);
 }
@@ -569,8 +567,49 @@ async fn keys_are_made_shown_once_and_revoked() {
         operator.fault("/keys", &fields, unprocessable).await;
     }
     assert_eq!(list(&foreign).await, StatusCode::OK);
+    let rotate = [("action", "rotate"), ("key_id", id), ("overlap", "60")];
+    let shown = operator.post("/keys", &rotate).await;
+    assert!(shown.text().contains("The secret that it had before ends at"), "{}", shown.text());
+    let (_, rest) = shown.text().split_once("value=\"bf_").unwrap();
+    let another = format!("bf_{}", rest.split_once('"').unwrap().0);
+    assert_eq!((list(&key).await, list(&another).await), (StatusCode::OK, StatusCode::OK));
+    api.clock.advance(60);
+    assert_eq!((list(&key).await, list(&another).await), (StatusCode::UNAUTHORIZED, StatusCode::OK));
     operator.act("/keys", &[("action", "revoke"), ("key_id", id)]).await;
-    assert_eq!(list(&key).await, StatusCode::UNAUTHORIZED);
+    assert_eq!(list(&another).await, StatusCode::UNAUTHORIZED);
+    api.events().await;
+    let page = operator.look("/events").await;
+    for words in ["Key created", "Key rotated", "Key revoked", id] {
+        assert!(page.contains(words), "{words}");
+    }
+    assert!(!page.contains(&key[16..]) && !page.contains(&another[16..]));
+}
+
+#[tokio::test]
+async fn a_key_of_other_networks_opens_no_session_and_ends_those_it_has() {
+    let api = Api::new().await;
+    let operator = Operator::of(&api).await;
+    api.change_key_elsewhere(&api.admin, |key| key.bounds.networks = vec!["192.0.2.1".parse().unwrap()])
+        .await;
+    api.clock.advance(1);
+    assert_eq!(operator.get("/keys").await.status, StatusCode::FORBIDDEN);
+    let refused = sign_in(&api, &api.admin).await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN);
+    assert!(refused.text().contains("may not be used from this address"), "{}", refused.text());
+}
+
+#[tokio::test]
+async fn a_session_ends_with_the_secret_that_began_it() {
+    let api = Api::new().await;
+    let operator = Operator::of(&api).await;
+    let id = &api.admin[3..15];
+    api.clock.advance(1);
+    operator.post("/keys", &[("action", "rotate"), ("key_id", id), ("overlap", "3600")]).await;
+    api.clock.advance(60);
+    operator.look("/keys").await;
+    operator.post("/keys", &[("action", "rotate"), ("key_id", id), ("overlap", "0")]).await;
+    // Also where it was begun by the secret that is the one before by now: which it was is not known.
+    assert_eq!(operator.get("/keys").await.status, StatusCode::SEE_OTHER);
 }
 
 #[tokio::test]

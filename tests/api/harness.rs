@@ -8,14 +8,14 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use bonafide::app::App;
 use bonafide::app::outbox::Outbox;
-use bonafide::directory::api_key::{ApiKey, Scope};
+use bonafide::directory::api_key::{ApiKey, NewKey, Scope};
 use bonafide::directory::event::Event;
 use bonafide::directory::settings::Choices;
 use bonafide::id::{Random, SeededRandom, SystemRandom, TenantId};
 use bonafide::mail::{Mailer, Templates};
 use bonafide::pages::Pages;
 use bonafide::secret::{PlainKey, ServerSecret};
-use bonafide::store::EventList;
+use bonafide::store::{EventList, KeyChange, KeyKept};
 use bonafide::time::{Clock, ManualClock, Timestamp};
 use http_body_util::BodyExt;
 use serde_json::Value;
@@ -74,19 +74,31 @@ impl Api {
         expires_at: Option<Timestamp>,
     ) -> String {
         let plain = PlainKey::new(&*self.app.random as &dyn Random);
-        let key = ApiKey {
-            id: plain.id(),
-            tenant: tenant.clone(),
-            name: "test".to_owned(),
-            hash: plain.hash(),
-            scopes: scopes.to_vec(),
-            created_at: self.clock.now(),
-            expires_at,
-            revoked_at: None,
-            last_used_at: None,
-        };
-        assert!(self.app.store.create_key(key).await.expect("the store answers"));
+        let new =
+            NewKey { name: "test".to_owned(), scopes: scopes.to_vec(), expires_at, ..NewKey::default() };
+        let key = ApiKey::new(plain.id(), plain.hash(), new, tenant, self.clock.now());
+        assert!(self.keep_key(KeyKept::Create(key)).await);
         plain.reveal()
+    }
+
+    /// Keeps a change of a key as another server would, without a record.
+    async fn keep_key(&self, kept: KeyKept) -> bool {
+        let change = KeyChange { kept, events: Vec::new() };
+        self.app.store.keep_key(change).await.expect("the store answers")
+    }
+
+    /// Changes a key on another server.
+    pub(crate) async fn change_key_elsewhere(&self, key: &str, change: impl FnOnce(&mut ApiKey)) {
+        let id = key.parse::<PlainKey>().expect("it is a key").id();
+        let mut kept = self.app.store.key(id).await.expect("the store answers").expect("the key is there");
+        change(&mut kept);
+        assert!(self.keep_key(KeyKept::Replace(kept)).await);
+    }
+
+    /// Revokes a key on another server.
+    pub(crate) async fn revoke_elsewhere(&self, key: &str) {
+        let now = self.clock.now();
+        self.change_key_elsewhere(key, |key| key.revoked_at = Some(now)).await;
     }
 
     /// A call with the admin's key; a body of `Null` is none.

@@ -90,7 +90,8 @@ impl Caller<'_> {
         let path = path
             .replace("{user_id}", &self.user)
             .replace("{group_id}", &self.group)
-            .replace("{identifier_id}", identifier.as_str().unwrap_or_default());
+            .replace("{identifier_id}", identifier.as_str().unwrap_or_default())
+            .replace("{key_id}", identifier.as_str().unwrap_or_default());
         let answer = self.api.call(method, &path, body).await;
         assert!(answer.status.is_success(), "{path}: {}", answer.text());
         serde_json::from_slice(&answer.bytes).unwrap_or_default()
@@ -192,7 +193,20 @@ async fn everything(api: &Api) -> BTreeSet<(String, String)> {
     caller.call(delete.clone(), group, &none, none.clone()).await;
     caller.call(delete.clone(), "/api/users/{user_id}", &none, none.clone()).await;
     caller.call(delete, "/api/users/{user_id}?erase=true", &none, none.clone()).await;
+    look_after_a_key(&mut caller).await;
     caller.called
+}
+
+/// Does to a key what can be done to one.
+async fn look_after_a_key(caller: &mut Caller<'_>) {
+    let fields = json!({"name": "test", "scopes": ["users:read"]});
+    let made = caller.call(Method::POST, "/v1/keys", &Value::Null, fields).await;
+    let id = &made["about"]["key_id"];
+    let limit = json!({"rate_limit": "600/minute"});
+    caller.call(Method::PATCH, "/v1/keys/{key_id}", id, limit).await;
+    for action in ["rotate", "revoke"] {
+        caller.call(Method::POST, &format!("/v1/keys/{{key_id}}/{action}"), id, Value::Null).await;
+    }
 }
 
 /// Starts proofs of an address of the caller's user in every way, of which one ends, the mail of one

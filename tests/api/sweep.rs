@@ -39,7 +39,8 @@ impl Operation {
             .replace("{user_id}", "UOtBaOybB6dTpIJNrnkRw")
             .replace("{identifier_id}", "6cec8047-6149-4d9b-8d99-91c83c22a9dc")
             .replace("{group_id}", "8c8ee7ee-6c6f-4f3c-9b1c-0a3f5a3f2d11")
-            .replace("{log_id}", "0000000000000001");
+            .replace("{log_id}", "0000000000000001")
+            .replace("{key_id}", "AAAAAAAAAAAA");
         let mut request =
             Request::builder().method(&self.method).uri(path).header("content-type", "application/json");
         if let Some(key) = key {

@@ -28,13 +28,13 @@ fn a_list_of_keys_shows_all_but_the_secret() {
     let [id, secret] = [3..15, 16..59].map(|part| key[part].to_owned());
     let list = home.prints(&["keys", "list"]);
     let (header, line) = list.trim_end().split_once('\n').unwrap();
-    assert_eq!(header, "ID\tTENANT\tSTATE\tSCOPES\tNAME\tCREATED\tEXPIRES\tLAST USED");
+    assert_eq!(header, "ID\tTENANT\tSTATE\tSCOPES\tNAME\tCREATED\tEXPIRES\tLAST USED\tLIMIT\tFROM");
     let beginning = format!("{id}\tdefault\tactive\tusers:read,emails:verify\t\"test\"\t");
     let dates: Vec<&str> = line.strip_prefix(&beginning).unwrap().split('\t').collect();
     let [created, expires] = [dates[0], dates[1]].map(|date| date.parse::<jiff::Timestamp>().unwrap());
     assert_eq!((expires - created).get_seconds(), 86_400);
     assert!(dates[0].ends_with('Z') && dates[0].len() == 20, "{list}");
-    assert_eq!(dates[2..], ["never"]);
+    assert_eq!(dates[2..], ["never", "none", "anywhere"]);
     assert!(!list.contains(&secret));
     home.prints(&["keys", "revoke", &id]);
     assert!(home.prints(&["keys", "list"]).contains("\trevoked\t"));

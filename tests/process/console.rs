@@ -372,10 +372,25 @@ async fn keys_settings_mails_and_events_are_looked_after() {
             "[...document.querySelectorAll('tbody tr')].findIndex(row => row.innerHTML.includes('{id}'))"
         );
         let row = desk.browser.evaluate(&format!("return {rows}")).await.as_u64().unwrap() + 1;
-        desk.open(&format!("tbody tr:nth-child({row})")).await;
-        desk.browser.click(&format!("tbody tr:nth-child({row}) button")).await;
+        let of_it = |form: &str| format!("tbody tr:nth-child({row}) .{form}");
+        desk.open(&of_it("rotate")).await;
+        desk.inspect("keys-rotating").await;
+        desk.browser.click(&format!("{} button", of_it("rotate"))).await;
+        desk.browser.reads("The new secret").await;
+        let rotated = desk.browser.property("#key", "value").await.unwrap();
+        let rotated = Client::new(&desk.server, rotated.as_str().unwrap());
+        assert_eq!(
+            (rotated.list_status().await, reader.list_status().await),
+            (StatusCode::OK, StatusCode::OK)
+        );
+        desk.browser.click("main a.button").await;
+        desk.browser.reads("API keys").await;
+        desk.open(&of_it("revoke")).await;
+        desk.browser.click(&format!("{} button", of_it("revoke"))).await;
         desk.told("The key is revoked.").await;
-        until(StatusCode::UNAUTHORIZED, async || reader.list_status().await).await;
+        for ended in [&reader, &rotated] {
+            until(StatusCode::UNAUTHORIZED, async || ended.list_status().await).await;
+        }
 
         desk.visit("/settings", "Settings of default").await;
         desk.inspect("settings").await;

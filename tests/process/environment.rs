@@ -49,6 +49,7 @@ fn an_empty_variable_is_none() {
         "CLIENT_ADDRESS_HEADER",
         "SECRET_FILE",
         "PAGES_PER_MINUTE",
+        "METRICS_LISTEN",
     ] {
         command.env(format!("BONAFIDE_{option}"), "");
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::client::Client;
+use super::client::{Client, trusting};
 use super::server::{Home, until};
 
 #[tokio::test]
@@ -60,4 +60,99 @@ async fn a_tenants_key_does_not_see_another_tenants_users() {
     assert!(!here.is_verified(&user).await);
     there.create("ada@example.com").await;
     assert_eq!(home.prints(&["tenants", "list"]), "acme\t1 users\ndefault\t1 users\n");
+}
+
+#[tokio::test]
+async fn a_key_that_is_rotated_has_two_secrets_for_a_while() {
+    let home = Home::new();
+    let server = home.serve(&[]);
+    let key = home.key("users:read");
+    let old = Client::new(&server, &key);
+    assert_eq!(old.list_status().await, 200);
+    let printed = home.prints(&["keys", "rotate", &key[3..15]]);
+    let new = Client::new(&server, printed.trim_end());
+    for client in [&old, &new] {
+        assert_eq!(client.list_status().await, 200);
+    }
+    let printed = home.prints(&["keys", "rotate", &key[3..15], "--overlap", "0s"]);
+    let newest = Client::new(&server, printed.trim_end());
+    assert_eq!(newest.list_status().await, 200);
+    for ended in [&old, &new] {
+        until(reqwest::StatusCode::UNAUTHORIZED, || ended.list_status()).await;
+    }
+    assert_eq!(newest.list_status().await, 200);
+
+    let list = home.prints(&["keys", "list"]);
+    assert_eq!(list.lines().count(), 2, "{list}");
+    let told = home.complains(&["keys", "rotate", "AAAAAAAAAAAA"]);
+    assert!(told.contains("bonafide keys list"), "{told}");
+    home.prints(&["keys", "revoke", &key[3..15]]);
+    let told = home.complains(&["keys", "rotate", &key[3..15]]);
+    assert!(told.contains("revoked or expired"), "{told}");
+}
+
+#[tokio::test]
+async fn what_commands_do_to_keys_is_on_record() {
+    let home = Home::new();
+    let server = home.serve(&[]);
+    let key = home.key("events:read");
+    home.prints(&["keys", "rotate", &key[3..15]]);
+    let other = home.key("users:read");
+    for _ in 0..2 {
+        home.prints(&["keys", "revoke", &other[3..15]]);
+    }
+    let events = Client::new(&server, &key).get("/v1/events").await.unwrap().text().await.unwrap();
+    let told: serde_json::Value = serde_json::from_str(&events).unwrap();
+    let told = told["events"].as_array().unwrap();
+    let about = |event: &serde_json::Value| {
+        let part = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+        [&event["type"], &event["details"]["key_id"], &event["actor"]["type"], &event["method"]].map(part)
+    };
+    let wanted = |kind: &str, key: &str| [kind, &key[3..15], "server", "command_line"].map(str::to_owned);
+    assert_eq!(
+        told.iter().map(about).collect::<Vec<_>>(),
+        [
+            wanted("key.created", &key),
+            wanted("key.rotated", &key),
+            wanted("key.created", &other),
+            wanted("key.revoked", &other)
+        ]
+    );
+    assert!(!events.contains(&key[16..]) && !events.contains(&other[16..]));
+}
+
+#[tokio::test]
+async fn a_key_is_limited_to_networks_and_to_a_rate() {
+    let home = Home::new();
+    let server = home.serve(&["--client-address-header", "X-Forwarded-For"]);
+    let create = ["keys", "create", "--name", "test", "--scopes", "users:read"];
+    let key = home.prints(&[&create[..], &["--allow-from", "10.0.0.0/8,2001:db8::/32"]].concat());
+    let key = key.trim_end();
+    let http = trusting([]).build().unwrap();
+    let status = async |from: Option<&str>| {
+        let mut request = http.get(format!("{}/api/users", server.url)).header("x-api-key", key);
+        if let Some(from) = from {
+            request = request.header("x-forwarded-for", from);
+        }
+        request.send().await.unwrap().status()
+    };
+    assert_eq!(status(Some("192.0.2.1, 10.1.2.3")).await, 200);
+    assert_eq!(status(Some("10.1.2.3, 192.0.2.1")).await, 403);
+    assert_eq!(status(None).await, 403);
+    home.prints(&["keys", "limit", &key[3..15], "--allow-from", "127.0.0.1", "--rate-limit", "2/minute"]);
+    let client = Client::new(&server, key);
+    until(reqwest::StatusCode::OK, || client.list_status()).await;
+    until(reqwest::StatusCode::TOO_MANY_REQUESTS, || client.list_status()).await;
+    let list = home.prints(&["keys", "list"]);
+    assert!(list.contains("\t2/minute\t127.0.0.1\n"), "{list}");
+    home.prints(&["keys", "limit", &key[3..15], "--rate-limit", "none"]);
+    until(reqwest::StatusCode::OK, || client.list_status()).await;
+    assert!(home.prints(&["keys", "list"]).contains("\tnone\t127.0.0.1\n"));
+
+    let complaint = home.complains(&["keys", "limit", &key[3..15]]);
+    assert!(complaint.contains("--rate-limit") && complaint.contains("--allow-from"), "{complaint}");
+    let complaint = home.complains(&[&create[..], &["--allow-from", "10.1.2.3/8"]].concat());
+    assert!(complaint.contains("10.0.0.0/8"), "{complaint}");
+    let complaint = home.complains(&["keys", "limit", &key[3..15], "--rate-limit", "often"]);
+    assert!(complaint.contains("600/minute"), "{complaint}");
 }

@@ -24,6 +24,7 @@ mod links;
 mod logs;
 mod mail;
 mod mail_server;
+mod metrics;
 mod own_postgres;
 mod pages;
 mod patience;

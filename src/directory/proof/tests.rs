@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::directory::email::EmailAddress;
-use crate::directory::event::{Actor, Method, Origin};
+use crate::directory::event::{Actor, Details, Method, Origin};
 use crate::directory::password::PasswordHash;
 use crate::directory::phone::PhoneNumber;
 use crate::directory::settings::Means;
@@ -205,7 +205,7 @@ fn the_first_proof_ends_the_proof_of_a_trojan_identifier_and_distrusts_its_passw
     assert!(matches!(decision.secret, SecretChange::Distrust));
     assert_eq!(kinds(&decision.events), ["user.email.verified", "user.password.reset_required"]);
     assert_eq!(
-        decision.events[0].details,
+        decision.events[0].details.clone().and_then(Details::unproven),
         Some(Unproven {
             ended_proofs: vec![attackers.proof.address.id],
             ended_reset: false,
@@ -229,7 +229,7 @@ fn the_first_proof_ends_an_unexpired_change_of_the_address_and_a_later_one_does_
     let decision = user.clone().prove(&victims.proof, &standing, &Settings::default(), &scene.ctx()).unwrap();
     assert!(matches!(decision.proof, ProofChange::UseFirst(id) if id == victims.proof.id));
     assert_eq!(
-        decision.events[0].details,
+        decision.events[0].details.clone().and_then(Details::unproven),
         Some(Unproven { ended_proofs: vec![attackers.proof.address.id], ..Unproven::default() })
     );
     // On an account that is its owner's already it is the owner's own change.
@@ -248,7 +248,7 @@ fn the_first_proof_ends_a_link_to_reset_the_password_and_names_it_while_it_works
         let decision = user.clone().prove(&proof, &standing, &Settings::default(), &scene.ctx()).unwrap();
         assert_eq!(matches!(decision.secret, SecretChange::EndReset), works);
         let named = works.then(|| Unproven { ended_reset: true, ..Unproven::default() });
-        assert_eq!(decision.events[0].details, named);
+        assert_eq!(decision.events[0].details.clone().and_then(Details::unproven), named);
     }
     let standing = Standing {
         proved_at: Some(Timestamp(1)),
@@ -297,7 +297,7 @@ fn a_tenant_that_purges_drops_the_password_and_the_trojan_identifiers() {
     );
     assert!(matches!(decision.secret, SecretChange::Remove));
     assert_eq!(
-        decision.events[0].details,
+        decision.events[0].details.clone().and_then(Details::unproven),
         Some(Unproven {
             ended_proofs: vec![],
             ended_reset: false,
@@ -356,7 +356,7 @@ fn an_administrators_verify_on_a_prepared_account_ends_the_proofs_of_its_other_a
     let decision = decision.naming(&proofs, scene.now);
     assert!(matches!(decision.proof, ProofChange::EndOthers(id) if id == user.emails[0].id));
     assert_eq!(
-        decision.events[0].details,
+        decision.events[0].details.clone().and_then(Details::unproven),
         Some(Unproven { ended_proofs: vec![attackers.proof.address.id], ..Unproven::default() })
     );
     // One that is only too old could be asked for again: it ends, and was under way no more.

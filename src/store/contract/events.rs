@@ -1,7 +1,7 @@
 //! Events: all of them, and those of a user.
 
 use super::*;
-use crate::directory::event::{Actor, Method};
+use crate::directory::event::{Actor, Details, Method};
 use crate::directory::proof::{Unproven, UnprovenPassword};
 
 pub(crate) async fn events_come_back_whole_in_the_order_they_were_kept(store: &dyn Store) {
@@ -52,12 +52,12 @@ pub(crate) async fn an_event_tells_who_did_it_how_and_what_else_came_of_it(store
             if number % 2 == 1 { verify(user, ctx) } else { unverify(user, ctx) }
         });
         if number == 1 {
-            change.events[0].details = Some(Unproven {
+            change.events[0].details = Some(Details::Unproven(Unproven {
                 ended_proofs: vec![user.emails[0].id],
                 ended_reset: true,
                 password: Some(UnprovenPassword::Removed),
                 removed_identifiers: vec![user.emails[0].id, IdentifierId::new(&maker.random)],
-            });
+            }));
         }
         expected.extend(change.events.clone());
         store.keep(change).await.unwrap();

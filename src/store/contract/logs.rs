@@ -1,7 +1,7 @@
 //! Logs: the events of the types that have a code, in an order and by a filter.
 
 use super::*;
-use crate::directory::api_key::{ApiKey, Scope};
+use crate::directory::api_key::{ApiKey, NewKey, Scope};
 use crate::directory::event::Actor;
 use crate::directory::group::Group;
 use crate::directory::log::{LogCategory, LogType, TargetType, WORDINGS};
@@ -37,18 +37,10 @@ async fn tell(store: &dyn Store) -> Story {
     });
     for (actor, seed) in actors.iter().zip([11, 12]) {
         let (id, name) = key_of(actor);
-        let key = ApiKey {
-            id,
-            tenant: default(),
-            name: name.to_owned(),
-            hash: PlainKey::new(&SeededRandom::new(seed)).hash(),
-            scopes: vec![Scope::Admin],
-            created_at: Timestamp(0),
-            expires_at: None,
-            revoked_at: None,
-            last_used_at: None,
-        };
-        assert!(store.create_key(key).await.unwrap());
+        let new = NewKey { name: name.to_owned(), scopes: vec![Scope::Admin], ..NewKey::default() };
+        let hash = PlainKey::new(&SeededRandom::new(seed)).hash();
+        let kept = KeyKept::Create(ApiKey::new(id, hash, new, &default(), Timestamp(0)));
+        assert!(store.keep_key(KeyChange { kept, events: Vec::new() }).await.unwrap());
     }
     let requests = [21, 22].map(|seed| RequestId::new(&SeededRandom::new(seed)));
     let turn = |maker: &mut Maker, number: usize, now: i64| {

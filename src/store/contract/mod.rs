@@ -101,6 +101,9 @@ macro_rules! contract {
             }
             keys {
                 a_key_is_found_by_its_id_until_it_is_revoked
+                a_key_has_two_secrets_and_bounds
+                a_change_of_a_key_is_kept_with_its_event_or_neither_is
+                a_tenants_keys_are_walked_over_by_their_ids
                 a_key_needs_its_tenant
             }
             tenants {

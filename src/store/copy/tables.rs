@@ -116,6 +116,8 @@ pub const TABLES: &[Table] = tables! {
     api_keys(
         key_id Text;
         tenant_id Text, name Text, secret_hash Bytes, scopes Text, created_at Integer,
-        expires_at Integer, revoked_at Integer, last_used_at Integer
+        expires_at Integer, revoked_at Integer, last_used_at Integer,
+        version Integer, rotated_at Integer, previous_hash Bytes, previous_until Integer,
+        rate_limit Text, networks Text
     ),
 };

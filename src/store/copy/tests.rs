@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::app::App;
 use crate::app::proofs::Delivery;
-use crate::directory::api_key::{ApiKey, Scope};
+use crate::directory::api_key::{Bounds, DEFAULT_OVERLAP, NewKey, Scope};
 use crate::directory::event::{Actor, Method, Origin};
 use crate::directory::group::NewGroup;
 use crate::directory::password::{NewPassword, Password, Wanted};
@@ -114,18 +114,14 @@ async fn make_store(path: &Path) -> UserId {
         user_agent: Some("test".to_owned()),
         reason: None,
     };
-    let api_key = ApiKey {
-        id: key.id(),
-        tenant: tenant.clone(),
-        name: "test".to_owned(),
-        hash: key.hash(),
-        scopes: vec![Scope::Admin],
-        created_at: NOW,
-        expires_at: None,
-        revoked_at: None,
-        last_used_at: None,
+    let new = NewKey { name: "test".to_owned(), scopes: vec![Scope::Admin], ..NewKey::default() };
+    let limits = Bounds {
+        rate_limit: Some("600/minute".parse().unwrap()),
+        networks: vec!["10.0.0.0/8".parse().unwrap()],
     };
-    assert!(app.store.create_key(api_key).await.unwrap());
+    let new = NewKey { bounds: limits, ..new };
+    let made = app.create_key(&origin, new).await.unwrap();
+    app.rotate_key(&origin, made.key.id, |_| Ok(DEFAULT_OVERLAP)).await.unwrap();
     let team = NewGroup { name: Some("Équipe".to_owned()), description: None, is_auto_assigned: true };
     app.create_group(&origin, team).await.unwrap();
     let hash = Password::new("correct horse").hash([7; 16]);

@@ -14,6 +14,7 @@ use tokio_postgres::{Client, NoTls, Row, Statement};
 use super::options::{Address, Options};
 use super::{failure, told};
 use crate::error::Error;
+use crate::metrics::Connections;
 
 /// How long is waited before the server is tried again, at first and at most.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
@@ -34,6 +35,8 @@ type Connection = Pin<Box<dyn Future<Output = Answer<()>> + Send>>;
 pub(super) struct Server {
     address: Address,
     statement_timeout: Duration,
+    /// How many connections there are by purpose, and how many there should be.
+    counts: [Counts; Purpose::NAMES.len()],
     /// Told when the server does not answer although it would have stopped working by then: all
     /// connections are dropped, so that nobody else waits for it in vain.
     stalled: Notify,
@@ -51,11 +54,40 @@ pub(super) enum Purpose {
     Sequence,
 }
 
+impl Purpose {
+    /// What the purposes are called.
+    const NAMES: [&str; 3] = ["lists", "keys", "sequence"];
+}
+
+/// How many connections of one purpose there are.
+#[derive(Default)]
+struct Counts {
+    open: AtomicUsize,
+    wanted: AtomicUsize,
+}
+
+/// One connection more, until this is dropped.
+struct Counted<'a>(&'a AtomicUsize);
+
+impl<'a> Counted<'a> {
+    fn in_(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Server {
     pub(super) fn new(options: &Options) -> anyhow::Result<Self> {
         Ok(Self {
             address: options.address()?,
             statement_timeout: options.statement_timeout,
+            counts: Default::default(),
             stalled: Notify::new(),
         })
     }
@@ -63,6 +95,18 @@ impl Server {
     /// The server and the database, to name them in a message.
     pub(super) fn shown(&self) -> String {
         self.address.shown()
+    }
+
+    /// How many connections there are, and should be, of those that are made anew when they are lost.
+    pub(super) fn connections(&self) -> Vec<Connections> {
+        let told = Purpose::NAMES.into_iter().zip(&self.counts);
+        told.map(|(purpose, counts)| Connections {
+            purpose,
+            open: counts.open.load(Ordering::Relaxed),
+            wanted: counts.wanted.load(Ordering::Relaxed),
+        })
+        .filter(|counts| counts.wanted > 0)
+        .collect()
     }
 
     /// How long one answer is waited for.
@@ -255,6 +299,8 @@ async fn stay_connected(
     end: Arc<Notify>,
 ) {
     let mut pause = PAUSES.0;
+    let counts = &server.counts[purpose as usize];
+    let _wanted = Counted::in_(&counts.wanted);
     loop {
         let connected = tokio::select! {
             connected = tokio::time::timeout(server.patience(), server.connect(purpose)) => connected,
@@ -262,6 +308,7 @@ async fn stay_connected(
         };
         let reason = match connected {
             Ok(Ok((client, mut driven))) => {
+                let _open = Counted::in_(&counts.open);
                 pause = PAUSES.0;
                 let session = Arc::new(Session::new(client));
                 state.send_replace(State::Open(session.clone()));

@@ -7,8 +7,7 @@ use super::super::sqlite::{actor_columns, keyless, personal, personal_json};
 use super::super::{EventList, EventPage};
 use super::connection::{Answer, Session};
 use super::rows::{Readable, each, id, parsed};
-use crate::directory::event::{Actor, Event, EventType, Method};
-use crate::directory::proof::Unproven;
+use crate::directory::event::{Actor, Details, Event, EventType, Method};
 use crate::id::{EventId, GroupId, IdentifierId, RequestId, TenantId, UserId};
 use crate::time::Timestamp;
 
@@ -193,7 +192,7 @@ impl std::str::FromStr for Keyless {
 }
 
 /// What else came of something, read from JSON.
-struct Json(Unproven);
+struct Json(Details);
 
 impl std::str::FromStr for Json {
     type Err = serde_json::Error;

@@ -86,8 +86,7 @@ async fn apply(session: &Session, operation: &Operation) -> Result<bool, Fault> 
         Operation::KeepGroup(change) => return groups::keep(session, change).await,
         Operation::KeepMembership(change) => groups::keep_membership(session, change).await,
         Operation::CreateTenant(tenant, now) => keys::create_tenant(session, tenant, *now).await,
-        Operation::CreateKey(key) => keys::create(session, key).await,
-        Operation::RevokeKey(id, now) => keys::revoke(session, *id, *now).await,
+        Operation::KeepKey(change) => keys::keep(session, change).await,
         Operation::TouchKey(id, now) => keys::touch(session, *id, *now).await,
         Operation::RehashPassword(change) => secrets::rehash(session, change).await,
         Operation::CountPasswordTry(tenant, user_id, attempt) => {

@@ -13,6 +13,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/postgres/0002_proofs.sql"),
     include_str!("../../../migrations/postgres/0003_mail_logs.sql"),
     include_str!("../../../migrations/postgres/0004_resets.sql"),
+    include_str!("../../../migrations/postgres/0005_keys.sql"),
 ];
 
 /// The lock under which steps are taken, so that of several servers that start at once one takes

@@ -44,9 +44,9 @@ use super::search::Search;
 use super::search::groups::GroupSearch;
 use super::search::logs::LogSearch;
 use super::{
-    DayCount, EventList, EventPage, GroupChange, GroupSortKey, IdentifierKind, KeepError, Kept, List,
-    LogSortKey, MembershipChange, MembershipSortKey, NewestEvents, Page, PasswordTry, Portion, Sorted, Store,
-    Tenant, UserChange, Version,
+    DayCount, EventList, EventPage, GroupChange, GroupSortKey, IdentifierKind, KeepError, Kept, KeyChange,
+    List, LogSortKey, MembershipChange, MembershipSortKey, NewestEvents, Page, PasswordTry, Portion, Sorted,
+    Store, Tenant, UserChange, Version,
 };
 use crate::directory::api_key::ApiKey;
 use crate::directory::event::Event;
@@ -59,9 +59,10 @@ use crate::directory::proof::{KeptProof, Standing};
 use crate::directory::settings::{Choices, Settings};
 use crate::error::Error;
 use crate::id::{GroupId, IdentifierId, MailId, TenantId, UserId};
+use crate::metrics::Measured;
 use crate::secret::{KeyId, TokenId};
 use crate::time::Timestamp;
-use connection::{Purpose, Readers, Server};
+use connection::{Purpose, Readers, Server, Values};
 pub use copy::PostgresTables;
 pub use explain::explain;
 pub use health::{Health, examine};
@@ -445,6 +446,11 @@ impl Store for PostgresStore {
         rows::all(&rows, outbox::mail)
     }
 
+    async fn waiting_mails(&self, most: u32) -> Result<u64, Error> {
+        let row = self.readers.row(outbox::WAITING, &[&i64::from(most)]).await?;
+        Ok(rows::one(row, |row| row.try_get::<_, i64>(0))?.unwrap_or_default().unsigned_abs())
+    }
+
     async fn hurry_mails(&self, now: Timestamp) -> Result<(), Error> {
         self.write(Operation::HurryMails(now)).await.map(drop)
     }
@@ -495,8 +501,8 @@ impl Store for PostgresStore {
         rows::all(&self.readers.rows(keys::TENANTS, &[]).await?, keys::tenant)
     }
 
-    async fn create_key(&self, key: ApiKey) -> Result<bool, Error> {
-        self.write(Operation::CreateKey(Box::new(key))).await
+    async fn keep_key(&self, change: KeyChange) -> Result<bool, Error> {
+        self.write(Operation::KeepKey(Box::new(change))).await
     }
 
     async fn key(&self, id: KeyId) -> Result<Option<ApiKey>, Error> {
@@ -507,12 +513,23 @@ impl Store for PostgresStore {
         rows::all(&self.readers.rows(keys::KEYS, &[]).await?, keys::key)
     }
 
-    async fn revoke_key(&self, id: KeyId, now: Timestamp) -> Result<bool, Error> {
-        self.write(Operation::RevokeKey(id, now)).await
+    async fn keys_of(
+        &self,
+        tenant: &TenantId,
+        after: Option<KeyId>,
+        limit: u32,
+    ) -> Result<Vec<ApiKey>, Error> {
+        let after = after.as_ref().map_or("", KeyId::as_str);
+        let values: Values<'_> = &[&tenant.as_str(), &after, &i64::from(limit)];
+        rows::all(&self.readers.rows(keys::KEYS_OF_TENANT, values).await?, keys::key)
     }
 
     async fn touch_key(&self, id: KeyId, now: Timestamp) -> Result<(), Error> {
         self.write(Operation::TouchKey(id, now)).await.map(|_| ())
+    }
+
+    fn measured(&self) -> Measured<'_> {
+        self.writer.measured(self.server.connections())
     }
 
     async fn ping(&self) -> Result<(), Error> {

@@ -13,6 +13,9 @@ use crate::time::Timestamp;
 pub(super) const DUE: &str = "select tenant_id, mail_id, kind, token_id, user_id, identifier_id, created_at, due_at, attempts \
      from outbox where due_at <= $1 and leased_until <= $1 and kind = any($2) order by due_at limit $3";
 
+/// How many mails wait; this many are counted at most.
+pub(super) const WAITING: &str = "select count(*) from (select 1 from outbox limit $1) as waiting";
+
 /// The kinds of mail that this program can make.
 pub(super) fn known_kinds() -> Vec<&'static str> {
     MailKind::ALL.iter().map(|kind| kind.as_str()).collect()

@@ -8,16 +8,16 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use super::super::{GroupChange, KeepError, MembershipChange, PasswordTry, UserChange};
+use super::super::{GroupChange, KeepError, KeyChange, MembershipChange, PasswordTry, UserChange};
 use super::connection::{Link, Purpose, Server, Session};
 use super::{batch, keep, told};
-use crate::directory::api_key::ApiKey;
 use crate::directory::event::Event;
 use crate::directory::mail::Mail;
 use crate::directory::password::PasswordHash;
 use crate::directory::settings::Choices;
 use crate::error::Error;
 use crate::id::{MailId, TenantId, UserId};
+use crate::metrics::{Connections, Measured, Writing};
 use crate::secret::{KeyId, TokenId};
 use crate::time::Timestamp;
 
@@ -34,8 +34,7 @@ pub(super) enum Operation {
     KeepGroup(Box<GroupChange>),
     KeepMembership(Box<MembershipChange>),
     CreateTenant(TenantId, Timestamp),
-    CreateKey(Box<ApiKey>),
-    RevokeKey(KeyId, Timestamp),
+    KeepKey(Box<KeyChange>),
     TouchKey(KeyId, Timestamp),
     RehashPassword(Box<(TenantId, UserId, PasswordHash, PasswordHash)>),
     CountPasswordTry(TenantId, UserId, PasswordTry),
@@ -78,6 +77,7 @@ impl Job {
 /// The handle of the writing tasks.
 pub(super) struct Writer {
     patience: Duration,
+    written: Arc<Writing>,
     queue: Mutex<Option<mpsc::Sender<Job>>>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -86,10 +86,22 @@ impl Writer {
     pub(super) fn start(server: &Arc<Server>, connections: usize) -> Self {
         let (queue, jobs) = mpsc::channel(QUEUE);
         let jobs = Arc::new(tokio::sync::Mutex::new(jobs));
+        let written = Arc::new(Writing::default());
         let tasks = (0..connections)
-            .map(|_| tokio::spawn(write_until_closed(server.clone(), jobs.clone())))
+            .map(|_| tokio::spawn(write_until_closed(server.clone(), jobs.clone(), written.clone())))
             .collect();
-        Self { patience: server.patience(), queue: Mutex::new(Some(queue)), tasks: Mutex::new(tasks) }
+        Self {
+            patience: server.patience(),
+            written,
+            queue: Mutex::new(Some(queue)),
+            tasks: Mutex::new(tasks),
+        }
+    }
+
+    pub(super) fn measured(&self, connections: Vec<Connections>) -> Measured<'_> {
+        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let waiting = queue.map_or(0, |queue| queue.max_capacity() - queue.capacity());
+        Measured { waiting, writing: &self.written, connections }
     }
 
     /// Does an operation; it is durable when this returns. Whoever is told that the store is
@@ -118,12 +130,16 @@ impl Writer {
     }
 }
 
-async fn write_until_closed(server: Arc<Server>, jobs: Arc<tokio::sync::Mutex<mpsc::Receiver<Job>>>) {
+async fn write_until_closed(
+    server: Arc<Server>,
+    jobs: Arc<tokio::sync::Mutex<mpsc::Receiver<Job>>>,
+    written: Arc<Writing>,
+) {
     let link = Link::start(server.clone(), Purpose::Keys);
     let mut taken = Vec::with_capacity(BATCH);
     while jobs.lock().await.recv_many(&mut taken, BATCH).await > 0 {
         match link.session().await {
-            Ok(session) => write(&server, &session, std::mem::take(&mut taken)).await,
+            Ok(session) => write(&server, &session, std::mem::take(&mut taken), &written).await,
             Err(error) => fail(taken.drain(..), &error.to_string()),
         }
     }
@@ -137,15 +153,19 @@ fn fail(jobs: impl Iterator<Item = Job>, reason: &str) {
 }
 
 /// Does what was taken: first what fits together, then the rest one by one.
-async fn write(server: &Server, session: &Session, jobs: Vec<Job>) {
+async fn write(server: &Server, session: &Session, jobs: Vec<Job>, written: &Writing) {
     // Whoever has waited too long was told so.
     let asked = jobs.into_iter().filter(|job| !job.done.is_closed());
     let (mut together, mut alone): (Vec<Job>, Vec<Job>) = asked.partition(|job| job.fitting().is_some());
     if !together.is_empty() {
+        let (begun, changes) = (written.begin(), together.len());
         alone.splice(0..0, write_together(server, session, &mut together).await);
+        written.end(begun, changes);
     }
     for job in alone.into_iter().filter(|job| !job.done.is_closed()) {
+        let begun = written.begin();
         let done = tokio::time::timeout(server.patience(), keep::alone(session, &job.operation)).await;
+        written.end(begun, 1);
         job.tell(done.unwrap_or_else(|_| {
             session.spoil();
             Err(KeepError::Failed(Error::Unavailable("the change was not kept in time".to_owned())))

@@ -31,7 +31,8 @@ const STEPS: &[Step] = &[
     Step::of(include_str!("../../../migrations/sqlite/0006_proofs.sql")),
     Step::of(include_str!("../../../migrations/sqlite/0007_mail_logs.sql")),
     Step::of(include_str!("../../../migrations/sqlite/0008_resets.sql")),
-    Step::of(include_str!("../../../migrations/sqlite/0011_erasing.sql")),
+    Step::of(include_str!("../../../migrations/sqlite/0009_keys.sql")),
+    Step::of(include_str!("../../../migrations/sqlite/0010_erasing.sql")),
 ];
 
 /// What `application_id` is in a file of ours: "bona". It tells our files from those of others.

@@ -8,6 +8,7 @@ mod explain;
 mod export;
 mod groups;
 mod health;
+mod keys;
 mod load;
 mod logs;
 mod migrate;
@@ -36,9 +37,9 @@ use super::search::Search;
 use super::search::groups::GroupSearch;
 use super::search::logs::LogSearch;
 use super::{
-    DayCount, EventList, EventPage, GroupChange, GroupSortKey, IdentifierKind, KeepError, Kept, List,
-    LogSortKey, MembershipChange, MembershipSortKey, NewestEvents, Page, PasswordTry, Portion, Sorted, Store,
-    Tenant, UserChange, Version,
+    DayCount, EventList, EventPage, GroupChange, GroupSortKey, IdentifierKind, KeepError, Kept, KeyChange,
+    List, LogSortKey, MembershipChange, MembershipSortKey, NewestEvents, Page, PasswordTry, Portion, Sorted,
+    Store, Tenant, UserChange, Version,
 };
 use crate::directory::api_key::ApiKey;
 use crate::directory::event::Event;
@@ -51,6 +52,7 @@ use crate::directory::proof::{KeptProof, Standing};
 use crate::directory::settings::{Choices, Settings};
 use crate::error::Error;
 use crate::id::{GroupId, IdentifierId, MailId, TenantId, UserId};
+use crate::metrics::Measured;
 use crate::secret::{KeyId, TokenId};
 use crate::time::Timestamp;
 pub use backup::backup;
@@ -434,6 +436,10 @@ impl Store for SqliteStore {
         self.readers.read(|connection| outbox::due(connection, now, limit))
     }
 
+    async fn waiting_mails(&self, most: u32) -> Result<u64, Error> {
+        self.readers.read(|connection| outbox::waiting(connection, most))
+    }
+
     async fn hurry_mails(&self, now: Timestamp) -> Result<(), Error> {
         self.write(Operation::HurryMails(now)).await.map(drop)
     }
@@ -484,37 +490,33 @@ impl Store for SqliteStore {
         })
     }
 
-    async fn create_key(&self, key: ApiKey) -> Result<bool, Error> {
-        self.write(Operation::CreateKey(Box::new(key))).await
+    async fn keep_key(&self, change: KeyChange) -> Result<bool, Error> {
+        self.write(Operation::KeepKey(Box::new(change))).await
     }
 
     async fn key(&self, id: KeyId) -> Result<Option<ApiKey>, Error> {
-        self.readers.read(|connection| {
-            connection
-                .prepare_cached(&format!("select {} from api_keys where key_id = ?1", rows::KEY_COLUMNS))?
-                .query_row([id.as_str()], rows::key)
-                .optional()
-        })
+        self.readers.read(|connection| keys::key(connection, id))
     }
 
     async fn keys(&self) -> Result<Vec<ApiKey>, Error> {
-        self.readers.read(|connection| {
-            connection
-                .prepare(&format!(
-                    "select {} from api_keys order by tenant_id, created_at, key_id",
-                    rows::KEY_COLUMNS
-                ))?
-                .query_map([], rows::key)?
-                .collect()
-        })
+        self.readers.read(keys::all)
     }
 
-    async fn revoke_key(&self, id: KeyId, now: Timestamp) -> Result<bool, Error> {
-        self.write(Operation::RevokeKey(id, now)).await
+    async fn keys_of(
+        &self,
+        tenant: &TenantId,
+        after: Option<KeyId>,
+        limit: u32,
+    ) -> Result<Vec<ApiKey>, Error> {
+        self.readers.read(|connection| keys::of_tenant(connection, tenant, after, limit))
     }
 
     async fn touch_key(&self, id: KeyId, now: Timestamp) -> Result<(), Error> {
         self.write(Operation::TouchKey(id, now)).await.map(|_| ())
+    }
+
+    fn measured(&self) -> Measured<'_> {
+        self.writer.measured()
     }
 
     async fn ping(&self) -> Result<(), Error> {

@@ -20,6 +20,14 @@ pub(super) fn due(connection: &Connection, now: Timestamp, limit: u32) -> rusqli
         .collect()
 }
 
+/// How many mails wait; this many are counted at most.
+pub(super) fn waiting(connection: &Connection, most: u32) -> rusqlite::Result<u64> {
+    connection
+        .prepare_cached("select count(*) from (select 1 from outbox limit ?1)")?
+        .query_row([most], |row| row.get::<_, i64>(0))
+        .map(i64::unsigned_abs)
+}
+
 /// The kinds of mail that this program can make, as a JSON array.
 pub(super) fn known_kinds() -> String {
     let names: Vec<_> = MailKind::ALL.iter().map(|kind| kind.as_str()).collect();

@@ -9,7 +9,6 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::{Map, Value, json};
 
 use super::super::{Kept, Tenant, Version};
-use crate::directory::api_key::{ApiKey, Scope};
 use crate::directory::event::{Actor, Event, EventType, Method, Personal};
 use crate::directory::log::Wording;
 use crate::directory::password::ResetToken;
@@ -17,9 +16,6 @@ use crate::directory::settings::{Choices, Settings};
 use crate::id::{EventId, GroupId, IdentifierId, RequestId, TenantId, UserId};
 use crate::secret::{KeyHash, TokenId};
 use crate::time::Timestamp;
-
-pub(super) const KEY_COLUMNS: &str =
-    "key_id, tenant_id, name, secret_hash, scopes, created_at, expires_at, revoked_at, last_used_at";
 
 /// How an event says who did it, where that is no key.
 const OWNER: &str = "owner";
@@ -33,10 +29,6 @@ pub(super) fn parsed<T: FromStr>(row: &Row<'_>, column: usize) -> rusqlite::Resu
 
 pub(super) fn unknown(column: usize) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(FromSqlError::InvalidType))
-}
-
-fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Timestamp>> {
-    Ok(row.get::<_, Option<i64>>(column)?.map(Timestamp))
 }
 
 pub(super) fn document(row: &Row<'_>) -> rusqlite::Result<Bytes> {
@@ -54,40 +46,6 @@ pub(super) fn tenant(row: &Row<'_>) -> rusqlite::Result<Tenant> {
         created_at: Timestamp(row.get(1)?),
         users: row.get::<_, i64>(2)?.unsigned_abs(),
     })
-}
-
-pub(super) fn key(row: &Row<'_>) -> rusqlite::Result<ApiKey> {
-    Ok(ApiKey {
-        id: parsed(row, 0)?,
-        tenant: parsed(row, 1)?,
-        name: row.get(2)?,
-        hash: KeyHash::from_stored(row.get(3)?),
-        // A scope that only a newer version of this program knows grants nothing here.
-        scopes: row.get_ref(4)?.as_str()?.split(' ').filter_map(Scope::from_name).collect(),
-        created_at: Timestamp(row.get(5)?),
-        expires_at: time(row, 6)?,
-        revoked_at: time(row, 7)?,
-        last_used_at: time(row, 8)?,
-    })
-}
-
-/// Adds a key; false if its tenant does not exist.
-pub(super) fn insert_key(connection: &Connection, key: &ApiKey) -> rusqlite::Result<bool> {
-    let scopes: Vec<&str> = key.scopes.iter().map(|scope| scope.as_str()).collect();
-    let added = connection.execute(
-        "insert into api_keys (key_id, tenant_id, name, secret_hash, scopes, created_at, expires_at) \
-         select ?1, tenant_id, ?3, ?4, ?5, ?6, ?7 from tenants where tenant_id = ?2",
-        params![
-            key.id.as_str(),
-            key.tenant.as_str(),
-            key.name,
-            key.hash.to_stored(),
-            scopes.join(" "),
-            key.created_at.0,
-            key.expires_at.map(|time| time.0),
-        ],
-    )?;
-    Ok(added == 1)
 }
 
 /// What the tenant has chosen.

@@ -1,25 +1,25 @@
 //! The one thread that writes. It takes all changes that wait and commits them in one transaction,
 //! so that one sync of the disk serves them all.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use rusqlite::{Connection, OptionalExtension, ToSql, ffi, params};
 use tokio::sync::{mpsc, oneshot};
 
 use super::super::{
-    Arrival, DOCUMENT_SHAPE, DocumentChange, GroupChange, Identifier, IdentifierChange, KeepError,
+    Arrival, DOCUMENT_SHAPE, DocumentChange, GroupChange, Identifier, IdentifierChange, KeepError, KeyChange,
     MembershipChange, PasswordTry, Row, SortNames, UserChange, Version,
 };
 use super::checkpoint::Checkpoints;
-use super::{failure, groups, outbox, person, proofs, requests, rows, secrets};
-use crate::directory::api_key::ApiKey;
+use super::{failure, groups, keys, outbox, person, proofs, requests, rows, secrets};
 use crate::directory::event::Event;
 use crate::directory::mail::Mail;
 use crate::directory::password::PasswordHash;
 use crate::directory::settings::Choices;
 use crate::error::Error;
 use crate::id::{MailId, TenantId, UserId};
+use crate::metrics::{Measured, Writing};
 use crate::secret::{KeyId, TokenId};
 use crate::time::Timestamp;
 
@@ -34,8 +34,7 @@ pub(super) enum Operation {
     KeepGroup(Box<GroupChange>),
     KeepMembership(Box<MembershipChange>),
     CreateTenant(TenantId, Timestamp),
-    CreateKey(Box<ApiKey>),
-    RevokeKey(KeyId, Timestamp),
+    KeepKey(Box<KeyChange>),
     TouchKey(KeyId, Timestamp),
     RehashPassword(Box<(TenantId, UserId, PasswordHash, PasswordHash)>),
     CountPasswordTry(TenantId, UserId, PasswordTry),
@@ -62,6 +61,7 @@ struct Job {
 
 /// The handle of the writing thread.
 pub(super) struct Writer {
+    written: Arc<Writing>,
     queue: Mutex<Option<mpsc::Sender<Job>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -70,10 +70,18 @@ impl Writer {
     /// Starts the thread on a connection, beside the one of the checkpoints.
     pub(super) fn start(connection: Connection, checkpoints: Checkpoints) -> std::io::Result<Self> {
         let (queue, jobs) = mpsc::channel(QUEUE);
+        let written = Arc::new(Writing::default());
+        let counted = written.clone();
         let thread = std::thread::Builder::new()
             .name("bonafide-writer".to_owned())
-            .spawn(move || write_until_closed(connection, jobs, checkpoints))?;
-        Ok(Self { queue: Mutex::new(Some(queue)), thread: Mutex::new(Some(thread)) })
+            .spawn(move || write_until_closed(connection, jobs, checkpoints, &counted))?;
+        Ok(Self { written, queue: Mutex::new(Some(queue)), thread: Mutex::new(Some(thread)) })
+    }
+
+    pub(super) fn measured(&self) -> Measured<'_> {
+        let queue = self.queue.lock().ok().and_then(|queue| queue.clone());
+        let waiting = queue.map_or(0, |queue| queue.max_capacity() - queue.capacity());
+        Measured { waiting, writing: &self.written, connections: Vec::new() }
     }
 
     /// Does an operation; it is durable when this returns.
@@ -97,11 +105,18 @@ impl Writer {
     }
 }
 
-fn write_until_closed(connection: Connection, mut jobs: mpsc::Receiver<Job>, mut checkpoints: Checkpoints) {
+fn write_until_closed(
+    connection: Connection,
+    mut jobs: mpsc::Receiver<Job>,
+    mut checkpoints: Checkpoints,
+    written: &Writing,
+) {
     let mut batch = Vec::with_capacity(BATCH);
     while jobs.blocking_recv_many(&mut batch, BATCH) > 0 {
+        let begun = written.begin();
         let outcomes = commit(&connection, &mut batch, &mut jobs);
         let changes = batch.len();
+        written.end(begun, changes);
         for (job, outcome) in batch.drain(..).zip(outcomes) {
             // Whoever asked may have gone away; what was asked is done all the same.
             let _ = job.done.send(outcome);
@@ -197,19 +212,8 @@ fn apply(connection: &Connection, operation: &Operation) -> Outcome {
                 params![tenant.as_str(), now.0],
             )
             .map(|added| added == 1),
-        Operation::CreateKey(key) => rows::insert_key(connection, key),
-        Operation::RevokeKey(id, now) => connection
-            .execute(
-                "update api_keys set revoked_at = coalesce(revoked_at, ?2) where key_id = ?1",
-                params![id.as_str(), now.0],
-            )
-            .map(|changed| changed == 1),
-        Operation::TouchKey(id, now) => connection
-            .prepare_cached(
-                "update api_keys set last_used_at = max(coalesce(last_used_at, 0), ?2) where key_id = ?1",
-            )
-            .and_then(|mut statement| statement.execute(params![id.as_str(), now.0]))
-            .map(|changed| changed == 1),
+        Operation::KeepKey(change) => keys::keep(connection, change),
+        Operation::TouchKey(id, now) => keys::touch(connection, *id, *now),
         Operation::RehashPassword(change) => secrets::rehash(connection, change),
         Operation::CountPasswordTry(tenant, user_id, attempt) => {
             secrets::count_try(connection, tenant, *user_id, *attempt)
