@@ -9,9 +9,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, MatchedPath, State};
-use axum::http::HeaderMap;
 use axum::http::header::{HeaderName, USER_AGENT};
 use axum::http::request::Parts;
+use axum::http::{Extensions, HeaderMap};
 use percent_encoding::percent_decode_str;
 use utoipa::IntoParams;
 
@@ -75,15 +75,15 @@ impl<'a, P> From<&'a Caller<P>> for Call<'a> {
 }
 
 impl<P> Caller<P> {
+    /// The key that was shown.
+    pub(super) fn key(&self) -> &ApiKey {
+        &self.key
+    }
+
     /// The same, for this reason.
     pub(super) fn with_reason(mut self, reason: Option<String>) -> Self {
         self.origin.reason = reason;
         self
-    }
-
-    /// The key that was shown.
-    pub(super) fn key(&self) -> &ApiKey {
-        &self.key
     }
 
     /// Checks a scope that only some requests of an operation need beside its own.
@@ -104,10 +104,9 @@ impl<P: Permission> FromRequestParts<Arc<App>> for Caller<P> {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Error> {
-        let remote = parts.extensions.get::<RemoteAddress>().map(|remote| remote.0);
         let key = match parts.extensions.get::<Admitted>() {
             Some(Admitted(key)) => key.clone(),
-            None => admit(&parts.headers, remote, app).await?,
+            None => admit(&parts.headers, &parts.extensions, app).await?,
         };
         if !key.allows(P::NEEDS) {
             app.metrics.key_refused(KeyRefusal::Scope);
@@ -124,7 +123,7 @@ impl<P: Permission> FromRequestParts<Arc<App>> for Caller<P> {
                 actor: Actor::Key { key_id: key.id, key_name: key.name.clone() },
                 method: Method::AdminApi,
                 request_id,
-                remote_address: remote,
+                remote_address: remote(&parts.extensions),
                 user_agent: user_agent(&parts.headers),
                 reason: None,
             },
@@ -141,14 +140,14 @@ impl<P: Permission> FromRequestParts<Arc<App>> for Caller<P> {
 #[derive(Clone)]
 pub(super) struct Admitted(pub(super) Arc<ApiKey>);
 
-/// Checks the key of a request from this address, and counts that it is used: once for each request.
+/// Checks the key of a request. Once for each: what is counted of a key is counted here.
 pub(super) async fn admit(
     headers: &HeaderMap,
-    remote: Option<IpAddr>,
+    extensions: &Extensions,
     app: &App,
 ) -> Result<Arc<ApiKey>, Error> {
     let presented = presented_key(headers).map_err(|why| app.unauthenticated(why))?;
-    let admitted = app.authenticate(&presented, remote).await?;
+    let admitted = app.authenticate(&presented, remote(extensions)).await?;
     if let Some(standing) = app.count_request(&admitted) {
         rate::note(standing);
         if standing.is_exceeded {
@@ -156,6 +155,11 @@ pub(super) async fn admit(
         }
     }
     Ok(admitted.key)
+}
+
+/// Where a request comes from, if that is known.
+fn remote(extensions: &Extensions) -> Option<IpAddr> {
+    extensions.get::<RemoteAddress>().map(|remote| remote.0)
 }
 
 /// What a client calls itself, as far as it is kept.

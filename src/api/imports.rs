@@ -157,10 +157,10 @@ impl Telling {
         let mut lines = Vec::new();
         while lines.is_empty() {
             let Some(results) = self.results.recv().await else { return Some((self.end().await, None)) };
-            for RowResult { line, outcome } in results {
-                self.tally.count(&outcome);
-                if let Outcome::Refused(fault) = &outcome {
-                    write(&mut lines, &RefusedLine { line, fault });
+            for row in results {
+                self.tally.count(&row);
+                if let Outcome::Refused(fault) = &row.outcome {
+                    write(&mut lines, &RefusedLine { line: row.line, fault });
                 }
             }
         }

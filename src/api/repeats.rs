@@ -10,7 +10,6 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::answer::RemoteAddress;
 use super::document::Document;
 use super::extract::{Admitted, MAX_BODY_BYTES, admit, read_bytes};
 use super::{openapi, tag};
@@ -46,8 +45,7 @@ async fn once(app: &App, request: Request, next: Next) -> Result<Response, Error
         // Whoever looks at the API key refuses it, and what nobody needs a key for takes no names.
         return Ok(next.run(request).await);
     }
-    let remote = request.extensions().get::<RemoteAddress>().map(|remote| remote.0);
-    let key = admit(request.headers(), remote, app).await?;
+    let key = admit(request.headers(), request.extensions(), app).await?;
     let name = name(request.headers())?;
     let (mut parts, body) = request.into_parts();
     let body = read_bytes(Request::new(body), MAX_BODY_BYTES).await?;

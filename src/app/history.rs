@@ -21,18 +21,31 @@ impl App {
         user_id: UserId,
         address: AddressId,
     ) -> Result<Vec<Event>, Error> {
-        let (added, verified, unverified, missing) = match address.kind {
-            AddressKind::Email => {
-                (EventType::EmailAdded, EventType::EmailVerified, EventType::EmailUnverified, Missing::Email)
-            }
-            AddressKind::Phone => {
-                (EventType::PhoneAdded, EventType::PhoneVerified, EventType::PhoneUnverified, Missing::Phone)
-            }
+        let ([added, removed, verified, unverified], missing) = match address.kind {
+            AddressKind::Email => (
+                [
+                    EventType::EmailAdded,
+                    EventType::EmailRemoved,
+                    EventType::EmailVerified,
+                    EventType::EmailUnverified,
+                ],
+                Missing::Email,
+            ),
+            AddressKind::Phone => (
+                [
+                    EventType::PhoneAdded,
+                    EventType::PhoneRemoved,
+                    EventType::PhoneVerified,
+                    EventType::PhoneUnverified,
+                ],
+                Missing::Phone,
+            ),
         };
         let events = self.store.identifier_events(tenant, user_id, address.id).await?;
         let knows_user = events.is_some();
         let events = events.unwrap_or_default();
-        let (knows_address, was_added) = (!events.is_empty(), events.iter().any(|event| event.kind == added));
+        let any = |kinds: &[EventType]| events.iter().any(|event| kinds.contains(&event.kind));
+        let (was_added, knows_address) = (any(&[added]), any(&[removed, verified, unverified]));
         let is_trust = |event: &Event| event.kind == verified || event.kind == unverified;
         let mut history: Vec<Event> = events.into_iter().filter(is_trust).collect();
         if was_added {

@@ -33,6 +33,8 @@ pub struct RowResult {
     pub line: u64,
     /// What became of it.
     pub outcome: Outcome,
+    /// How many groups were made because a user is in them.
+    pub groups: u64,
 }
 
 /// What became of a row, or would.
@@ -100,22 +102,22 @@ pub struct Tally {
     pub there: u64,
     /// Rows that were refused.
     pub refused: u64,
+    /// All rows.
+    #[serde(skip)]
+    pub rows: u64,
 }
 
 impl Tally {
     /// Counts what became of a row.
-    pub fn count(&mut self, outcome: &Outcome) {
-        *match outcome {
+    pub fn count(&mut self, row: &RowResult) {
+        self.groups += row.groups;
+        self.rows += 1;
+        *match row.outcome {
             Outcome::User => &mut self.users,
             Outcome::Group => &mut self.groups,
             Outcome::There => &mut self.there,
             Outcome::Refused(_) => &mut self.refused,
         } += 1;
-    }
-
-    /// How many rows there were.
-    pub fn rows(&self) -> u64 {
-        self.users + self.groups + self.there + self.refused
     }
 }
 

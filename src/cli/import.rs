@@ -71,7 +71,7 @@ pub(super) async fn run(options: Options, clock: Arc<SystemClock>) -> Result<()>
     let tally = imported.with_context(|| format!("{} was not imported to its end", file.display()))?;
     print(&summary(tally, dry_run))?;
     if tally.refused > 0 {
-        bail!("{} of {} rows of {} were refused", tally.refused, tally.rows(), file.display());
+        bail!("{} of {} rows of {} were refused", tally.refused, tally.rows, file.display());
     }
     Ok(())
 }
@@ -112,9 +112,9 @@ async fn import(
 
 /// What came of it, in a line.
 fn summary(tally: Tally, dry_run: bool) -> String {
-    let Tally { users, groups, there, refused } = tally;
+    let Tally { users, groups, there, refused, .. } = tally;
     let done = if dry_run { "would be imported" } else { "imported" };
-    format!("{users} users and {groups} groups {done}, {there} rows there already, {refused} refused\n")
+    format!("{done}: users {users}, groups {groups}; rows there already {there}, refused {refused}\n")
 }
 
 /// A file that is read, which counts its bytes.
@@ -178,15 +178,15 @@ impl Shown {
     }
 
     fn tell(&mut self, results: &[RowResult]) -> Result<()> {
-        for RowResult { line, outcome } in results {
-            self.tally.count(outcome);
-            if let Outcome::Refused(fault) = outcome {
-                let told = format!("line {line}: {}: {}\n", fault.code, fault.reason);
+        for row in results {
+            self.tally.count(row);
+            if let Outcome::Refused(fault) = &row.outcome {
+                let told = format!("line {}: {}: {}\n", row.line, fault.code, fault.reason);
                 self.bar.suspend(|| print(&told))?;
             }
         }
         let now = self.clock.elapsed();
-        let rows = self.tally.rows();
+        let rows = self.tally.rows;
         let seconds = now.saturating_sub(self.begun).as_secs().max(1);
         let so_far = format!("{rows} rows, {} a second", rows / seconds);
         if self.bar.is_hidden() {

@@ -26,8 +26,9 @@ async fn operations() -> (Api, Vec<Operation>) {
     let mut operations = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
-            let Some(body) = operation.get("requestBody") else { continue };
-            let schema = resolved(&document, &body["content"]["application/json"]["schema"]);
+            // A body of many lines is read line by line.
+            let Some(body) = operation.pointer("/requestBody/content/application~1json") else { continue };
+            let schema = resolved(&document, &body["schema"]);
             let fields = schema["properties"].as_object().unwrap().iter();
             let of_path = if path.contains("/phones/") { "phone_numbers" } else { "emails" };
             operations.push(Operation {

@@ -135,6 +135,7 @@ async fn everything(api: &Api) -> BTreeSet<(String, String)> {
     caller.user = user["user_id"].as_str().unwrap().to_owned();
     let group = caller.call(post.clone(), "/api/groups", &none, json!({"name": "group"})).await;
     caller.group = group["group_id"].as_str().unwrap().to_owned();
+    caller.call(post.clone(), "/v1/import", &none, json!({"email": "brought@example.com"})).await;
     block(api, &caller.user).await;
     for action in ["unblock", "disable", "enable"] {
         caller.call(post.clone(), &format!("/api/users/{{user_id}}/{action}"), &none, json!({})).await;

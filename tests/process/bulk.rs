@@ -37,12 +37,12 @@ fn an_export_is_imported_into_another_store_and_exported_as_the_same_bytes() {
     let home = Home::new();
     fs::write(home.path("realm.json"), keycloak()).unwrap();
     let dry = home.prints(&["import", "realm.json", "--dry-run"]);
-    assert_eq!(dry, "2 users and 0 groups would be imported, 0 rows there already, 0 refused\n");
+    assert_eq!(dry, "would be imported: users 2, groups 1; rows there already 0, refused 0\n");
     assert_eq!(home.prints(&["export"]), "");
     let done = home.prints(&["import", "realm.json"]);
-    assert_eq!(done, "2 users and 0 groups imported, 0 rows there already, 0 refused\n");
+    assert_eq!(done, "imported: users 2, groups 1; rows there already 0, refused 0\n");
     let again = home.prints(&["import", "realm.json"]);
-    assert_eq!(again, "0 users and 0 groups imported, 2 rows there already, 0 refused\n");
+    assert_eq!(again, "imported: users 0, groups 0; rows there already 2, refused 0\n");
 
     assert_eq!(home.prints(&["export", "--with-hashes", "--to", "users.ndjson"]), "");
     let lines = fs::read_to_string(home.path("users.ndjson")).unwrap();
@@ -55,7 +55,7 @@ fn an_export_is_imported_into_another_store_and_exported_as_the_same_bytes() {
 
     let other = ["--store", "sqlite:other/users.db"];
     let done = home.prints(&[&["import", "users.ndjson"][..], &other].concat());
-    assert_eq!(done, "2 users and 1 groups imported, 0 rows there already, 0 refused\n");
+    assert_eq!(done, "imported: users 2, groups 1; rows there already 0, refused 0\n");
     assert_eq!(home.prints(&[&["export", "--with-hashes"][..], &other].concat()), lines);
 }
 
@@ -70,14 +70,14 @@ fn refused_rows_are_told_and_the_rest_is_imported() {
     assert_eq!(
         told,
         "line 3: DuplicateEmail: This email address is already taken.\n\
-         2 users and 0 groups imported, 0 rows there already, 1 refused\n"
+         imported: users 2, groups 0; rows there already 0, refused 1\n"
     );
     assert!(complaint.contains("1 of 3 rows of auth0.json were refused"), "{complaint}");
     fs::write(home.path("users.csv"), "email,private_data.plan\ncarl@example.com,gold\nnobody,\n").unwrap();
     let output = home.run(&["import", "users.csv"]);
     let told = String::from_utf8_lossy(&output.stdout);
     assert!(told.starts_with("line 3: Invalid: email: "), "{told}");
-    assert!(told.ends_with("1 users and 0 groups imported, 0 rows there already, 1 refused\n"), "{told}");
+    assert!(told.ends_with("imported: users 1, groups 0; rows there already 0, refused 1\n"), "{told}");
     let lines = home.prints(&["export"]);
     let users: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let mut kept: Vec<&Value> = users.iter().map(|line| &line["user"]["private_data"]).collect();

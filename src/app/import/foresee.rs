@@ -38,18 +38,18 @@ impl Import<'_> {
         users: Vec<Placed>,
         results: &mut Vec<RowResult>,
     ) -> Result<(), Error> {
-        let placed = users.iter().filter_map(|(_, placed)| placed.as_ref().ok());
-        let mut in_the_way = try_join_all(placed.map(|arriving| self.look_at(arriving))).await?.into_iter();
+        let arriving = users.iter().filter_map(|placed| placed.user.as_ref().ok());
+        let mut in_the_way = try_join_all(arriving.map(|arriving| self.look_at(arriving))).await?.into_iter();
         let seen = self.seen.as_mut().expect("this is a dry run");
-        for (line, placed) in users {
-            let outcome = match placed {
+        for Placed { line, user, groups } in users {
+            let outcome = match user {
                 Err(fault) => Outcome::Refused(fault),
                 Ok(arriving) => {
                     let in_the_way = in_the_way.next().expect("each user was looked at");
                     seen.foresee(line, &arriving, &in_the_way)?
                 }
             };
-            results.push(RowResult { line, outcome });
+            results.push(RowResult { line, outcome, groups });
         }
         Ok(())
     }

@@ -93,8 +93,13 @@ impl Import<'_> {
         let group_id = group.group_id;
         if self.seen.is_none() {
             let tenant = self.origin.tenant.clone();
-            let kept = GroupKept::Create(group.clone());
-            let change = GroupChange { tenant, group_id, kept, events, answer: None };
+            let change = GroupChange {
+                tenant,
+                group_id,
+                kept: GroupKept::Create(group.clone()),
+                events,
+                answer: None,
+            };
             match self.app.store.keep_group(change).await {
                 Ok(()) => {}
                 Err(KeepError::Exists) => return Ok(Err(Fault::exists("group"))),

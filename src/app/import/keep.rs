@@ -20,8 +20,13 @@ pub(super) struct Import<'a> {
     pub(super) seen: Option<Seen>,
 }
 
-/// A user with their groups, or why there can be none, and the line.
-pub(super) type Placed = (u64, Result<Box<Arriving>, Fault>);
+/// A user with their groups, or why there can be none.
+pub(super) struct Placed {
+    pub(super) line: u64,
+    pub(super) user: Result<Box<Arriving>, Fault>,
+    /// How many groups were made for them.
+    pub(super) groups: u64,
+}
 
 impl<'a> Import<'a> {
     pub(super) async fn begin(app: &'a App, origin: &'a Origin, dry_run: bool) -> Result<Self, Error> {
@@ -41,11 +46,14 @@ impl<'a> Import<'a> {
         for Decided { line, what } in decided {
             let group = match what {
                 Ok(What::User(arriving)) => {
-                    users.push((line, self.place(arriving).await?));
+                    let known = self.groups.ids.len();
+                    let user = self.place(arriving).await?;
+                    let groups = (self.groups.ids.len() - known) as u64;
+                    users.push(Placed { line, user, groups });
                     continue;
                 }
                 Err(fault) => {
-                    users.push((line, Err(fault)));
+                    users.push(Placed { line, user: Err(fault), groups: 0 });
                     continue;
                 }
                 Ok(group) => group,
@@ -55,18 +63,13 @@ impl<'a> Import<'a> {
             let outcome = match group {
                 What::Group(group) => self.keep_group(*group).await?,
                 What::GroupNamed(name) => match self.group_named(&name).await? {
-                    Ok((_, is_new)) => {
-                        if is_new {
-                            Outcome::Group
-                        } else {
-                            Outcome::There
-                        }
-                    }
+                    Ok((_, true)) => Outcome::Group,
+                    Ok((_, false)) => Outcome::There,
                     Err(fault) => Outcome::Refused(fault),
                 },
                 What::User(_) => unreachable!("users were put aside above"),
             };
-            results.push(RowResult { line, outcome });
+            results.push(RowResult { line, outcome, groups: 0 });
         }
         self.keep_users(users, results).await
     }
@@ -103,18 +106,18 @@ impl<'a> Import<'a> {
         if self.seen.is_some() {
             return self.foresee(users, results).await;
         }
-        let placed = users.iter().filter_map(|(_, placed)| placed.as_ref().ok());
-        let changes = placed.map(|arriving| arriving.change.clone()).collect();
+        let arriving = users.iter().filter_map(|placed| placed.user.as_ref().ok());
+        let changes = arriving.map(|arriving| arriving.change.clone()).collect();
         let mut kept = self.app.store.keep_all(changes).await.into_iter();
-        for (line, placed) in users {
-            let outcome = match placed {
+        for Placed { line, user, groups } in users {
+            let outcome = match user {
                 Err(fault) => Outcome::Refused(fault),
                 Ok(arriving) => {
                     let kept = kept.next().expect("there is an outcome for each change");
                     self.outcome(*arriving, kept).await?
                 }
             };
-            results.push(RowResult { line, outcome });
+            results.push(RowResult { line, outcome, groups });
         }
         Ok(())
     }
