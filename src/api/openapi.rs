@@ -498,34 +498,7 @@ impl Examples {
                 "headers": {"x-request-id": {"description": "The id of the request, as in `traceId`.", "schema": {"type": "string"}}},
                 "content": {CONTENT_TYPE_PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": examples}},
             });
-            let said = match status {
-                "401" => Some(("www-authenticate", "ApiKey header=\"X-API-KEY\"")),
-                "405" => Some(("allow", "GET,HEAD,POST")),
-                _ => None,
-            };
-            if let Some((header, example)) = said {
-                response["headers"][header] = json!({"schema": {"type": "string"}, "example": example});
-            }
-            if matches!(status, "409" | "429" | "503") {
-                response["headers"]["retry-after"] = json!({"description": "After how many seconds to try again.", "schema": {"type": "integer"}});
-            }
-            if status == "429" {
-                for (header, description, example) in [
-                    (
-                        "ratelimit-policy",
-                        "The limit on the key: how many requests (`q`) in how many seconds (`w`). In every answer to a key that has a limit.",
-                        "\"key\";q=600;w=60",
-                    ),
-                    (
-                        "ratelimit",
-                        "How many requests there may still be (`r`) until it begins anew in so many seconds (`t`). Likewise.",
-                        "\"key\";r=0;t=42",
-                    ),
-                ] {
-                    response["headers"][header] =
-                        json!({"description": description, "schema": {"type": "string"}, "example": example});
-                }
-            }
+            headers::add_to_problem(status, &mut response);
             responses.insert(status.to_owned(), response);
         }
         Value::Object(responses)

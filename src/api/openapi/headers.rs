@@ -96,6 +96,40 @@ pub(super) fn add_replays(path: &str, operation: &mut Value) -> Vec<&'static str
     ["400", "408", "409", "413", "422"].into_iter().chain(gone).collect()
 }
 
+/// Adds the headers that come with the problem of a status.
+pub(super) fn add_to_problem(status: &str, response: &mut Value) {
+    let said = match status {
+        "401" => Some(("www-authenticate", "ApiKey header=\"X-API-KEY\"")),
+        "405" => Some(("allow", "GET,HEAD,POST")),
+        _ => None,
+    };
+    if let Some((header, example)) = said {
+        response["headers"][header] = json!({"schema": {"type": "string"}, "example": example});
+    }
+    if matches!(status, "409" | "429" | "503") {
+        response["headers"]["retry-after"] =
+            json!({"description": "After how many seconds to try again.", "schema": {"type": "integer"}});
+    }
+    if status != "429" {
+        return;
+    }
+    for (header, description, example) in [
+        (
+            "ratelimit-policy",
+            "The limit on the key: how many requests (`q`) in how many seconds (`w`). In every answer to a key that has a limit.",
+            "\"key\";q=600;w=60",
+        ),
+        (
+            "ratelimit",
+            "How many requests there may still be (`r`) until it begins anew in so many seconds (`t`). Likewise.",
+            "\"key\";r=0;t=42",
+        ),
+    ] {
+        response["headers"][header] =
+            json!({"description": description, "schema": {"type": "string"}, "example": example});
+    }
+}
+
 /// Whether an answer of this operation shows one user.
 fn shows_a_user(operation: &Value) -> bool {
     ["200", "201"].iter().any(|status| {
