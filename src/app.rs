@@ -330,7 +330,7 @@ impl App {
     }
 
     /// Decides what becomes of a user, keeps it, and gives what was decided to give; decides anew
-    /// when another process has changed the user in between. Nothing is decided where the condition
+    /// when another process has changed the user in between, also where nothing is to be changed. Nothing is decided where the condition
     /// is not met, or the call does not want this user changed. Where what is given is to be kept for repeats of
     /// the call, it is kept with the change, also with one that changes nothing.
     async fn decide<C: Condition, T: Answered>(
@@ -362,6 +362,9 @@ impl App {
                 };
                 let is_kept = match change {
                     Some(change) => self.keep(change).await?,
+                    None if C::looks_beside(&kept) => {
+                        self.kept(&origin.tenant, user_id).await?.version == kept.version
+                    }
                     None => true,
                 };
                 if is_kept {

@@ -18,6 +18,10 @@ pub(super) trait Condition {
     /// How one is told that it is not so.
     type Unmet;
 
+    /// Whether more is looked at than the user as given here, and so at a later moment. Whoever then decides
+    /// that nothing is to be changed must make sure that the user is the same still.
+    fn looks_beside(kept: &Kept) -> bool;
+
     /// Whether it is so. It is asked after the user was read, as it is given here: whoever makes it
     /// otherwise from then on raises the user's version, and the change is decided anew.
     async fn check(
@@ -35,6 +39,10 @@ pub(super) struct Always;
 impl Condition for Always {
     type Met = ();
     type Unmet = Infallible;
+
+    fn looks_beside(_: &Kept) -> bool {
+        false
+    }
 
     async fn check(
         &self,
@@ -57,6 +65,10 @@ impl Condition for HashIs<'_> {
     type Met = Option<SetBy>;
     type Unmet = HashIsAnother;
 
+    fn looks_beside(_: &Kept) -> bool {
+        true
+    }
+
     async fn check(
         &self,
         app: &App,
@@ -78,6 +90,11 @@ impl Condition for Known {
     type Met = Vec<KeptProof>;
     type Unmet = Infallible;
 
+    /// Most users have no proofs, and their changes need not wait for another read.
+    fn looks_beside(kept: &Kept) -> bool {
+        kept.has_proofs
+    }
+
     async fn check(
         &self,
         app: &App,
@@ -85,8 +102,7 @@ impl Condition for Known {
         user_id: UserId,
         kept: &Kept,
     ) -> Result<Result<Vec<KeptProof>, Infallible>, Error> {
-        // Most users have none, and their changes need not wait for another read.
-        if !kept.has_proofs {
+        if !Self::looks_beside(kept) {
             return Ok(Ok(Vec::new()));
         }
         Ok(Ok(app.store.standing(tenant, user_id).await?.proofs))
@@ -102,6 +118,10 @@ pub(super) struct ProofIsOver;
 impl Condition for ProofIsOpen {
     type Met = (Proof, Standing);
     type Unmet = ProofIsOver;
+
+    fn looks_beside(_: &Kept) -> bool {
+        true
+    }
 
     async fn check(
         &self,
@@ -125,6 +145,10 @@ pub(super) struct ResetIsOver;
 impl Condition for ResetIsOpen<'_> {
     type Met = ();
     type Unmet = ResetIsOver;
+
+    fn looks_beside(_: &Kept) -> bool {
+        true
+    }
 
     async fn check(
         &self,

@@ -31,6 +31,7 @@ macro_rules! app_contract {
     ($open:path) => {
         $crate::app::contract::app_contract! { $open:
             after_an_unverify_nothing_issued_before_can_verify_whatever_happens_at_once
+            a_link_that_is_followed_beside_an_unverify_leaves_the_address_unverified
             of_two_who_follow_a_link_at_once_one_verifies
             of_many_codes_tried_at_once_five_count
             of_many_requests_of_one_name_at_once_one_is_done_whichever_server_has_it
@@ -375,6 +376,30 @@ async fn of_two_who_follow_a_link_at_once_one_verifies(store: Arc<dyn Store>) {
         let events = scene.events().await;
         assert_eq!(events.len(), before + 1);
         assert_eq!((events[before].kind, events[before].method), (EventType::EmailVerified, Method::Link));
+    }
+}
+
+/// Whichever comes first: the unverify ends the link, or takes the trust that it gave.
+async fn a_link_that_is_followed_beside_an_unverify_leaves_the_address_unverified(store: Arc<dyn Store>) {
+    let scene = Scene::new(store).await;
+    let user = scene.user(&["a@example.com"]).await;
+    let (user_id, address) = (user.user_id, AddressId::email(user.emails[0].id));
+    for round in 0..200 {
+        let issued = scene.start(0, &scene.origin(), user_id, address).await;
+        let (following, unverifying) = (scene.servers[0].clone(), scene.servers[1].clone());
+        let (visitor, token, origin) = (scene.visitor(), issued.token.unwrap(), scene.origin());
+        let followed = tokio::spawn(async move { following.prove_by_link(&token, &visitor).await });
+        // At another moment each time.
+        for _ in 0..20 * round {
+            tokio::task::yield_now().await;
+        }
+        let unverified = unverifying.unverify(&origin, user_id, address, || Ok(())).await;
+        unverified.unwrap();
+        followed.await.unwrap().unwrap();
+        let kept = scene.servers[0].current(&TenantId::default_tenant(), user_id).await.unwrap();
+        assert!(!User::from_document(&kept.document).unwrap().emails[0].verified);
+        // Only so many may be under way of one address in a time.
+        scene.clock.advance(1);
     }
 }
 
