@@ -1,4 +1,4 @@
-//! API keys: making, rotating, bounding and revoking them. Which opens what is in [`super::admission`].
+//! API keys: making, rotating, bounding and revoking them. Which opens what is in `app/admission.rs`.
 
 use std::time::Duration;
 
