@@ -21,6 +21,7 @@ use crate::app::import::{Numbered, Outcome, RowResult, TOGETHER, Tally};
 use crate::directory::event::{Actor, Method, Origin};
 use crate::id::{RequestId, SystemRandom, TenantId};
 use crate::import::Format;
+use crate::import::lines::MAX_LINE_BYTES;
 use crate::time::{Clock, SystemClock};
 
 /// How often it is told how far an import is, where there is no terminal.
@@ -89,11 +90,16 @@ async fn import(
     shown.begin(&input);
     let reading = tokio::task::spawn_blocking(move || {
         let mut input = BufReader::with_capacity(64 * 1024, input);
+        let mut first = Vec::new();
         let format = match format {
             Some(format) => format,
-            None => Format::guess(input.fill_buf()?),
+            None => {
+                // A line can come in pieces, and its beginning looks like another format.
+                (&mut input).take(MAX_LINE_BYTES as u64).read_until(b'\n', &mut first)?;
+                Format::guess(&first)
+            }
         };
-        format.read(&mut input, &mut |row| to_rows.blocking_send(row).is_ok())
+        format.read(&mut first.chain(input), &mut |row| to_rows.blocking_send(row).is_ok())
     });
     let importing = app.import(origin, dry_run, rows, to_results);
     let telling = async {

@@ -1,7 +1,7 @@
 //! Values between commas. The header names a field of each column by its path: `email`, `claims.locale`,
 //! `public_data.plan`. Of `groups` the names are separated by semicolons.
 
-use std::io::BufRead;
+use std::io::{self, BufRead, Read};
 
 use anyhow::{Context, Result, bail};
 use csv::StringRecord;
@@ -106,6 +106,7 @@ impl Column {
 /// A sentence for the operator when the header names a field that is not known, and when the file cannot be
 /// read.
 pub(super) fn read(input: &mut dyn BufRead, take: &mut dyn FnMut(Numbered) -> bool) -> Result<()> {
+    let input = Quotes { input, place: Place::Beginning, has_ended: false };
     let mut reader = csv::ReaderBuilder::new().has_headers(true).flexible(true).from_reader(input);
     let header = reader.headers().context("the header cannot be read")?.clone();
     let columns = columns(&header)?;
@@ -116,6 +117,11 @@ pub(super) fn read(input: &mut dyn BufRead, take: &mut dyn FnMut(Numbered) -> bo
     loop {
         let row = match reader.read_record(&mut record) {
             Ok(false) => return Ok(()),
+            Ok(true) if reader.get_ref().end_is_quoted() => {
+                let told =
+                    "A quote that opens here is not closed: all that follows it was taken for one value.";
+                Err(Error::BadRequest(told.to_owned()))
+            }
             Ok(true) => row(&columns, &record),
             Err(error) if matches!(error.kind(), csv::ErrorKind::Utf8 { .. }) => {
                 Err(Error::BadRequest("The line cannot be read: it is not UTF-8.".to_owned()))
@@ -126,6 +132,52 @@ pub(super) fn read(input: &mut dyn BufRead, take: &mut dyn FnMut(Numbered) -> bo
         if !take(Numbered { line, row }) {
             return Ok(());
         }
+    }
+}
+
+/// What is read, and whether its end is within quotes.
+struct Quotes<'a> {
+    input: &'a mut dyn BufRead,
+    place: Place,
+    has_ended: bool,
+}
+
+impl Quotes<'_> {
+    /// Whether all was read, and a quote is still open.
+    fn end_is_quoted(&self) -> bool {
+        self.has_ended && self.place == Place::Quoted
+    }
+}
+
+/// Where in a value one is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Where it begins: only there a quote opens it.
+    Beginning,
+    Unquoted,
+    Quoted,
+    /// Behind a quote, which closes it if no other follows.
+    QuoteWithin,
+}
+
+impl Place {
+    fn after(self, byte: u8) -> Self {
+        match (self, byte) {
+            (Self::Beginning | Self::QuoteWithin, b'"') => Self::Quoted,
+            (Self::Quoted, b'"') => Self::QuoteWithin,
+            (Self::Quoted, _) => Self::Quoted,
+            (_, b',' | b'\n' | b'\r') => Self::Beginning,
+            _ => Self::Unquoted,
+        }
+    }
+}
+
+impl Read for Quotes<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.input.read(buffer)?;
+        self.has_ended |= read == 0;
+        self.place = buffer[..read].iter().fold(self.place, |place, byte| place.after(*byte));
+        Ok(read)
     }
 }
 
@@ -231,6 +283,13 @@ mod tests {
                 (5, None)
             ]
         );
+    }
+
+    #[test]
+    fn a_quote_that_is_not_closed_is_told_where_it_opens() {
+        let read = rows("email,name\na@example.com,\"a \"\"b\"\"\"\nb@example.com,5\" x\nc@example.com,\"open\nd@example.com,d\n").unwrap();
+        let refused: Vec<_> = read.iter().map(|(line, row)| (*line, row.is_err())).collect();
+        assert_eq!(refused, [(2, false), (3, false), (4, true)]);
     }
 
     #[test]

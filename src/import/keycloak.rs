@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::fmt;
 use std::io::BufRead;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
@@ -100,6 +100,8 @@ pub(super) fn is_like(line: &[u8]) -> bool {
     }
 }
 
+const NO_REALM: &str = "the file is not what Keycloak exports of a realm";
+
 /// Reads the rows of a file: groups and users, each by its place among them.
 ///
 /// # Errors
@@ -111,7 +113,11 @@ pub(super) fn read(input: &mut dyn BufRead, take: &mut dyn FnMut(Numbered) -> bo
     if taker.into_inner().is_over {
         return Ok(());
     }
-    read.context("the file is not what Keycloak exports of a realm")
+    let is_realm = read.and_then(|is_realm| reader.end().map(|()| is_realm));
+    if !is_realm.context(NO_REALM)? {
+        bail!(NO_REALM);
+    }
+    Ok(())
 }
 
 /// Who takes the rows.
@@ -130,23 +136,26 @@ struct List<'a, 'b> {
     rows: fn(&str) -> Vec<Result<Row, Error>>,
 }
 
+/// Gives whether it has what every realm has.
 impl<'de> DeserializeSeed<'de> for Realm<'_, '_> {
-    type Value = ();
+    type Value = bool;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
         deserializer.deserialize_map(self)
     }
 }
 
 impl<'de> Visitor<'de> for Realm<'_, '_> {
-    type Value = ();
+    type Value = bool;
 
     fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<(), A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<bool, A::Error> {
+        let mut is_realm = false;
         while let Some(field) = fields.next_key::<String>()? {
+            is_realm |= matches!(field.as_str(), "realm" | "users");
             match field.as_str() {
                 "users" => {
                     let rows = |user: &str| vec![user_row(user)];
@@ -158,7 +167,7 @@ impl<'de> Visitor<'de> for Realm<'_, '_> {
                 }
             }
         }
-        Ok(())
+        Ok(is_realm)
     }
 }
 
@@ -378,6 +387,9 @@ mod tests {
         });
         assert!(error.unwrap_err().to_string().contains("Keycloak"));
         assert_eq!(read_before, 1);
-        assert!(rows("[]").is_err() && rows("{}").unwrap().is_empty());
+        for other in ["[]", "{}", "{\"email\":\"a@example.com\"}", "{\"users\":[]}\n{\"users\":[]}"] {
+            assert!(rows(other).unwrap_err().to_string().contains("Keycloak"), "{other}");
+        }
+        assert!(rows("{\"realm\":\"acme\"}").unwrap().is_empty());
     }
 }

@@ -9,6 +9,7 @@ use bonafide::store::copy::{TABLES, Value as Stored};
 use serde_json::{Value, json};
 
 use super::harness::Api;
+use super::imports;
 
 fn text(value: &Value) -> &str {
     value.as_str().unwrap()
@@ -230,4 +231,23 @@ async fn deleting_erases_only_where_that_is_said_and_by_whom_may_delete() {
     assert_eq!(api.get(&path(&user)).await.json(), user);
     assert_eq!(api.delete(&format!("{}?erase=false", path(&user))).await.status, StatusCode::NO_CONTENT);
     assert_eq!(holding(&api, &["ada@example.com".to_owned()]).await, ["events"]);
+}
+
+#[tokio::test]
+async fn who_was_imported_deleted_and_imported_again_is_one_person() {
+    let api = Api::new().await;
+    let line = json!({"email": "twice@again.example", "email_verified": true}).to_string();
+    imports::import(&api, "", &line).await;
+    let first = api.get("/api/users").await.json()[0].clone();
+    let email = format!("{}/emails/{}", path(&first), text(&first["emails"][0]["id"]));
+    api.post(&format!("{email}/unverify"), json!({"reason": "Said in the first life"})).await.json();
+    assert_eq!(api.delete(&path(&first)).await.status, 204);
+    imports::import(&api, "", &line).await;
+    assert_eq!(api.get("/api/users").await.json()[0]["user_id"], first["user_id"]);
+    let told = api.get(&export_path(&first)).await;
+    assert!(told.text().contains("Said in the first life"));
+
+    assert_eq!(api.delete(&format!("{}?erase=true", path(&first))).await.status, 204);
+    let events = api.get("/v1/events?limit=100").await;
+    assert!(!events.text().contains("Said in the first life") && !events.text().contains("again.example"));
 }

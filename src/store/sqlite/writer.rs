@@ -12,8 +12,8 @@ use super::super::{
     MembershipChange, PasswordTry, Row, SortNames, UserChange, Version,
 };
 use super::checkpoint::Checkpoints;
-use super::{answers, failure, groups, keys, outbox, person, proofs, requests, rows, secrets};
-use crate::directory::event::Event;
+use super::{answers, events, failure, groups, keys, outbox, person, proofs, requests, rows, secrets};
+use crate::directory::event::{Event, Method};
 use crate::directory::mail::Mail;
 use crate::directory::password::PasswordHash;
 use crate::directory::settings::Choices;
@@ -256,10 +256,15 @@ pub(super) fn keep(connection: &Connection, change: &UserChange) -> Outcome {
     let sql = |error| failed(&error);
     let first_event = rows::last_position(connection, tenant).map_err(sql)? + 1;
     let last_event = first_event + change.events.len().cast_signed() as i64 - 1;
+    let mut previous = None;
     let kept = match document {
         DocumentChange::Create(row, names, arrival) => {
             if !groups::can_join(connection, tenant, arrival).map_err(sql)? {
                 return Err(KeepError::Conflict);
+            }
+            // The ids of users who are imported can come again; others are drawn anew each time.
+            if change.events.iter().any(|event| event.method == Method::Import) {
+                previous = events::newest_of_user(connection, tenant, *user_id).map_err(sql)?;
             }
             insert_user(connection, change, row, names, arrival, last_event)
                 .map_err(|error| if violates_index(&error) { KeepError::Exists } else { sql(error) })?;
@@ -302,7 +307,9 @@ pub(super) fn keep(connection: &Connection, change: &UserChange) -> Outcome {
     }
     outbox::keep(connection, tenant, &change.mail).map_err(sql)?;
     answers::keep(connection, change.answer.as_deref())?;
-    let mut previous = kept.and_then(|kept| kept.last_event);
+    if let Some(kept) = kept {
+        previous = kept.last_event;
+    }
     if matches!(document, DocumentChange::Erase(_)) {
         person::erase(connection, tenant, *user_id, previous).map_err(sql)?;
     }
