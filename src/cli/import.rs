@@ -91,13 +91,12 @@ async fn import(
     let reading = tokio::task::spawn_blocking(move || {
         let mut input = BufReader::with_capacity(64 * 1024, input);
         let mut first = Vec::new();
-        let format = match format {
-            Some(format) => format,
-            None => {
-                // A line can come in pieces, and its beginning looks like another format.
-                (&mut input).take(MAX_LINE_BYTES as u64).read_until(b'\n', &mut first)?;
-                Format::guess(&first)
-            }
+        let format = if let Some(format) = format {
+            format
+        } else {
+            // A line can come in pieces, and its beginning looks like another format.
+            (&mut input).take(MAX_LINE_BYTES as u64).read_until(b'\n', &mut first)?;
+            Format::guess(&first)
         };
         format.read(&mut first.chain(input), &mut |row| to_rows.blocking_send(row).is_ok())
     });

@@ -163,9 +163,8 @@ enum Place {
 impl Place {
     fn after(self, byte: u8) -> Self {
         match (self, byte) {
-            (Self::Beginning | Self::QuoteWithin, b'"') => Self::Quoted,
             (Self::Quoted, b'"') => Self::QuoteWithin,
-            (Self::Quoted, _) => Self::Quoted,
+            (Self::Beginning | Self::QuoteWithin, b'"') | (Self::Quoted, _) => Self::Quoted,
             (_, b',' | b'\n' | b'\r') => Self::Beginning,
             _ => Self::Unquoted,
         }
