@@ -157,7 +157,9 @@ impl Server {
                     "set plan_cache_mode = force_generic_plan; set enable_seqscan = off; \
                      set enable_hashjoin = off; set enable_mergejoin = off"
                 }
-                Purpose::Sequence => "set idle_session_timeout = 3000; set enable_seqscan = off",
+                Purpose::Sequence => {
+                    "set idle_session_timeout = 3000; set enable_seqscan = off; set enable_nestloop = off"
+                }
             }
     }
 
