@@ -8,8 +8,8 @@ use rusqlite::{Connection, OptionalExtension, ToSql, ffi, params};
 use tokio::sync::{mpsc, oneshot};
 
 use super::super::{
-    Arrival, DOCUMENT_SHAPE, DocumentChange, GroupChange, Identifier, IdentifierChange, KeepError, KeyChange,
-    MembershipChange, PasswordTry, Row, SortNames, UserChange, Version,
+    Arrival, DOCUMENT_SHAPE, DocumentChange, GroupChange, Identifier, IdentifierChange, KeepError,
+    KeptAnswer, KeyChange, MembershipChange, PasswordTry, Row, SortNames, UserChange, Version,
 };
 use super::checkpoint::Checkpoints;
 use super::{answers, events, failure, groups, keys, outbox, person, proofs, requests, rows, secrets};
@@ -34,6 +34,7 @@ pub(super) enum Operation {
     KeepGroup(Box<GroupChange>),
     KeepMembership(Box<MembershipChange>),
     CreateTenant(TenantId, Timestamp),
+    KeepAnswer(Box<KeptAnswer>),
     KeepKey(Box<KeyChange>),
     TouchKey(KeyId, Timestamp),
     RehashPassword(Box<(TenantId, UserId, PasswordHash, PasswordHash)>),
@@ -213,6 +214,7 @@ fn apply(connection: &Connection, operation: &Operation) -> Outcome {
                 params![tenant.as_str(), now.0],
             )
             .map(|added| added == 1),
+        Operation::KeepAnswer(answer) => return answers::keep(connection, Some(answer)).map(|()| true),
         Operation::KeepKey(change) => keys::keep(connection, change),
         Operation::TouchKey(id, now) => keys::touch(connection, *id, *now),
         Operation::RehashPassword(change) => secrets::rehash(connection, change),
