@@ -173,10 +173,10 @@ mod tests {
 
     use super::*;
     use crate::app::App;
-    use crate::directory::event::{Actor, Context, Method, Origin};
+    use crate::directory::event::{Context, Origin};
     use crate::directory::password::{NewPassword, PasswordHash, SecretChange, SetBy};
     use crate::directory::user::NewUser;
-    use crate::id::{RequestId, SeededRandom};
+    use crate::id::SeededRandom;
     use crate::secret::{PlainKey, ServerSecret};
     use crate::store::Store;
     use crate::time::ManualClock;
@@ -185,15 +185,7 @@ mod tests {
 
     fn origin() -> Origin {
         let random = SeededRandom::new(2);
-        Origin {
-            tenant: TenantId::default_tenant(),
-            actor: Actor::Key { key_id: PlainKey::new(&random).id(), key_name: "load".to_owned() },
-            method: Method::AdminApi,
-            request_id: RequestId::new(&random),
-            remote_address: None,
-            user_agent: None,
-            reason: None,
-        }
+        Origin::of_key(TenantId::default_tenant(), PlainKey::new(&random).id(), "load", &random)
     }
 
     fn app(store: Arc<dyn Store>, seed: u64) -> App {

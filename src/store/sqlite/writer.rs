@@ -510,11 +510,11 @@ fn keep_terms(connection: &Connection, change: &UserChange) -> rusqlite::Result<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::directory::event::{Actor, Context, Method, Origin};
+    use crate::directory::event::{Context, Method, Origin};
     use crate::directory::proof::AddressId;
     use crate::directory::settings::Settings;
     use crate::directory::user::{NewUser, User};
-    use crate::id::{RequestId, SeededRandom};
+    use crate::id::SeededRandom;
     use crate::secret::ServerSecret;
 
     /// Commits operations, the first of which is taken before the others come.
@@ -532,15 +532,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let connection = super::super::made(&folder.path().join("test.db"), Timestamp(0)).unwrap();
         let random = SeededRandom::new(1);
-        let origin = Origin {
-            tenant: TenantId::default_tenant(),
-            actor: Actor::Server,
-            method: Method::Policy,
-            request_id: RequestId::new(&random),
-            remote_address: None,
-            user_agent: None,
-            reason: None,
-        };
+        let origin = Origin::of_server(TenantId::default_tenant(), Method::Policy, &random);
         let ctx = Context { now: Timestamp(1_000), random: &random, origin: &origin };
         let secret = ServerSecret::new(&random);
         let user = |email: &str| {
