@@ -10,7 +10,9 @@ use anyhow::{Context as _, bail, ensure};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::super::{KeepError, UserChange};
-use super::{SqliteStore, made, rows, writer};
+use super::file::made;
+use super::keep;
+use super::{SqliteStore, rows};
 use crate::directory::password::Decision;
 use crate::directory::user::User;
 use crate::id::TenantId;
@@ -131,7 +133,7 @@ fn add_all(
     for user in users {
         let NewRecord(change) = user?;
         ensure!(tenants.contains(&change.tenant), "there is no tenant {}", change.tenant);
-        match writer::keep(connection, &change) {
+        match keep::keep(connection, &change) {
             Ok(_) => loaded += 1,
             Err(KeepError::Failed(error)) => return Err(error.into()),
             Err(other) => bail!("user {} was refused: {other:?}", change.user_id),
