@@ -329,10 +329,11 @@ impl App {
         Ok(())
     }
 
-    /// Decides what becomes of a user, keeps it, and gives what was decided to give; decides anew
-    /// when another process has changed the user in between, also where nothing is to be changed. Nothing is decided where the condition
-    /// is not met, or the call does not want this user changed. Where what is given is to be kept for repeats of
-    /// the call, it is kept with the change, also with one that changes nothing.
+    /// Decides what becomes of a user, keeps it, and gives what was decided to give; decides anew when
+    /// another process has changed the user in between, also where nothing is to be changed. Nothing is
+    /// decided where the condition is not met, or the call does not want this user changed. Where what is
+    /// given is to be kept for repeats of the call, it is kept with the change, also with one that changes
+    /// nothing.
     async fn decide<C: Condition, T: Answered>(
         &self,
         condition: C,

@@ -6,9 +6,9 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use bonafide::directory::email::EmailAddress;
-use bonafide::directory::event::{Actor, Context, Method, Origin};
+use bonafide::directory::event::{Context, Origin};
 use bonafide::directory::user::User;
-use bonafide::id::{RequestId, SystemRandom, TenantId};
+use bonafide::id::{SystemRandom, TenantId};
 use bonafide::secret::PlainKey;
 use bonafide::store::sqlite::{NewRecord, SqliteStore};
 use bonafide::time::{Clock, SystemClock, Timestamp};
@@ -95,13 +95,5 @@ fn make(person: Person, length: Length, ctx: &Context) -> Result<NewRecord> {
 
 /// Where the users come from.
 pub(crate) fn origin() -> Origin {
-    Origin {
-        tenant: TenantId::default_tenant(),
-        actor: Actor::Key { key_id: PlainKey::new(&SystemRandom).id(), key_name: "load".to_owned() },
-        method: Method::AdminApi,
-        request_id: RequestId::new(&SystemRandom),
-        remote_address: None,
-        user_agent: None,
-        reason: None,
-    }
+    Origin::of_key(TenantId::default_tenant(), PlainKey::new(&SystemRandom).id(), "load", &SystemRandom)
 }

@@ -12,7 +12,7 @@ use proptest::test_runner::{Config, TestRunner};
 use super::proofs::{Delivery, ProofView, Visitor};
 use super::{App, Call};
 use crate::directory::email::EmailAddress;
-use crate::directory::event::{Actor, Context, Details, Event, EventType, Method, Origin};
+use crate::directory::event::{Context, Details, Event, EventType, Method, Origin};
 use crate::directory::phone::PhoneNumber;
 use crate::directory::proof::{AddressId, AddressKind};
 use crate::directory::repeat::{Fingerprint, NamedRequest};
@@ -90,15 +90,7 @@ impl Scene {
 
     /// Where a call of its own comes from.
     fn origin(&self) -> Origin {
-        Origin {
-            tenant: TenantId::default_tenant(),
-            actor: Actor::Key { key_id: PlainKey::new(&*self.random).id(), key_name: "app".to_owned() },
-            method: Method::AdminApi,
-            request_id: RequestId::new(&*self.random),
-            remote_address: None,
-            user_agent: None,
-            reason: None,
-        }
+        Origin::of_key(TenantId::default_tenant(), PlainKey::new(&*self.random).id(), "app", &*self.random)
     }
 
     fn visitor(&self) -> Visitor {

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::{App, MAX_ATTEMPTS};
 use crate::directory::api_key::{ApiKey, Bounds, NewKey};
-use crate::directory::event::{Actor, Context, Event, Method, Origin};
+use crate::directory::event::{Context, Event, Method, Origin};
 use crate::error::{Error, Missing};
-use crate::id::{RequestId, TenantId};
+use crate::id::TenantId;
 use crate::secret::{KeyHash, KeyId, PlainKey};
 use crate::store::{KeyChange, KeyKept};
 
@@ -62,15 +62,7 @@ impl App {
             return Err(Error::Unauthenticated);
         }
         let unknown = PlainKey::new(&*self.random).hash();
-        let origin = Origin {
-            tenant: tenant.clone(),
-            actor: Actor::Server,
-            method: Method::CommandLine,
-            request_id: RequestId::new(&*self.random),
-            remote_address: None,
-            user_agent: None,
-            reason: None,
-        };
+        let origin = Origin::of_server(tenant.clone(), Method::CommandLine, &*self.random);
         match self.keep_new_key(&origin, id, unknown, new).await {
             Ok(key) => Ok(key),
             // Somebody else may have been quicker: ids are kept once.

@@ -14,12 +14,11 @@ use tokio::time::{sleep, timeout};
 
 use super::App;
 use crate::directory::email::Email;
-use crate::directory::event::{Actor, EventType, Method, Origin};
+use crate::directory::event::{EventType, Method, Origin};
 use crate::directory::mail::{Mail, MailChange, MailKind};
 use crate::directory::password::Decision;
 use crate::directory::proof::KeptProof;
 use crate::error::Error;
-use crate::id::RequestId;
 use crate::mail::{Expiring, Mailer, Message, ResetMail, SendError, Templates, VerifyMail};
 use crate::metrics::MailOutcome;
 use crate::secret::{PlainCode, PlainToken, Purpose};
@@ -346,15 +345,7 @@ impl Outbox {
     /// there.
     async fn end(&self, mail: &Mail, kind: EventType) -> Result<(), Error> {
         let app = &*self.app;
-        let origin = Origin {
-            tenant: mail.tenant.clone(),
-            actor: Actor::Server,
-            method: Method::Policy,
-            request_id: RequestId::new(&*app.random),
-            remote_address: None,
-            user_agent: None,
-            reason: None,
-        };
+        let origin = Origin::of_server(mail.tenant.clone(), Method::Policy, &*app.random);
         let ended = app.change(&origin, mail.user_id, |user, ctx| {
             let address = user.emails.iter().find(|email| email.id == mail.email);
             let address = address.map(|email| email.email.as_str());

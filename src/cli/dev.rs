@@ -6,14 +6,13 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde_json::{Map, Value, json};
 
-use super::keys;
 use crate::app::App;
 use crate::console::SignInLink;
 use crate::directory::api_key::{NewKey, Scope};
-use crate::directory::event::{Actor, Method, Origin};
+use crate::directory::event::{Method, Origin};
 use crate::directory::user::{NewUser, User};
 use crate::error::{Error, Refusal};
-use crate::id::{RequestId, TenantId, UserId};
+use crate::id::{TenantId, UserId};
 use crate::private_file;
 use crate::secret::PlainKey;
 
@@ -68,7 +67,7 @@ async fn key(app: &App, file: &Path) -> Result<PlainKey> {
         return Ok(key);
     }
     let new = NewKey { name: "dev".to_owned(), scopes: vec![Scope::Admin], ..NewKey::default() };
-    let origin = keys::origin(&TenantId::default_tenant(), &*app.random);
+    let origin = Origin::of_server(TenantId::default_tenant(), Method::CommandLine, &*app.random);
     let key = app.create_key(&origin, new).await?.plain;
     private_file::write(file, &format!("{}\n", key.reveal()))?;
     Ok(key)
@@ -92,13 +91,8 @@ async fn user(app: &App, key: &PlainKey, file: &Path) -> Result<User> {
         }
     }
     let origin = Origin {
-        tenant,
-        actor: Actor::Key { key_id: key.id(), key_name: "dev".to_owned() },
-        method: Method::AdminApi,
-        request_id: RequestId::new(&*app.random),
-        remote_address: None,
-        user_agent: None,
         reason: Some("the sample user of --dev".to_owned()),
+        ..Origin::of_key(tenant, key.id(), "dev", &*app.random)
     };
     let user = sample(app, &origin).await?;
     private_file::write(file, &format!("{}\n", user.user_id))?;

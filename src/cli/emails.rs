@@ -10,10 +10,10 @@ use super::print;
 use super::store::StoreOption;
 use crate::app::App;
 use crate::app::marking::Marking;
-use crate::directory::event::{Actor, Method, Origin, checked_reason};
+use crate::directory::event::{Method, Origin, checked_reason};
 use crate::directory::marking::{Mark, Outcome};
 use crate::error::InvalidFields;
-use crate::id::{RequestId, SystemRandom, TenantId};
+use crate::id::{SystemRandom, TenantId};
 use crate::secret::ServerSecret;
 use crate::store::Store;
 use crate::store::search::users::{self, UserSearch};
@@ -91,13 +91,8 @@ async fn run_on(
     // No link and no code is made here, so it does not matter which secret they would be made from.
     let app = App::new(store, clock, Arc::new(SystemRandom), ServerSecret::new(&SystemRandom));
     let origin = Origin {
-        tenant: tenant.clone(),
-        actor: Actor::Server,
-        method: Method::CommandLine,
-        request_id: RequestId::new(&SystemRandom),
-        remote_address: None,
-        user_agent: None,
         reason: reason.clone(),
+        ..Origin::of_server(tenant.clone(), Method::CommandLine, &SystemRandom)
     };
     let marking = Marking { origin: &origin, mark, dry_run: *dry_run };
     let (mut changed, mut after) = (0, None);

@@ -18,8 +18,8 @@ use super::secret::SecretOption;
 use super::store::{StoreOption, must_know};
 use crate::app::App;
 use crate::app::import::{Numbered, Outcome, RowResult, TOGETHER, Tally};
-use crate::directory::event::{Actor, Method, Origin};
-use crate::id::{RequestId, SystemRandom, TenantId};
+use crate::directory::event::{Method, Origin};
+use crate::id::{SystemRandom, TenantId};
 use crate::import::Format;
 use crate::import::lines::MAX_LINE_BYTES;
 use crate::time::{Clock, SystemClock};
@@ -55,15 +55,7 @@ pub(super) async fn run(options: Options, clock: Arc<SystemClock>) -> Result<()>
         must_know(&*kept, &tenant).await?;
         let random = Arc::new(SystemRandom);
         let secret = secret.read_or_make(&store, false, &*random)?;
-        let origin = Origin {
-            tenant,
-            actor: Actor::Server,
-            method: Method::Import,
-            request_id: RequestId::new(&*random),
-            remote_address: None,
-            user_agent: None,
-            reason: None,
-        };
+        let origin = Origin::of_server(tenant, Method::Import, &*random);
         let app = App::new(kept.clone(), clock.clone(), random, secret);
         import(&app, &origin, dry_run, input, format, Shown::new(clock)).await
     };

@@ -9,11 +9,11 @@ use clap::builder::NonEmptyStringValueParser;
 use super::print;
 use super::store::StoreOption;
 use crate::directory::api_key::{ApiKey, Bounds, MAX_OVERLAP, NewKey, Scope};
-use crate::directory::event::{Actor, Context, Event, Method, Origin};
+use crate::directory::event::{Context, Event, Method, Origin};
 use crate::directory::network::{MalformedNetwork, Network};
 use crate::directory::rate::{MalformedLimit, RateLimit};
 use crate::error::Error;
-use crate::id::{Random, RequestId, SystemRandom, TenantId};
+use crate::id::{SystemRandom, TenantId};
 use crate::secret::{KeyId, PlainKey};
 use crate::store::{KeyChange, KeyKept, Store};
 use crate::time::{Clock, Timestamp};
@@ -141,23 +141,10 @@ pub(super) async fn run(command: Command, clock: &dyn Clock) -> Result<()> {
     }
 }
 
-/// Where a change comes from that a command makes.
-pub(super) fn origin(tenant: &TenantId, random: &dyn Random) -> Origin {
-    Origin {
-        tenant: tenant.clone(),
-        actor: Actor::Server,
-        method: Method::CommandLine,
-        request_id: RequestId::new(random),
-        remote_address: None,
-        user_agent: None,
-        reason: None,
-    }
-}
-
 /// Makes a key and keeps its hash.
 async fn create(store: &dyn Store, tenant: &TenantId, new: NewKey, now: Timestamp) -> Result<PlainKey> {
     let (random, plain) = (SystemRandom, PlainKey::new(&SystemRandom));
-    let origin = origin(tenant, &random);
+    let origin = Origin::of_server(tenant.clone(), Method::CommandLine, &random);
     let ctx = Context { now, random: &random, origin: &origin };
     let new = new.check().map_err(|error| told(error.into()))?;
     let (key, event) = ApiKey::create(plain.id(), plain.hash(), new, &ctx);
@@ -178,7 +165,7 @@ async fn change(
     let Some(mut key) = store.key(id).await? else {
         bail!("there is no key `{id}`; `bonafide keys list` shows those there are");
     };
-    let origin = origin(&key.tenant, &SystemRandom);
+    let origin = Origin::of_server(key.tenant.clone(), Method::CommandLine, &SystemRandom);
     let ctx = Context { now, random: &SystemRandom, origin: &origin };
     let events = rule(&mut key, &ctx).map_err(told)?;
     if !events.is_empty() && !store.keep_key(KeyChange { kept: KeyKept::Replace(key), events }).await? {

@@ -209,6 +209,29 @@ pub struct Origin {
     pub reason: Option<String>,
 }
 
+impl Origin {
+    /// Where a change comes from that this server makes by itself, or at a command of whoever runs it: in a
+    /// request of its own, and from no address.
+    pub fn of_server(tenant: TenantId, method: Method, random: &dyn Random) -> Self {
+        Self {
+            tenant,
+            actor: Actor::Server,
+            method,
+            request_id: RequestId::new(random),
+            remote_address: None,
+            user_agent: None,
+            reason: None,
+        }
+    }
+
+    /// Where a change comes from that is made with an API key of this name inside this program: in a
+    /// request of its own, and from no address.
+    pub fn of_key(tenant: TenantId, key_id: KeyId, key_name: &str, random: &dyn Random) -> Self {
+        let actor = Actor::Key { key_id, key_name: key_name.to_owned() };
+        Self { actor, ..Self::of_server(tenant, Method::AdminApi, random) }
+    }
+}
+
 impl fmt::Debug for Origin {
     /// Leaves out what is personal.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

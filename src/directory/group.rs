@@ -235,21 +235,13 @@ fn both<A, B>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::directory::event::{Actor, Method, Origin};
-    use crate::id::{RequestId, SeededRandom, TenantId};
+    use crate::directory::event::Origin;
+    use crate::id::{SeededRandom, TenantId};
     use crate::secret::PlainKey;
 
     fn with_context<T>(test: impl FnOnce(&Context) -> T) -> T {
         let random = SeededRandom::new(1);
-        let origin = Origin {
-            tenant: TenantId::default_tenant(),
-            actor: Actor::Key { key_id: PlainKey::new(&random).id(), key_name: "test".to_owned() },
-            method: Method::AdminApi,
-            request_id: RequestId::new(&random),
-            remote_address: None,
-            user_agent: None,
-            reason: None,
-        };
+        let origin = Origin::of_key(TenantId::default_tenant(), PlainKey::new(&random).id(), "test", &random);
         test(&Context { now: Timestamp(7), random: &random, origin: &origin })
     }
 

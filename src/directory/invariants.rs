@@ -3,10 +3,10 @@
 use proptest::prelude::*;
 
 use super::email::EmailAddress;
-use super::event::{Actor, Context, Event, Method, Origin};
+use super::event::{Context, Event, Origin};
 use super::user::{NewUser, User};
 use crate::error::Error;
-use crate::id::{IdentifierId, RequestId, SeededRandom, TenantId};
+use crate::id::{IdentifierId, SeededRandom, TenantId};
 use crate::secret::PlainKey;
 use crate::time::Timestamp;
 
@@ -50,15 +50,7 @@ proptest! {
     #[test]
     fn any_sequence_of_changes_keeps_a_users_emails_in_order(actions in prop::collection::vec(action(), 1..40)) {
         let random = SeededRandom::new(3);
-        let origin = Origin {
-            tenant: TenantId::default_tenant(),
-            actor: Actor::Key { key_id: PlainKey::new(&random).id(), key_name: "test".to_owned() },
-            method: Method::AdminApi,
-            request_id: RequestId::new(&random),
-            remote_address: None,
-            user_agent: None,
-            reason: None,
-        };
+        let origin = Origin::of_key(TenantId::default_tenant(), PlainKey::new(&random).id(), "test", &random);
         let ctx = Context { now: Timestamp(1), random: &random, origin: &origin };
         let new = NewUser { skip_conformance_checks: true, ..NewUser::default() };
         let (mut user, _) = User::create(new, &ctx).unwrap();

@@ -94,22 +94,14 @@ pub enum MailChange {
 
 #[cfg(test)]
 mod tests {
-    use super::super::event::{Actor, Method, Origin};
+    use super::super::event::{Method, Origin};
     use super::*;
-    use crate::id::{RequestId, SeededRandom};
+    use crate::id::SeededRandom;
 
     #[test]
     fn a_mail_is_tried_at_once_then_after_5_15_and_60_seconds_and_in_growing_steps_for_a_day() {
         let random = SeededRandom::new(1);
-        let origin = Origin {
-            tenant: TenantId::default_tenant(),
-            actor: Actor::Server,
-            method: Method::Policy,
-            request_id: RequestId::new(&random),
-            remote_address: None,
-            user_agent: None,
-            reason: None,
-        };
+        let origin = Origin::of_server(TenantId::default_tenant(), Method::Policy, &random);
         let ctx = Context { now: Timestamp(1_000), random: &random, origin: &origin };
         let token = TokenId::new(&random);
         let mut mail =

@@ -111,25 +111,17 @@ impl User {
 #[cfg(test)]
 mod tests {
     use super::super::email::EmailAddress;
-    use super::super::event::{Actor, Method, Origin};
+    use super::super::event::{Method, Origin};
     use super::super::user::NewUser;
     use super::*;
-    use crate::id::{RequestId, SeededRandom, TenantId};
+    use crate::id::{SeededRandom, TenantId};
     use crate::store::search::users::parse;
     use crate::time::Timestamp;
 
     /// Calls a function with a user named Ada who has these emails, verified or not.
     fn with_user(emails: &[(&str, bool)], call: impl FnOnce(User, &Context)) {
         let random = SeededRandom::new(1);
-        let origin = Origin {
-            tenant: TenantId::default_tenant(),
-            actor: Actor::Server,
-            method: Method::CommandLine,
-            request_id: RequestId::new(&random),
-            remote_address: None,
-            user_agent: None,
-            reason: None,
-        };
+        let origin = Origin::of_server(TenantId::default_tenant(), Method::CommandLine, &random);
         let ctx = Context { now: Timestamp(1_000), random: &random, origin: &origin };
         let new = NewUser { username: Some("ada".to_owned()), ..NewUser::default() };
         let (mut user, _) = User::create(new, &ctx).unwrap();

@@ -6,13 +6,11 @@
 //! most. What ends one: its time, its use, the next one, unverifying or removing the address, and the
 //! first proof of another address of a user of whom nothing was proved before.
 
+mod first;
 #[cfg(test)]
 mod tests;
 
 use std::time::Duration;
-
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 use super::address::{self, Address};
 use super::event::{Context, Event, EventType, names};
@@ -24,6 +22,8 @@ use crate::error::{Error, InvalidFields};
 use crate::id::{IdentifierId, TenantId, UserId};
 use crate::secret::{CodeHash, KeyHash, PlainCode, PlainToken, Purpose, ServerSecret, TokenId};
 use crate::time::Timestamp;
+pub(super) use first::vouched_for;
+pub use first::{Unproven, UnprovenPassword};
 
 /// How often a code can be tried.
 pub const MAX_TRIES: u32 = 5;
@@ -158,35 +158,6 @@ pub struct Standing {
     pub reset_until: Option<Timestamp>,
     /// The proofs of the user's addresses.
     pub proofs: Vec<KeptProof>,
-}
-
-/// What the first proof on an account has ended, or the first word of an administrator. What was set
-/// before by somebody who had proved nothing must not keep working unnoticed: another may have prepared
-/// the account for its owner.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Unproven {
-    /// Addresses of which proofs were under way: these count no more.
-    #[schema(value_type = Vec<uuid::Uuid>)]
-    pub ended_proofs: Vec<IdentifierId>,
-    /// Whether there was a link to reset the password, which works no more.
-    #[serde(default)]
-    #[schema(required)]
-    pub ended_reset: bool,
-    /// What became of a password that the account's own user had set.
-    pub password: Option<UnprovenPassword>,
-    /// Addresses that nobody had vouched for, and that were dropped.
-    #[schema(value_type = Vec<uuid::Uuid>)]
-    pub removed_identifiers: Vec<IdentifierId>,
-}
-
-/// What became of a password that the account's own user had set before anything was proved.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum UnprovenPassword {
-    /// Another must be set at the next sign-in, and not by knowing this one.
-    ResetRequired,
-    /// It was dropped.
-    Removed,
 }
 
 /// What becomes of the proofs of a user's addresses with a change. The proof of an address that is
@@ -458,36 +429,6 @@ impl User {
     pub(super) fn has_verified_address(&self) -> bool {
         self.emails.iter().any(|email| email.verified)
             || self.phone_numbers.iter().any(|phone| phone.verified)
-    }
-}
-
-impl Decision {
-    /// Names what ends with the word of an administrator, in the event that tells of the word. These are
-    /// the proofs of the user's addresses. Where nothing would end, nothing is said to.
-    #[must_use]
-    pub fn naming(mut self, proofs: &[KeptProof], now: Timestamp) -> Self {
-        let ProofChange::EndOthers(vouched) = self.proof else { return self };
-        let others = || proofs.iter().filter(|kept| kept.proof.address.id != vouched && kept.is_open());
-        if others().next().is_none() {
-            self.proof = ProofChange::Keep;
-        }
-        let ended_proofs: Vec<IdentifierId> =
-            others().filter(|kept| kept.works(now)).map(|kept| kept.proof.address.id).collect();
-        if let Some(event) = self.events.last_mut().filter(|_| !ended_proofs.is_empty()) {
-            event.details = Some(Unproven { ended_proofs, ..Unproven::default() }.into());
-        }
-        self
-    }
-}
-
-/// What it means that whoever holds a key has said of an address that it is the user's, which is the
-/// last of these events. If it is the first of which anybody knows, proofs of the others end: they may
-/// be what somebody has prepared.
-pub(super) fn vouched_for(events: Vec<Event>, is_first: bool) -> Decision {
-    let id = events.first().and_then(|event| event.identifier_id);
-    match id.filter(|_| is_first) {
-        Some(id) => Decision { proof: ProofChange::EndOthers(id), ..events.into() },
-        None => events.into(),
     }
 }
 

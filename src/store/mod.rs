@@ -1,18 +1,22 @@
 //! What keeps the directory: documents, identifiers, index terms, groups, events and keys. A store
 //! knows no rule beyond who owns a verified address or a name, which only it can decide.
 //!
-//! There is one trait and one contract of tests (`contract/`) that every implementation passes.
+//! There is one trait and one contract of tests (`contract/`) that every implementation passes. What the
+//! trait is told to keep is in `change.rs`, what it is asked for and answers as a list in `list.rs`, and
+//! what it reads and writes of many users at once in `bulk.rs`: all of it is named from here.
 
 #[cfg(test)]
 mod alike;
 mod answer;
 mod bulk;
+mod change;
 mod columns;
 #[cfg(test)]
 pub(crate) mod contract;
 pub mod copy;
 mod drivers;
 pub mod index;
+mod list;
 pub mod postgres;
 pub mod search;
 pub mod sqlite;
@@ -27,27 +31,33 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use crate::directory::api_key::ApiKey;
-use crate::directory::event::{Event, EventType, names};
+use crate::directory::event::Event;
 use crate::directory::group::{Group, Membership};
-use crate::directory::log::{LogId, Wording};
-use crate::directory::mail::{Mail, MailChange};
-use crate::directory::password::{MailedReset, PasswordHash, ResetToken, SecretChange};
+use crate::directory::log::LogId;
+use crate::directory::mail::Mail;
+use crate::directory::password::{PasswordHash, ResetToken};
 use crate::directory::person::Traces;
-use crate::directory::proof::{AddressKind, KeptProof, ProofChange, Standing};
+use crate::directory::proof::{KeptProof, Standing};
 use crate::directory::repeat::NamedRequest;
-use crate::directory::settings::{Choices, Limit, Settings};
+use crate::directory::settings::{Choices, Settings};
 use crate::error::Error;
 use crate::id::{GroupId, IdentifierId, MailId, TenantId, UserId};
 use crate::metrics::Measured;
 use crate::secret::{KeyId, TokenId};
 use crate::time::Timestamp;
 pub use answer::{About, Answer, Earlier, KeptAnswer};
-use index::Term;
 use search::groups::GroupSearch;
 use search::logs::LogSearch;
-use search::users::UserSearch;
 
 pub use bulk::{Arrival, Portion, Record};
+pub use change::{
+    DocumentChange, GroupChange, GroupKept, Identifier, IdentifierChange, IdentifierKind, KeepError,
+    KeyChange, KeyKept, MembershipChange, Request, Row, SortNames, UserChange,
+};
+pub use list::{
+    DayCount, EventList, EventPage, GroupSortKey, List, LogSortKey, MembershipSortKey, NewestEvents, Page,
+    Place, SortKey, Sorted,
+};
 
 /// The shape of the documents that this version of the program writes.
 pub const DOCUMENT_SHAPE: i64 = 1;
@@ -304,197 +314,6 @@ impl fmt::Debug for Kept {
     }
 }
 
-/// A change of one user, decided and ready to be kept.
-#[derive(Clone, Debug)]
-pub struct UserChange {
-    /// The tenant.
-    pub tenant: TenantId,
-    /// The user.
-    pub user_id: UserId,
-    /// What becomes of the document.
-    pub document: DocumentChange,
-    /// What becomes of the identifiers.
-    pub identifiers: Vec<IdentifierChange>,
-    /// Searchable values that the user no longer has.
-    pub removed_terms: Vec<Term>,
-    /// Searchable values that the user has newly.
-    pub added_terms: Vec<Term>,
-    /// What becomes of the secrets; those of a user who is removed go with them.
-    pub secret: SecretChange,
-    /// What becomes of the proofs of the user's addresses; those of a user who is removed go, too.
-    pub proof: ProofChange,
-    /// What becomes of mail.
-    pub mail: MailChange,
-    /// What happened.
-    pub events: Vec<Event>,
-    /// What is answered to who asked for it, where that is to be kept.
-    pub answer: Option<Box<KeptAnswer>>,
-}
-
-impl UserChange {
-    /// The document as the change writes it; empty where it writes none.
-    pub fn document(&self) -> Bytes {
-        match &self.document {
-            DocumentChange::Create(row, ..) | DocumentChange::Replace(_, row, _) => row.document.clone(),
-            DocumentChange::Stay(_) | DocumentChange::Delete(_) | DocumentChange::Erase(_) => Bytes::new(),
-        }
-    }
-
-    /// What is to be sent to an address of the user, if anything, which is counted.
-    pub fn request(&self) -> Option<Request<'_>> {
-        if let ProofChange::Start(proof, limits) = &self.proof {
-            let (kind, canonical) = (proof.address.kind, &proof.canonical);
-            return Some(Request { kind, canonical, at: proof.issued_at, limits });
-        }
-        let SecretChange::StartReset(_, Some(mailed)) = &self.secret else { return None };
-        let MailedReset { canonical, asked_at, limits, .. } = mailed;
-        Some(Request { kind: AddressKind::Email, canonical, at: *asked_at, limits })
-    }
-
-    /// The version that the user has afterwards; none where the user is removed.
-    pub fn version(&self) -> Option<Version> {
-        match self.document {
-            DocumentChange::Create(..) => Some(Version(1)),
-            DocumentChange::Replace(before, ..) => Some(Version(before.0 + 1)),
-            DocumentChange::Stay(before) => Some(Version(before.0 + i64::from(self.is_decided_on()))),
-            DocumentChange::Delete(_) | DocumentChange::Erase(_) => None,
-        }
-    }
-
-    /// Whether somebody who decides on the user at this moment must decide anew, although the document
-    /// stays.
-    pub fn is_decided_on(&self) -> bool {
-        !self.events.is_empty()
-            || !matches!(self.secret, SecretChange::Keep)
-            || !matches!(self.proof, ProofChange::Keep)
-    }
-}
-
-/// That something is to be sent to an address of a user.
-#[derive(Clone, Copy)]
-pub struct Request<'a> {
-    /// What kind of address it is.
-    pub kind: AddressKind,
-    /// The address in the form in which it is compared.
-    pub canonical: &'a str,
-    /// When it is asked for.
-    pub at: Timestamp,
-    /// How often it may be.
-    pub limits: &'a [Limit],
-}
-
-/// What becomes of a user's document.
-#[derive(Clone, Debug)]
-pub enum DocumentChange {
-    /// The user is new. The groups must be there, and the automatic ones all that take every new user.
-    Create(Row, SortNames, Arrival),
-    /// The user is changed, if it still has the version on which that was decided; the names are
-    /// given where they are others now.
-    Replace(Version, Row, Option<SortNames>),
-    /// The user's document stays as it is, if it still has this version. The version rises all the same
-    /// where there are events, or secrets or proofs change.
-    Stay(Version),
-    /// The user is removed, if it still has the version on which that was decided.
-    Delete(Version),
-    /// The same, and what is personal in the record of what happened to the user is erased. The events of
-    /// the change itself stay as they are.
-    Erase(Version),
-}
-
-/// A user's document and what it is sorted by.
-#[derive(Clone)]
-pub struct Row {
-    /// The JSON.
-    pub document: Bytes,
-    /// When the user came to be.
-    pub creation_time: Timestamp,
-    /// When it was last changed.
-    pub last_updated: Timestamp,
-}
-
-impl fmt::Debug for Row {
-    /// What is known of a person is personal: nothing that prints for debugging shows it.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Row(hidden)")
-    }
-}
-
-/// The names that users are sorted by: claims as they are compared, cut at the length that is
-/// searchable, empty where there is none.
-#[derive(Clone, PartialEq, Eq)]
-pub struct SortNames {
-    /// The whole name.
-    pub name: String,
-    /// The given name.
-    pub given_name: String,
-    /// The middle name.
-    pub middle_name: String,
-    /// The family name.
-    pub family_name: String,
-}
-
-impl fmt::Debug for SortNames {
-    /// What is known of a person is personal: nothing that prints for debugging shows it.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SortNames(hidden)")
-    }
-}
-
-names! {
-    /// What an identifier is.
-    IdentifierKind {
-        /// An email address.
-        Email = "email",
-        /// A phone number.
-        Phone = "phone",
-        /// A username.
-        Username = "username",
-    }
-}
-
-impl From<AddressKind> for IdentifierKind {
-    fn from(kind: AddressKind) -> Self {
-        match kind {
-            AddressKind::Email => Self::Email,
-            AddressKind::Phone => Self::Phone,
-        }
-    }
-}
-
-/// An identifier as the store keeps it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Identifier {
-    /// Its id.
-    pub id: IdentifierId,
-    /// What it is.
-    pub kind: IdentifierKind,
-    /// The form in which it is compared.
-    pub canonical: String,
-    /// Whether it can be this user's only: a verified address, or a username.
-    pub owned: bool,
-}
-
-impl fmt::Debug for Identifier {
-    /// Addresses are personal: only the id is shown.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Identifier({} {})", self.kind, self.id)
-    }
-}
-
-/// What becomes of one identifier of a user.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum IdentifierChange {
-    /// The user has it newly.
-    Add(Identifier),
-    /// The user no longer has it; it was so before.
-    Remove(Identifier),
-    /// It became the user's alone; it is so now.
-    Own(Identifier),
-    /// It is no longer known to be the user's: its generation rises, so that no earlier proof of it
-    /// counts. It is so now.
-    Disown(Identifier),
-}
-
 /// A try of a password, and how many of them there may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PasswordTry {
@@ -504,305 +323,6 @@ pub struct PasswordTry {
     pub since: Timestamp,
     /// How many may count.
     pub most: u32,
-}
-
-/// Why a change was not kept. Nothing of it was.
-#[derive(Debug)]
-pub enum KeepError {
-    /// What the change was decided on is another by now, or gone: load it and decide again.
-    Conflict,
-    /// Another user has a verified address, or a username, that this change claims.
-    Taken(IdentifierKind),
-    /// Another group has the name that this change claims.
-    NameTaken,
-    /// There is a user, or a group, of the id that this change gives a new one.
-    Exists,
-    /// Limits stand in the way of sending something, all of them until this moment.
-    TooOften(Timestamp),
-    /// A request of the same name has changed something already, and its answer is kept.
-    Repeated,
-    /// The store could not.
-    Failed(Error),
-}
-
-impl KeepError {
-    /// What it is where nothing can stand in the way of what was to be kept.
-    fn unexpected(self) -> Error {
-        match self {
-            Self::Failed(error) => error,
-            Self::Conflict
-            | Self::Taken(_)
-            | Self::NameTaken
-            | Self::Exists
-            | Self::TooOften(_)
-            | Self::Repeated => {
-                Error::Internal("an operation that nothing can stand in the way of was refused".to_owned())
-            }
-        }
-    }
-}
-
-/// Which users, in which order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct List {
-    /// What they must match; all if there is nothing.
-    pub filter: Option<UserSearch>,
-    /// Which of them.
-    pub place: Place,
-    /// How many to give at most.
-    pub limit: u32,
-}
-
-/// A place in a list of users.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// In the order of a key; users equal in it are sorted by id, in the same direction.
-    Sorted {
-        /// The key.
-        sort: SortKey,
-        /// Whether the largest come first.
-        descending: bool,
-        /// How many to pass over.
-        offset: u64,
-    },
-    /// In the order of ids, for walks of any length.
-    ById {
-        /// Those after this one, who need not be there any more.
-        after: Option<UserId>,
-    },
-}
-
-/// Which page of a list, in which order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sorted<Key> {
-    /// What it is sorted by; what is equal in this is sorted by id, in the same direction.
-    pub sort: Key,
-    /// Whether the largest come first.
-    pub descending: bool,
-    /// How many to pass over.
-    pub offset: u64,
-    /// How many to give at most.
-    pub limit: u32,
-}
-
-/// Which events, oldest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct EventList {
-    /// Those after this position.
-    pub after: i64,
-    /// How many to give at most.
-    pub limit: u32,
-    /// Those of this user only, who need not be there any more.
-    pub user_id: Option<UserId>,
-    /// Those of this type only.
-    pub kind: Option<EventType>,
-}
-
-/// Which events, newest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NewestEvents {
-    /// Those before this position; from the newest on if there is none.
-    pub before: Option<i64>,
-    /// How many to give at most.
-    pub limit: u32,
-    /// Those of this user only, who need not be there any more. Then `before` is the position of an
-    /// event of theirs.
-    pub user_id: Option<UserId>,
-    /// Those of this type only.
-    pub kind: Option<EventType>,
-}
-
-/// How many events of one type there were on one day.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct DayCount {
-    /// The day in UTC, counted from the first one of 1970.
-    pub day: i64,
-    /// The type.
-    pub kind: EventType,
-    /// How many.
-    pub count: u64,
-}
-
-/// Some events.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EventPage {
-    /// The events with their positions.
-    pub events: Vec<(i64, Event)>,
-    /// The position to go on after, or before where the newest come first, if there may be more.
-    pub next: Option<i64>,
-}
-
-names! {
-    /// What users can be sorted by. Nobody signs in yet, so all users are equal in the first seven.
-    SortKey {
-        /// How often signing in failed since it last did not.
-        FailureCount = "failure_count",
-        /// When somebody last tried to sign in as them.
-        LastSignInAttempt = "last_sign_in_attempt",
-        /// How often.
-        SignInAttemptsCount = "sign_in_attempts_count",
-        /// When they last signed in.
-        LastSignInSuccess = "last_sign_in_success",
-        /// How often they did.
-        SignInSuccessCount = "sign_in_success_count",
-        /// When they last did anything.
-        LastActivity = "last_activity",
-        /// Until when signing in is blocked.
-        BlockUntil = "block_until",
-        /// When they came to be.
-        CreationTime = "creation_time",
-        /// When they were last changed.
-        LastUpdated = "last_updated",
-        /// The claim of this name, as are the next three. Those who have none come before all others.
-        GivenName = "given_name",
-        /// The middle name.
-        MiddleName = "middle_name",
-        /// The family name.
-        FamilyName = "family_name",
-        /// The whole name.
-        Name = "name",
-    }
-}
-
-names! {
-    /// What groups can be sorted by.
-    GroupSortKey {
-        /// What they are called, whatever the case.
-        Name = "name",
-        /// Where they come from.
-        Type = "type",
-        /// How many applications they are assigned to.
-        ClientsAssigned = "clients_assigned",
-        /// How many members they have.
-        UsersAssigned = "users_assigned",
-        /// When they last got a member.
-        LastAssigned = "last_assigned",
-        /// When they came to be.
-        CreationTime = "creation_time",
-        /// When they were last changed.
-        LastUpdated = "last_updated",
-    }
-}
-
-names! {
-    /// What the memberships of a user can be sorted by.
-    MembershipSortKey {
-        /// When they came to be.
-        CreationTime = "creation_time",
-    }
-}
-
-names! {
-    /// What logs can be sorted by.
-    LogSortKey {
-        /// When it happened.
-        TimeStamp = "time_stamp",
-        /// What they are about.
-        Category = "category",
-        /// What happened.
-        Code = "code",
-        /// How it ended.
-        Type = "type",
-        /// What happened, in plain words.
-        Name = "name",
-    }
-}
-
-impl LogSortKey {
-    /// What the logs of events of one type are all sorted by; nothing for the time, which is each
-    /// log's own.
-    pub fn text(self, wording: &Wording) -> Option<&'static str> {
-        match self {
-            Self::TimeStamp => None,
-            Self::Category => Some(wording.category.as_str()),
-            Self::Code => Some(wording.code.as_str()),
-            Self::Type => Some(wording.r#type.as_str()),
-            Self::Name => Some(wording.name),
-        }
-    }
-}
-
-/// A change of one group, decided and ready to be kept.
-#[derive(Clone, Debug)]
-pub struct GroupChange {
-    /// The tenant.
-    pub tenant: TenantId,
-    /// The group.
-    pub group_id: GroupId,
-    /// What becomes of it.
-    pub kept: GroupKept,
-    /// What happened.
-    pub events: Vec<Event>,
-    /// What is answered to who asked for it, where that is to be kept.
-    pub answer: Option<Box<KeptAnswer>>,
-}
-
-/// What becomes of a group.
-#[derive(Clone, Debug)]
-pub enum GroupKept {
-    /// It is new, and has no members.
-    Create(Group),
-    /// It is changed, if it still has the version on which that was decided; its members stay, and
-    /// what is counted of them.
-    Replace(Version, Group),
-    /// It is removed, with its memberships.
-    Delete,
-}
-
-/// That a user joins or leaves a group.
-#[derive(Clone, Debug)]
-pub struct MembershipChange {
-    /// The tenant.
-    pub tenant: TenantId,
-    /// The user.
-    pub user_id: UserId,
-    /// The group.
-    pub group_id: GroupId,
-    /// Whether the user joins, or else leaves.
-    pub joins: bool,
-    /// What happened, and when.
-    pub event: Event,
-    /// What is answered to who asked for it, where that is to be kept.
-    pub answer: Option<Box<KeptAnswer>>,
-}
-
-/// A change of one API key, decided and ready to be kept.
-#[derive(Clone, Debug)]
-pub struct KeyChange {
-    /// What becomes of it.
-    pub kept: KeyKept,
-    /// What happened.
-    pub events: Vec<Event>,
-}
-
-/// What becomes of an API key.
-#[derive(Clone, Debug)]
-pub enum KeyKept {
-    /// It is new.
-    Create(ApiKey),
-    /// It is changed, if it still has the version that is given with it. Its name, its scopes, and when it
-    /// was made, ends and was used stay.
-    Replace(ApiKey),
-}
-
-/// A page of a list.
-#[derive(Clone)]
-pub struct Page<T = Bytes> {
-    /// What is on it: of users the JSON, of others the whole.
-    pub documents: Vec<T>,
-    /// How many there are on all pages.
-    pub total: u64,
-    /// Whether that is only about right, because there are too many to count.
-    pub total_is_estimate: bool,
-    /// Whether there are any after these.
-    pub has_next: bool,
-}
-
-impl<T> fmt::Debug for Page<T> {
-    /// What is known of a person is personal: nothing that prints for debugging shows it.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Page({} of {})", self.documents.len(), self.total)
-    }
 }
 
 /// A tenant as it is kept.

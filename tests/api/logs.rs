@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use axum::http::{Method, StatusCode};
 use bonafide::app::proofs::{ResetView, Visitor};
 use bonafide::directory::api_key::Scope;
-use bonafide::directory::event::{Actor, EventType, Method as By, Origin};
+use bonafide::directory::event::{EventType, Origin};
 use bonafide::directory::log::{LogCode, WORDINGS};
 use bonafide::directory::password::Password;
 use bonafide::id::{RequestId, TenantId};
@@ -100,15 +100,12 @@ impl Caller<'_> {
 
 /// Makes a user who is blocked, which nothing does yet.
 async fn block(api: &Api, user: &str) {
-    let origin = Origin {
-        tenant: TenantId::default_tenant(),
-        actor: Actor::Key { key_id: PlainKey::new(&*api.app.random).id(), key_name: "test".to_owned() },
-        method: By::AdminApi,
-        request_id: RequestId::new(&*api.app.random),
-        remote_address: None,
-        user_agent: None,
-        reason: None,
-    };
+    let origin = Origin::of_key(
+        TenantId::default_tenant(),
+        PlainKey::new(&*api.app.random).id(),
+        "test",
+        &*api.app.random,
+    );
     let blocked = api.app.change(&origin, user.parse().unwrap(), |user, ctx| {
         user.failure_count = 5;
         Ok(vec![ctx.event(EventType::UserDisabled, user.user_id, None, None)])

@@ -1,8 +1,8 @@
 //! What keys may do, and what becomes of them.
 
-use super::super::event::{Actor, Details, Method, Origin};
+use super::super::event::{Details, Method, Origin};
 use super::*;
-use crate::id::{RequestId, SeededRandom};
+use crate::id::SeededRandom;
 
 fn key(scopes: &[Scope]) -> ApiKey {
     let plain = plain(1);
@@ -17,15 +17,7 @@ fn plain(seed: u64) -> PlainKey {
 /// Runs a rule at a moment.
 fn at<T>(now: i64, rule: impl FnOnce(&Context) -> T) -> T {
     let random = SeededRandom::new(9);
-    let origin = Origin {
-        tenant: TenantId::default_tenant(),
-        actor: Actor::Server,
-        method: Method::CommandLine,
-        request_id: RequestId::new(&random),
-        remote_address: None,
-        user_agent: None,
-        reason: None,
-    };
+    let origin = Origin::of_server(TenantId::default_tenant(), Method::CommandLine, &random);
     rule(&Context { now: Timestamp(now), random: &random, origin: &origin })
 }
 

@@ -1,7 +1,7 @@
 //! Many users at once.
 
 use super::*;
-use crate::directory::password::{Decision, SetBy};
+use crate::directory::password::{Decision, SecretChange, SetBy};
 use crate::id::Random;
 
 fn arriving(maker: &Maker, email: &str, arrival: Arrival, decision: Decision) -> UserChange {

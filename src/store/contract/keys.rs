@@ -2,8 +2,7 @@
 
 use super::*;
 use crate::directory::api_key::{Bounds, NewKey, PreviousSecret, Scope};
-use crate::directory::event::{Actor, Method, Origin};
-use crate::id::RequestId;
+use crate::directory::event::{Method, Origin};
 
 fn plain(seed: u64) -> PlainKey {
     PlainKey::new(&SeededRandom::new(seed))
@@ -75,15 +74,7 @@ pub(crate) async fn a_key_has_two_secrets_and_bounds(store: &dyn Store) {
 
 pub(crate) async fn a_change_of_a_key_is_kept_with_its_event_or_neither_is(store: &dyn Store) {
     let random = SeededRandom::new(1);
-    let origin = Origin {
-        tenant: default(),
-        actor: Actor::Server,
-        method: Method::CommandLine,
-        request_id: RequestId::new(&random),
-        remote_address: None,
-        user_agent: None,
-        reason: None,
-    };
+    let origin = Origin::of_server(default(), Method::CommandLine, &random);
     let ctx = Context { now: Timestamp(5), random: &random, origin: &origin };
     let new = || NewKey { name: "test".into(), scopes: vec![Scope::Admin], ..NewKey::default() };
     let (mut key, created) = ApiKey::create(plain(1).id(), plain(1).hash(), new(), &ctx);

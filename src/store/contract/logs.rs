@@ -4,7 +4,7 @@ use super::*;
 use crate::directory::api_key::{ApiKey, NewKey, Scope};
 use crate::directory::event::Actor;
 use crate::directory::group::Group;
-use crate::directory::log::{LogCategory, LogType, TargetType, WORDINGS};
+use crate::directory::log::{LogCategory, LogType, TargetType, WORDINGS, Wording};
 use crate::directory::password::Decision;
 use crate::id::RequestId;
 use crate::store::search::logs::parse;

@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 
 use super::*;
-use crate::directory::mail::MailKind;
+use crate::directory::mail::{MailChange, MailKind};
 use crate::directory::password::Decision;
 use crate::directory::settings::Settings;
 

@@ -1,13 +1,13 @@
 //! Users, groups and changes of them to test stores with, made without an app.
 
-use crate::directory::event::{Actor, Context, EventType, Method, Origin};
+use crate::directory::event::{Context, EventType, Origin};
 use crate::directory::group::{GroupPatch, NewGroup, Wanted};
 use crate::directory::password::Decision;
 use crate::directory::person::removed_and_erased;
 use crate::directory::proof::{AddressId, Proof, ProofChange, Standing};
 use crate::directory::settings::{Limit, Means, Settings};
 use crate::directory::user::{NewUser, User};
-use crate::id::{RequestId, SeededRandom};
+use crate::id::SeededRandom;
 use crate::secret::{PlainKey, PlainToken, Purpose, ServerSecret, TokenId};
 use crate::store::*;
 
@@ -23,13 +23,10 @@ impl Maker {
     pub(super) fn new(tenant: &TenantId) -> Self {
         let random = SeededRandom::new(7);
         let origin = Origin {
-            tenant: tenant.clone(),
-            actor: Actor::Key { key_id: PlainKey::new(&random).id(), key_name: "contract".to_owned() },
-            method: Method::AdminApi,
-            request_id: RequestId::new(&random),
             remote_address: Some([192, 0, 2, 1].into()),
             user_agent: Some("contract/1".to_owned()),
             reason: Some("to see".to_owned()),
+            ..Origin::of_key(tenant.clone(), PlainKey::new(&random).id(), "contract", &random)
         };
         Self { random, origin, now: Timestamp(1_000), secret: ServerSecret::new(&SeededRandom::new(8)) }
     }

@@ -1,5 +1,6 @@
 //! Who is in a group.
 
+use super::super::search::users::UserSearch;
 use super::*;
 
 /// The members of a group among those that a list is about.

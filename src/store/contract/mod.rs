@@ -141,6 +141,7 @@ macro_rules! contract {
                 what_waits_for_a_user_is_told_of_that_user_alone
                 nothing_personal_is_left_of_a_user_who_is_erased_and_the_record_stays
                 the_record_of_a_user_who_was_deleted_is_erased_once
+                a_life_after_an_erased_one_is_told_and_erased_like_the_first
                 events_are_erased_while_they_wait_for_their_places
             }
             mails {

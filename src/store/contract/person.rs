@@ -1,10 +1,11 @@
 //! What is kept of one person in many places, and what is left when it is erased.
 
 use super::*;
-use crate::directory::event::Personal;
+use crate::directory::event::{Method, Personal};
 use crate::directory::person::{Asked, Traces, erased};
 use crate::directory::proof::AddressKind;
 use crate::directory::settings::Limit;
+use crate::id::EventId;
 
 /// The limits under which a request is counted.
 fn limits() -> Vec<Limit> {
@@ -121,6 +122,32 @@ pub(crate) async fn the_record_of_a_user_who_was_deleted_is_erased_once(store: &
     assert_eq!(events_of(store, &user).await, after);
     let nobody = UserId::new(&SeededRandom::new(99));
     assert!(!store.erase_record(&default(), nobody, erased(nobody, &maker.context())).await.unwrap());
+}
+
+/// Whoever was imported has the same id when they are imported again. What was kept of the second life was
+/// not found on one store, and not erased.
+pub(crate) async fn a_life_after_an_erased_one_is_told_and_erased_like_the_first(store: &dyn Store) {
+    let maker = Maker::new(&default());
+    let (user, first) = maker.with_email("ada@example.com", true);
+    let life = |first: &UserChange| {
+        let mut change = first.clone();
+        for event in &mut change.events {
+            (event.id, event.method) = (EventId::new(&maker.random), Method::Import);
+        }
+        change
+    };
+    store.keep(life(&first)).await.unwrap();
+    store.keep(maker.erase(&user, 1)).await.unwrap();
+    store.keep(life(&first)).await.unwrap();
+    store.keep(maker.delete(&user, 1)).await.unwrap();
+    let before = events_of(store, &user).await;
+    assert_eq!(before.last().unwrap().kind, EventType::UserDeleted);
+    assert!(before.iter().any(|event| event.personal != Personal::default()));
+    let receipt = erased(user.user_id, &maker.context());
+    assert!(store.erase_record(&default(), user.user_id, receipt).await.unwrap());
+    let after = events_of(store, &user).await;
+    assert_eq!(after.len(), before.len() + 1);
+    assert!(after.iter().all(|event| event.personal == Personal::default()));
 }
 
 /// A store may give events their places some moments later: also those are erased that are on the way.

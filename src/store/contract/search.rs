@@ -1,5 +1,6 @@
 //! What lists are sorted by and whom filters find, whatever the way there.
 
+use super::super::search::users::UserSearch;
 use super::*;
 use crate::directory::email::EmailAddress;
 use crate::directory::text::fold;

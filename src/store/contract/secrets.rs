@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::directory::password::{Decision, SetBy};
+use crate::directory::password::{Decision, SecretChange, SetBy};
 use crate::directory::settings::{Counted, Limit, Settings};
 
 /// What a store takes for a hash; it does not look into it.

@@ -6,7 +6,7 @@ use std::ops::Bound;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
-use super::super::search::users::{Column, Lookup, UserLeaf};
+use super::super::search::users::{Column, Lookup, UserLeaf, UserSearch};
 use super::super::search::{Operand, Range, Search};
 use super::super::ways::Bounds;
 use super::*;

@@ -11,14 +11,14 @@ use super::*;
 use crate::app::proofs::Delivery;
 use crate::app::{App, Call};
 use crate::directory::api_key::{Bounds, DEFAULT_OVERLAP, NewKey, Scope};
-use crate::directory::event::{Actor, Method, Origin};
+use crate::directory::event::Origin;
 use crate::directory::group::NewGroup;
 use crate::directory::password::{NewPassword, Password, Wanted};
 use crate::directory::proof::AddressId;
 use crate::directory::repeat::{Fingerprint, NamedRequest};
 use crate::directory::settings::Choices;
 use crate::directory::user::{NewUser, User};
-use crate::id::{RequestId, SeededRandom, TenantId, UserId};
+use crate::id::{SeededRandom, TenantId, UserId};
 use crate::secret::{PlainKey, ServerSecret};
 use crate::store::postgres::testing::Database;
 use crate::store::postgres::{Options, PostgresStore, PostgresTables};
@@ -107,13 +107,8 @@ async fn make_store(path: &Path) -> UserId {
     let key = PlainKey::new(&*app.random);
     let tenant = TenantId::default_tenant();
     let origin = Origin {
-        tenant: tenant.clone(),
-        actor: Actor::Key { key_id: key.id(), key_name: "test".to_owned() },
-        method: Method::AdminApi,
-        request_id: RequestId::new(&*app.random),
-        remote_address: None,
         user_agent: Some("test".to_owned()),
-        reason: None,
+        ..Origin::of_key(tenant.clone(), key.id(), "test", &*app.random)
     };
     let new = NewKey { name: "test".to_owned(), scopes: vec![Scope::Admin], ..NewKey::default() };
     let limits = Bounds {

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 
-use super::{look, make_private_file, migrate};
+use super::file::{look, make_private_file};
+use super::migrate;
 
 /// Copies the store in `from` into a new file, as it is at one moment. Servers may go on writing to
 /// the store meanwhile: they are not held up, and what they write is not in the copy.

@@ -8,7 +8,8 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Statement, ToSql, params_from_iter};
 
 use super::super::copy::{Row, TABLES, Table, Tables, Target, Value};
-use super::{look, made, migrate};
+use super::file::{look, made};
+use super::migrate;
 use crate::time::Timestamp;
 
 /// The tables of a store in a file.

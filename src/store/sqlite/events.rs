@@ -135,29 +135,28 @@ pub(super) fn of_identifier(
     Ok(Some(events))
 }
 
-/// The position of a user's newest event: in the row of the user, or where the user was deleted
-/// or erased.
+/// The position of a user's newest event; nothing if nothing ever happened to the user.
 pub(super) fn newest_of_user(
     connection: &Connection,
     tenant: &TenantId,
     user_id: UserId,
 ) -> rusqlite::Result<Option<i64>> {
-    let key = [tenant.as_str(), user_id.as_str()];
-    let present = connection
-        .prepare_cached("select last_event from users where tenant_id = ?1 and user_id = ?2")?
-        .query_row(key, |row| row.get(0))
-        .optional()?;
-    match present {
-        Some(last_event) => Ok(last_event),
-        // By itself SQLite would walk back over all events of the tenant.
-        None => connection
-            .prepare_cached(
-                "select coalesce(\
-                 (select max(position) from events indexed by events_of_erased \
-                  where tenant_id = ?1 and user_id = ?2 and type = 'user.erased'), \
-                 (select max(position) from events indexed by events_of_deleted \
-                  where tenant_id = ?1 and user_id = ?2 and type = 'user.deleted'))",
-            )?
-            .query_row(key, |row| row.get(0)),
-    }
+    connection
+        .prepare_cached(&format!("select {}", newest_of("?2")))?
+        .query_row([tenant.as_str(), user_id.as_str()], |row| row.get(0))
+}
+
+/// Where a statement whose first value is the tenant finds the position of the newest event of the user
+/// whose id is at the place `user`: in the row of the user, or where the user was last deleted or erased. Who
+/// was imported can have been either several times.
+pub(super) fn newest_of(user: &str) -> String {
+    // By itself SQLite would walk back over all events of the tenant.
+    format!(
+        "coalesce((select last_event from users where tenant_id = ?1 and user_id = {user}), \
+         (select max(position) from (\
+         select max(position) as position from events indexed by events_of_erased \
+         where tenant_id = ?1 and user_id = {user} and type = 'user.erased' \
+         union all select max(position) from events indexed by events_of_deleted \
+         where tenant_id = ?1 and user_id = {user} and type = 'user.deleted')))"
+    )
 }

@@ -7,8 +7,9 @@ use anyhow::{Context, bail};
 use super::super::List;
 use super::super::search::users::UserSearch;
 use super::super::ways::Explanation;
+use super::file::look;
 use super::reader::at_one_moment;
-use super::{look, migrate, users};
+use super::{migrate, users};
 use crate::id::TenantId;
 
 /// Finds a list of users in the store in this file, and tells how, and how many users each of the

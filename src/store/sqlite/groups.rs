@@ -10,8 +10,9 @@ use super::super::{
     Arrival, GroupChange, GroupKept, GroupSortKey, KeepError, MembershipChange, MembershipSortKey, Page,
     Sorted, Version,
 };
+use super::keep::{is_taken, user_row, violates_index};
 use super::sql::Sql;
-use super::writer::{failed, is_taken, user_row, violates_index};
+use super::writer::failed;
 use super::{answers, rows};
 use crate::directory::group::{Group, GroupName, GroupType, Membership};
 use crate::id::{GroupId, TenantId, UserId};

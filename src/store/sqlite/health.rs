@@ -6,7 +6,7 @@ use std::time::UNIX_EPOCH;
 use anyhow::Context as _;
 use rusqlite::{Connection, ErrorCode};
 
-use super::{look, with_advice};
+use super::file::{look, with_advice};
 use crate::time::Timestamp;
 
 /// How much of what is damaged is told.

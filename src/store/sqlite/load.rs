@@ -10,7 +10,9 @@ use anyhow::{Context as _, bail, ensure};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::super::{KeepError, UserChange};
-use super::{SqliteStore, made, rows, writer};
+use super::file::made;
+use super::keep;
+use super::{SqliteStore, rows};
 use crate::directory::password::Decision;
 use crate::directory::user::User;
 use crate::id::TenantId;
@@ -131,7 +133,7 @@ fn add_all(
     for user in users {
         let NewRecord(change) = user?;
         ensure!(tenants.contains(&change.tenant), "there is no tenant {}", change.tenant);
-        match writer::keep(connection, &change) {
+        match keep::keep(connection, &change) {
             Ok(_) => loaded += 1,
             Err(KeepError::Failed(error)) => return Err(error.into()),
             Err(other) => bail!("user {} was refused: {other:?}", change.user_id),
@@ -173,10 +175,10 @@ mod tests {
 
     use super::*;
     use crate::app::App;
-    use crate::directory::event::{Actor, Context, Method, Origin};
+    use crate::directory::event::{Context, Origin};
     use crate::directory::password::{NewPassword, PasswordHash, SecretChange, SetBy};
     use crate::directory::user::NewUser;
-    use crate::id::{RequestId, SeededRandom};
+    use crate::id::SeededRandom;
     use crate::secret::{PlainKey, ServerSecret};
     use crate::store::Store;
     use crate::time::ManualClock;
@@ -185,15 +187,7 @@ mod tests {
 
     fn origin() -> Origin {
         let random = SeededRandom::new(2);
-        Origin {
-            tenant: TenantId::default_tenant(),
-            actor: Actor::Key { key_id: PlainKey::new(&random).id(), key_name: "load".to_owned() },
-            method: Method::AdminApi,
-            request_id: RequestId::new(&random),
-            remote_address: None,
-            user_agent: None,
-            reason: None,
-        }
+        Origin::of_key(TenantId::default_tenant(), PlainKey::new(&random).id(), "load", &random)
     }
 
     fn app(store: Arc<dyn Store>, seed: u64) -> App {

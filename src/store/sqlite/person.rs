@@ -2,8 +2,8 @@
 
 use rusqlite::{Connection, params};
 
+use super::keep::user_row;
 use super::rows::{self, unknown};
-use super::writer::user_row;
 use super::{events, outbox};
 use crate::directory::event::Event;
 use crate::directory::person::{Asked, Traces};

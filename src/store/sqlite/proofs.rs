@@ -3,9 +3,10 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::super::{IdentifierChange, KeepError, UserChange};
+use super::keep::UserRow;
 use super::rows::parsed;
 use super::secrets;
-use super::writer::{UserRow, failed};
+use super::writer::failed;
 use crate::directory::password::SetBy;
 use crate::directory::proof::{
     AddressId, AddressKind, CodeCheck, KeptProof, LinkCheck, Proof, ProofChange, Standing,

@@ -9,7 +9,8 @@ use rusqlite::{Connection, ErrorCode};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
-use super::{READER_CACHE_KIB, connect, failure};
+use super::failure;
+use super::file::{READER_CACHE_KIB, connect};
 use crate::error::Error;
 
 /// How many long reads run at once; more wait for their turn without holding a thread.

@@ -6,7 +6,7 @@ use rusqlite::{Connection, params};
 
 use super::super::index::{sort_names, terms};
 use super::groups::SearchForms;
-use super::writer::keep_names;
+use super::keep::keep_names;
 use crate::directory::group::GroupName;
 use crate::directory::user::User;
 

@@ -35,9 +35,14 @@ impl Sql {
 
     /// Writes a place for a value, and binds it there.
     pub(super) fn bind(&mut self, value: impl Into<Value>) {
+        let place = self.place(value);
+        self.push(&place);
+    }
+
+    /// Binds a value, and gives its place as it is written, once or several times.
+    pub(super) fn place(&mut self, value: impl Into<Value>) -> String {
         self.values.push(value.into());
-        let number = self.values.len();
-        self.push(&format!("?{number}"));
+        format!("?{}", self.values.len())
     }
 
     /// The rows that the statement gives.
