@@ -40,7 +40,7 @@ use crate::error::{Error, Missing, Refusal};
 use crate::id::{Random, TenantId, UserId};
 use crate::metrics::{Exposition, Metrics, Verified};
 use crate::secret::ServerSecret;
-use crate::store::{IdentifierKind, KeepError, Kept, List, Page, Store, UserChange, Version};
+use crate::store::{About, IdentifierKind, KeepError, Kept, List, Page, Store, UserChange, Version};
 use crate::time::{Clock, Timestamp};
 use admission::Keys;
 pub use call::{Call, OnlyIf};
@@ -251,7 +251,7 @@ impl App {
                 let mut change = UserChange::create(&origin.tenant, &mut user, groups, decision);
                 let current = Current { version: Version(1), document: change.document() };
                 let created = (user.user_id, current);
-                change.answer = call.answered(&created, Some(user.user_id), ctx.now)?;
+                change.answer = call.answered(&created, About::User(user.user_id), ctx.now)?;
                 if self.keep(change).await? {
                     return Ok(created);
                 }
@@ -354,7 +354,7 @@ impl App {
                 let user = User::from_document(&kept.document)?;
                 let ctx = self.context(origin, self.clock.now());
                 let (change, given) = decision(&kept, &user, &met, &ctx)?;
-                let answer = call.answered(&given, Some(user_id), ctx.now)?;
+                let answer = call.answered(&given, About::User(user_id), ctx.now)?;
                 let change = if answer.is_some() {
                     let nothing = || UserChange::nothing(&origin.tenant, kept.version, user_id);
                     Some(UserChange { answer, ..change.unwrap_or_else(nothing) })

@@ -124,6 +124,8 @@ pub enum Missing {
     Membership,
     /// The API key of the path.
     Key,
+    /// The answer to a request that was made before.
+    Answer,
 }
 
 impl fmt::Display for Missing {
@@ -136,6 +138,7 @@ impl fmt::Display for Missing {
             Self::Log => "log",
             Self::Membership => "membership",
             Self::Key => "API key",
+            Self::Answer => "answer",
         })
     }
 }

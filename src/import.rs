@@ -14,7 +14,6 @@ use clap::ValueEnum;
 
 use crate::app::import::Numbered;
 use lines::Lines;
-pub(crate) use ndjson::row as ndjson_row;
 
 /// How a file is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -8,12 +8,14 @@ use utoipa::ToSchema;
 
 use super::document::Document;
 use super::extract::{Body, Caller, EmailsVerify};
+use super::repeats;
 use crate::app::App;
 use crate::app::marking::{MarkedPage, Marking};
-use crate::directory::event::{Origin, checked_reason};
+use crate::directory::event::checked_reason;
 use crate::directory::marking::{Mark, Marked};
 use crate::error::{Error, InvalidFields};
 use crate::id::UserId;
+use crate::store::About;
 use crate::store::search::users::{self, UserSearch};
 
 /// The most emails that a call names.
@@ -171,19 +173,19 @@ async fn mark(
     mark: Mark,
 ) -> Result<Document, Error> {
     let request = body.fields()?;
-    let reason = checked_reason(request.reason.as_deref())?;
-    let origin = Origin { reason, ..caller.origin };
+    let caller = caller.with_reason(checked_reason(request.reason.as_deref())?);
     let dry_run = request.dry_run.unwrap_or(false);
-    let marking = Marking { origin: &origin, mark, dry_run };
+    let marking = Marking { origin: &caller.origin, mark, dry_run };
     let MarkedPage { marked, next } = match request.wanted()? {
         Wanted::Listed(addresses) => {
             MarkedPage { marked: app.mark_emails(marking, addresses).await?, next: None }
         }
         Wanted::Found { filter, after, limit } => app.mark_found(marking, &filter, after, limit).await?,
     };
-    Document::of(&MarkedEmails {
+    let told = Document::of(&MarkedEmails {
         dry_run,
         results: marked.into_iter().map(MarkedEmail::from).collect(),
         next: next.map(|user_id| user_id.to_string()),
-    })
+    })?;
+    repeats::kept(app, &caller, About::Several, told).await
 }

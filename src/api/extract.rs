@@ -75,6 +75,11 @@ impl<'a, P> From<&'a Caller<P>> for Call<'a> {
 }
 
 impl<P> Caller<P> {
+    /// Whether the answer is to be kept for repeats.
+    pub(super) fn is_named(&self) -> bool {
+        self.named.is_some()
+    }
+
     /// The key that was shown.
     pub(super) fn key(&self) -> &ApiKey {
         &self.key

@@ -1,13 +1,17 @@
-//! `/v1/import`: users and groups from elsewhere, line by line.
+//! `/v1/import`: users and groups from elsewhere, row by row.
 
+use std::io::{self, BufReader, Read};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Request, State};
+use axum::http::HeaderMap;
+use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use clap::ValueEnum as _;
 use futures_util::{StreamExt, stream};
 use http_body_util::BodyExt;
 use serde::Serialize;
@@ -16,20 +20,23 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use utoipa::IntoParams;
 
+use super::document::Document;
 use super::exports::NDJSON;
 use super::extract::{Admin, Caller};
-use super::lists::flag;
-use super::problem;
+use super::lists::{flag, given};
+use super::{problem, repeats};
 use crate::app::App;
-use crate::app::import::{Fault, Numbered, Outcome, RowResult, TOGETHER, Tally};
-use crate::directory::event::Method;
+use crate::app::import::{Fault, Outcome, RowResult, TOGETHER, Tally};
+use crate::directory::event::{Method, Origin};
 use crate::error::Error;
-use crate::import::lines::Lines;
-use crate::import::ndjson_row;
+use crate::import::Format;
+use crate::store::About;
 
-/// How long the next part of the lines may take to arrive.
+/// Where it is.
+pub(super) const PATH: &str = "/v1/import";
+/// How long the next part of the body may take to arrive.
 const PART_TIMEOUT: Duration = Duration::from_secs(20);
-/// How many parts of the answer wait for whoever reads it.
+/// How many parts of the body and of the answer wait for whoever reads them.
 const WAITING: usize = 4;
 
 /// The query parameters of an import.
@@ -37,22 +44,42 @@ const WAITING: usize = 4;
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "these fields only describe the parameters")]
 struct ImportParameters {
-    /// Whether nothing is to be kept, and only told what would become of each line.
+    /// Whether nothing is to be kept, and only told what would become of each row.
     #[param(default = false)]
     dry_run: Option<bool>,
+    /// How the body is written: `ndjson`, `csv`, `auth0` or `keycloak`. If nothing is said, it is `csv` where
+    /// the `Content-Type` is `text/csv`, else `ndjson`.
+    #[param(example = "auth0")]
+    format: Option<String>,
 }
 
-/// How the lines are to be taken.
+/// How the rows are to be taken.
 pub(super) struct WantedImport {
     dry_run: bool,
+    format: Format,
 }
 
 impl FromRequestParts<Arc<App>> for WantedImport {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Error> {
-        Ok(Self { dry_run: flag(parts.uri.query(), "dry_run")? })
+        let query = parts.uri.query();
+        let format = match given(query, "format") {
+            Some(name) => Format::from_str(&name, false).map_err(|_| {
+                Error::BadRequest("format must be ndjson, csv, auth0 or keycloak.".to_owned())
+            })?,
+            None if is_csv(&parts.headers) => Format::Csv,
+            None => Format::Ndjson,
+        };
+        Ok(Self { dry_run: flag(query, "dry_run")?, format })
     }
+}
+
+/// Whether a body is labelled as values between commas.
+fn is_csv(headers: &HeaderMap) -> bool {
+    let label = headers.get(CONTENT_TYPE).and_then(|label| label.to_str().ok()).unwrap_or_default();
+    let media_type = label.split(';').next().unwrap_or_default().trim();
+    media_type.eq_ignore_ascii_case("text/csv")
 }
 
 impl IntoParams for WantedImport {
@@ -74,7 +101,7 @@ impl FromRequest<Arc<App>> for Streamed {
     }
 }
 
-/// A line that was refused.
+/// A row that was refused.
 #[derive(Serialize)]
 struct RefusedLine<'a> {
     line: u64,
@@ -84,21 +111,27 @@ struct RefusedLine<'a> {
 
 /// Import users and groups
 ///
-/// Takes users and groups, each a JSON object in a line of its own: lines of an export, or what `createUser`
-/// takes, with `claims`, `public_data`, `private_data`, `disabled`, `creation_time` and the names of `groups`
-/// beside. Each line is kept or refused for itself, in their order. What is there already, the same, is left
-/// alone, so that the same lines can be sent again.
+/// Takes users and groups, in one of the formats that `bonafide import` takes. `ndjson` is a JSON object a
+/// line: lines of an export, or what `createUser` takes, with `claims`, `public_data`, `private_data`,
+/// `disabled`, `creation_time` and the names of `groups` beside. Each row is kept or refused for itself, in
+/// their order. What is there already, the same, is left alone, so that the same rows can be sent again.
 ///
-/// The answer comes while the lines are read: a line `{"line": ..., "code": ..., "reason": ...}` for each that
+/// The answer comes while the rows are read: a line `{"line": ..., "code": ..., "reason": ...}` for each that
 /// is refused, and in the end one with a `summary`. If that has `is_complete: false`, or is missing, not all
-/// lines were looked at.
+/// rows were looked at.
+///
+/// An import with an `Idempotency-Key` has 1 MiB at most, and is answered when all is done. A larger one needs
+/// no name: sent again, it finds there what the first has brought.
 #[utoipa::path(
     post,
     path = "/v1/import",
     operation_id = "importUsers",
     tag = "bulk",
     params(WantedImport),
-    request_body(content = String, content_type = "application/x-ndjson", description = "Lines of at most 1 MiB, as many as there are"),
+    request_body(
+        description = "Rows of at most 1 MiB, as many as there are",
+        content((String = "application/x-ndjson"), (String = "text/csv"), (String = "application/json"))
+    ),
     responses((status = OK, description = "Lines of JSON: what was refused, and the summary", body = String, content_type = "application/x-ndjson"))
 )]
 pub(super) async fn import(
@@ -106,39 +139,59 @@ pub(super) async fn import(
     caller: Caller<Admin>,
     wanted: WantedImport,
     body: Streamed,
-) -> Response {
-    let (to_rows, rows) = mpsc::channel(TOGETHER);
-    let (to_results, results) = mpsc::channel(WAITING);
-    let origin = crate::directory::event::Origin { method: Method::Import, ..caller.origin };
-    let importing = tokio::spawn(async move { app.import(&origin, wanted.dry_run, rows, to_results).await });
-    let reading = tokio::spawn(read(body.0, to_rows));
-    let told =
-        Telling { results, tally: Tally::default(), dry_run: wanted.dry_run, tasks: [reading, importing] };
-    let parts = stream::unfold(Some(told), |telling| async { telling?.next().await });
-    (NDJSON, Body::from_stream(parts.map(Ok::<_, Error>))).into_response()
+) -> Result<Response, Error> {
+    let WantedImport { dry_run, format } = wanted;
+    let telling = Telling::begin(app.clone(), &caller.origin, dry_run, format, body.0);
+    if caller.is_named() {
+        let (lines, is_complete) = telling.whole().await;
+        let lines = Document(lines.into());
+        // What was broken off is to be tried anew.
+        let lines =
+            if is_complete { repeats::kept(&app, &caller, About::Nobody, lines).await? } else { lines };
+        return Ok((NDJSON, lines.0).into_response());
+    }
+    let parts = stream::unfold(Some(telling), |telling| async { telling?.next().await });
+    Ok((NDJSON, Body::from_stream(parts.map(Ok::<_, Error>))).into_response())
 }
 
-/// Reads rows from a body, until it ends or nobody takes them any more.
-async fn read(mut body: Body, to: mpsc::Sender<Numbered>) -> Result<(), Error> {
-    let mut lines = Lines::new(ndjson_row);
+/// Passes a body on in parts, as they come.
+async fn receive(mut body: Body, to: mpsc::Sender<io::Result<Bytes>>) -> Result<(), Error> {
     loop {
-        let frame = tokio::time::timeout(PART_TIMEOUT, body.frame()).await.map_err(|_| Error::Timeout)?;
-        let rows = match frame {
-            Some(Ok(frame)) => frame.into_data().map(|part| lines.push(&part)).unwrap_or_default(),
-            Some(Err(_)) => return Err(Error::BadRequest("The body ended early.".to_owned())),
-            None => {
-                if let Some(last) = lines.end() {
-                    // Whoever takes no more has stopped, and says why.
-                    let _ = to.send(last).await;
-                }
-                return Ok(());
+        let part = match tokio::time::timeout(PART_TIMEOUT, body.frame()).await {
+            Ok(None) => return Ok(()),
+            Ok(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
+            broken_off => {
+                // What has come of the last row must not be taken for all of it.
+                let _ = to.send(Err(io::ErrorKind::UnexpectedEof.into())).await;
+                return Err(match broken_off {
+                    Err(_) => Error::Timeout,
+                    Ok(_) => Error::BadRequest("The body ended early.".to_owned()),
+                });
             }
         };
-        for row in rows {
-            if to.send(row).await.is_err() {
-                return Ok(());
+        if to.send(Ok(part)).await.is_err() {
+            return Ok(());
+        }
+    }
+}
+
+/// A body as it is read like a file, by a thread that can wait for it.
+struct Received {
+    parts: mpsc::Receiver<io::Result<Bytes>>,
+    part: Bytes,
+}
+
+impl Read for Received {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.part.is_empty() {
+            match self.parts.blocking_recv() {
+                Some(part) => self.part = part?,
+                None => return Ok(0),
             }
         }
+        let most = self.part.len().min(buffer.len());
+        buffer[..most].copy_from_slice(&self.part.split_to(most));
+        Ok(most)
     }
 }
 
@@ -147,42 +200,81 @@ struct Telling {
     results: mpsc::Receiver<Vec<RowResult>>,
     tally: Tally,
     dry_run: bool,
-    /// Reading, and keeping what was read.
-    tasks: [JoinHandle<Result<(), Error>>; 2],
+    /// Receiving, reading, and keeping what was read.
+    tasks: [JoinHandle<Result<(), Error>>; 3],
 }
 
 impl Telling {
+    /// Begins to import what comes.
+    fn begin(app: Arc<App>, origin: &Origin, dry_run: bool, format: Format, body: Body) -> Self {
+        let (to_parts, parts) = mpsc::channel(WAITING);
+        let (to_rows, rows) = mpsc::channel(TOGETHER);
+        let (to_results, results) = mpsc::channel(WAITING);
+        let receiving = tokio::spawn(receive(body, to_parts));
+        let reading = tokio::task::spawn_blocking(move || {
+            let mut input = BufReader::new(Received { parts, part: Bytes::new() });
+            let read = format.read(&mut input, &mut |row| to_rows.blocking_send(row).is_ok());
+            read.map_err(|error| Error::BadRequest(format!("The body cannot be read on: {error:#}.")))
+        });
+        let origin = Origin { method: Method::Import, ..origin.clone() };
+        let importing = tokio::spawn(async move { app.import(&origin, dry_run, rows, to_results).await });
+        Self { results, tally: Tally::default(), dry_run, tasks: [receiving, reading, importing] }
+    }
+
     /// The next part of the answer, and who tells the rest.
     async fn next(mut self) -> Option<(Bytes, Option<Self>)> {
+        Some(match self.lines().await {
+            Some(lines) => (lines.into(), Some(self)),
+            None => (self.end().await.0.into(), None),
+        })
+    }
+
+    /// All of the answer at once, and whether all rows were looked at.
+    async fn whole(mut self) -> (Vec<u8>, bool) {
+        let mut whole = Vec::new();
+        while let Some(lines) = self.lines().await {
+            whole.extend(lines);
+        }
+        let (last, is_complete) = self.end().await;
+        whole.extend(last);
+        (whole, is_complete)
+    }
+
+    /// The next lines about rows, if there are more.
+    async fn lines(&mut self) -> Option<Vec<u8>> {
         let mut lines = Vec::new();
         while lines.is_empty() {
-            let Some(results) = self.results.recv().await else { return Some((self.end().await, None)) };
-            for row in results {
+            for row in self.results.recv().await? {
                 self.tally.count(&row);
                 if let Outcome::Refused(fault) = &row.outcome {
                     write(&mut lines, &RefusedLine { line: row.line, fault });
                 }
             }
         }
-        Some((lines.into(), Some(self)))
+        Some(lines)
     }
 
-    /// The last line.
-    async fn end(self) -> Bytes {
+    /// The last line, and whether all rows were looked at.
+    async fn end(self) -> (Vec<u8>, bool) {
         let mut summary = json!(self.tally);
         summary["dry_run"] = json!(self.dry_run);
-        summary["is_complete"] = json!(true);
+        let mut broken_off = None;
         for task in self.tasks {
             let done = task.await.unwrap_or_else(|error| Err(Error::Internal(error.to_string())));
-            if let Err(error) = done {
+            // The others only follow from the first.
+            broken_off = broken_off.or(done.err());
+        }
+        summary["is_complete"] = json!(broken_off.is_none());
+        if let Some(error) = &broken_off {
+            // What is wrong with the body may quote it.
+            if !matches!(error, Error::BadRequest(_)) {
                 tracing::error!(%error, "an import was broken off");
-                summary["is_complete"] = json!(false);
-                summary["detail"] = json!(problem::detail(&error));
             }
+            summary["detail"] = json!(problem::detail(error));
         }
         let mut line = Vec::new();
         write(&mut line, &json!({"summary": summary}));
-        line.into()
+        (line, broken_off.is_none())
     }
 }
 

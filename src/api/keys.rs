@@ -14,6 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::document::Document;
 use super::extract::{Body, Caller, KeyPath, KeysWrite, OptionalBody};
 use super::lists::within;
+use super::repeats;
 use crate::app::App;
 use crate::app::keys::ShownKey;
 use crate::directory::api_key::{self, ApiKey, Bounds, NewKey, Scope};
@@ -22,6 +23,7 @@ use crate::directory::network::Network;
 use crate::directory::rate::{MalformedLimit, RateLimit};
 use crate::error::{Error, InvalidFields};
 use crate::secret::KeyId;
+use crate::store::About;
 use crate::time::Timestamp;
 
 /// The most keys that one answer holds.
@@ -341,7 +343,8 @@ pub(super) async fn revoke(
 ) -> Result<Document, Error> {
     let guard = |key: &ApiKey| caller.key().may_give(&key.scopes);
     let key = app.revoke_key(&caller.origin, path.id()?, guard).await?;
-    Document::of(&KeyAnswer::new(key, app.clock.now()))
+    let told = Document::of(&KeyAnswer::new(key, app.clock.now()))?;
+    repeats::kept(&app, &caller, About::Nobody, told).await
 }
 
 /// What is to change of a key; a field that is not named stays.

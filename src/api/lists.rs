@@ -1,5 +1,6 @@
 //! Which page of a list a request wants: the query parameters of each list, read and documented.
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::sync::Arc;
 
@@ -251,17 +252,17 @@ impl IntoParams for UserWalk {
 
 /// Whether a parameter of the query that is true or false is true.
 pub(super) fn flag(query: Option<&str>, name: &str) -> Result<bool, Error> {
-    let mut is_set = false;
-    for (_, value) in
-        url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()).filter(|(known, _)| known == name)
-    {
-        is_set = match &*value {
-            "true" => true,
-            "false" => false,
-            _ => return Err(Error::BadRequest(format!("{name} must be true or false."))),
-        };
+    match given(query, name).as_deref() {
+        Some("true") => Ok(true),
+        Some("false") | None => Ok(false),
+        Some(_) => Err(Error::BadRequest(format!("{name} must be true or false."))),
     }
-    Ok(is_set)
+}
+
+/// The value of a query parameter; of several, the last.
+pub(super) fn given<'a>(query: Option<&'a str>, name: &str) -> Option<Cow<'a, str>> {
+    let pairs = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+    pairs.filter(|(known, _)| known == name).map(|(_, value)| value).last()
 }
 
 /// A number of the query that must be from 1 to `most`.

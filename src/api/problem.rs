@@ -87,7 +87,7 @@ pub(crate) fn detail(error: &Error) -> String {
                 .into()
         }
         Error::NotKept => {
-            "The answer to this request is not kept, because it may hold a secret or tell of many changes: it takes no Idempotency-Key, and nothing was done."
+            "The answer to this request is not kept, because it holds a secret: it takes no Idempotency-Key, and nothing was done."
                 .into()
         }
         Error::UnderWay => {
@@ -102,6 +102,9 @@ pub(crate) fn detail(error: &Error) -> String {
         Error::NotFound(Missing::Log) => "The log was not found.".into(),
         Error::NotFound(Missing::Membership) => {
             "The membership was not found: the user is not in this group.".into()
+        }
+        Error::NotFound(Missing::Answer) => {
+            "The request was done, and nothing was done again; its answer is gone with a user it told of.".into()
         }
         Error::NotFound(Missing::Key) => "The API key was not found.".into(),
         Error::Invalid(_) => "Some fields are missing or of the wrong form; errors names them.".into(),

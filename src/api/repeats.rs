@@ -11,12 +11,13 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::document::Document;
-use super::extract::{Admitted, MAX_BODY_BYTES, admit, read_bytes};
-use super::{openapi, tag};
+use super::exports::NDJSON;
+use super::extract::{Admitted, Caller, MAX_BODY_BYTES, admit, read_bytes};
+use super::{imports, openapi, tag};
 use crate::app::{Answered, App};
 use crate::directory::repeat::{Fingerprint, IdempotencyKey, NamedRequest};
 use crate::error::Error;
-use crate::store::Answer;
+use crate::store::{About, Answer};
 
 /// The header by which a client names a request.
 const NAME: HeaderName = HeaderName::from_static("idempotency-key");
@@ -40,11 +41,11 @@ pub(super) async fn answer(app: &App, request: Request, next: Next) -> Response 
 
 /// Has a named request done, unless it was done before.
 async fn once(app: &App, request: Request, next: Next) -> Result<Response, Error> {
-    let route = request.extensions().get::<MatchedPath>();
-    if !route.is_some_and(|route| NAMEABLE.contains(route.as_str())) {
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let Some(route) = route.filter(|route| NAMEABLE.contains(route.as_str())) else {
         // Whoever looks at the API key refuses it, and what nobody needs a key for takes no names.
         return Ok(next.run(request).await);
-    }
+    };
     let key = admit(request.headers(), request.extensions(), app).await?;
     let name = name(request.headers())?;
     let (mut parts, body) = request.into_parts();
@@ -53,6 +54,7 @@ async fn once(app: &App, request: Request, next: Next) -> Result<Response, Error
     let fingerprint = Fingerprint::new(&app.secret, path, &body);
     let named = Arc::new(NamedRequest { tenant: key.tenant.clone(), key_id: key.id, name, fingerprint });
     let _claim = app.claim(&named)?;
+    let replayed = |answer| replayed(&route, answer);
     if let Some(answer) = app.earlier(&named).await? {
         return Ok(replayed(answer));
     }
@@ -73,8 +75,12 @@ fn name(headers: &HeaderMap) -> Result<IdempotencyKey, Error> {
     name.and_then(|name| name.parse().ok()).ok_or_else(|| Error::BadRequest(refusal.to_owned()))
 }
 
-fn replayed(answer: Answer) -> Response {
+fn replayed(route: &MatchedPath, answer: Answer) -> Response {
     let mut response = response(answer);
+    if route.as_str() == imports::PATH {
+        let [(name, value)] = NDJSON;
+        response.headers_mut().insert(name, value);
+    }
     response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
     response
 }
@@ -95,6 +101,18 @@ fn response(answer: Answer) -> Response {
 /// What was done just now as it goes to the client: as it would be kept.
 pub(super) fn told(given: &impl Answered) -> Result<Response, Error> {
     given.answer().map(response)
+}
+
+/// Keeps the answer of an operation that makes several changes, where its request is named, and gives it.
+pub(super) async fn kept<P>(
+    app: &App,
+    caller: &Caller<P>,
+    about: About,
+    document: Document,
+) -> Result<Document, Error> {
+    let answer = untagged(document);
+    app.keep_answer(caller.into(), about, &answer).await?;
+    Ok(Document(answer.body))
 }
 
 /// The answer of an operation that made or did something, without a tag.

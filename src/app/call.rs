@@ -4,8 +4,7 @@ use super::Answered;
 use crate::directory::event::Origin;
 use crate::directory::repeat::NamedRequest;
 use crate::error::Error;
-use crate::id::UserId;
-use crate::store::{KeptAnswer, Version};
+use crate::store::{About, KeptAnswer, Version};
 use crate::time::Timestamp;
 
 /// A call to change something. An [`Origin`] alone is one without terms.
@@ -33,12 +32,12 @@ impl Call<'_> {
     pub(super) fn answered(
         &self,
         given: &impl Answered,
-        user_id: Option<UserId>,
+        about: About,
         now: Timestamp,
     ) -> Result<Option<Box<KeptAnswer>>, Error> {
         let Some(request) = self.named else { return Ok(None) };
         let answer = given.answer()?;
-        Ok(Some(Box::new(KeptAnswer { request: request.clone(), kept_at: now, user_id, answer })))
+        Ok(Some(Box::new(KeptAnswer { request: request.clone(), kept_at: now, about, answer })))
     }
 
     /// That a change that is decided on this version of the user may be made.

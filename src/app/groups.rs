@@ -8,8 +8,8 @@ use crate::id::{GroupId, TenantId, UserId};
 use crate::store::search::groups::GroupSearch;
 use crate::store::search::users::UserSearch;
 use crate::store::{
-    GroupChange, GroupKept, GroupSortKey, KeepError, KeptAnswer, List, MembershipChange, MembershipSortKey,
-    Page, Sorted, UserChange, Version,
+    About, GroupChange, GroupKept, GroupSortKey, KeepError, KeptAnswer, List, MembershipChange,
+    MembershipSortKey, Page, Sorted, UserChange, Version,
 };
 use crate::time::Timestamp;
 
@@ -49,7 +49,7 @@ impl App {
             group_id: group.group_id,
             kept: GroupKept::Create(group.clone()),
             events,
-            answer: call.answered(&group, None, ctx.now)?,
+            answer: call.answered(&group, About::Nobody, ctx.now)?,
         };
         self.store.keep_group(change).await.map_err(refused)?;
         Ok(group)
@@ -188,7 +188,7 @@ impl App {
                 match self.membership(tenant, user_id, group_id).await {
                     Err(Error::NotFound(Missing::Membership)) => {}
                     Ok(membership) => {
-                        if self.keep_answer(call, user_id, &membership, ctx.now).await? {
+                        if self.keep_membership_answer(call, user_id, &membership, ctx.now).await? {
                             return Ok(membership);
                         }
                         continue;
@@ -198,7 +198,7 @@ impl App {
                 let (_, group) = self.kept_group(tenant, group_id).await?;
                 let membership =
                     Membership { group_id, user_id, creation_time: ctx.now, group_name: group.name };
-                let answer = call.answered(&membership, Some(user_id), ctx.now)?;
+                let answer = call.answered(&membership, About::User(user_id), ctx.now)?;
                 if self.keep_membership(&ctx, user_id, group_id, true, answer).await? {
                     return Ok(membership);
                 }
@@ -211,14 +211,14 @@ impl App {
 
     /// Keeps what is answered to a call that changes nothing of a user, if it is to be kept; false if the user
     /// is another by now.
-    async fn keep_answer(
+    async fn keep_membership_answer(
         &self,
         call: Call<'_>,
         user_id: UserId,
         given: &Membership,
         now: Timestamp,
     ) -> Result<bool, Error> {
-        let answer = call.answered(given, Some(user_id), now)?;
+        let answer = call.answered(given, About::User(user_id), now)?;
         if answer.is_none() {
             return Ok(true);
         }

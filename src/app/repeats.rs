@@ -6,12 +6,12 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::App;
+use super::{App, Call, refused};
 use crate::directory::marking::Outcome;
 use crate::directory::repeat::{Fingerprint, IdempotencyKey, KEPT_FOR, NamedRequest};
 use crate::error::{Error, InvalidFields, Missing};
 use crate::secret::KeyId;
-use crate::store::Answer;
+use crate::store::{About, Answer};
 
 /// What an operation gives, as it is answered.
 pub trait Answered {
@@ -21,6 +21,13 @@ pub trait Answered {
     /// [`Error::NotKept`], also for one that holds a secret.
     fn answer(&self) -> Result<Answer, Error> {
         Err(Error::NotKept)
+    }
+}
+
+/// What is answered already.
+impl Answered for Answer {
+    fn answer(&self) -> Result<Answer, Error> {
+        Ok(self.clone())
     }
 }
 
@@ -72,7 +79,7 @@ impl App {
     /// The answer of this request, if it was made before.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if another request was made by this name, [`Missing::User`] if the user that the
+    /// [`Error::Invalid`] if another request was made by this name, [`Missing::Answer`] if a user that the
     /// answer told of was removed since, and the answer with it.
     pub async fn earlier(&self, request: &NamedRequest) -> Result<Option<Answer>, Error> {
         let since = self.clock.now().before(KEPT_FOR);
@@ -80,7 +87,25 @@ impl App {
         if earlier.fingerprint != request.fingerprint {
             return Err(used_for_another());
         }
-        earlier.answer.map(Some).ok_or(Error::NotFound(Missing::User))
+        earlier.answer.map(Some).ok_or(Error::NotFound(Missing::Answer))
+    }
+}
+
+impl App {
+    /// Keeps the answer to a named request that was done in several changes, now that all of them are kept.
+    ///
+    /// # Errors
+    /// [`Error::UnderWay`] if it was done elsewhere meanwhile, [`Error::Unavailable`] when it was not kept.
+    pub async fn keep_answer(
+        &self,
+        call: Call<'_>,
+        about: About,
+        given: &impl Answered,
+    ) -> Result<(), Error> {
+        match call.answered(given, about, self.clock.now())? {
+            Some(answer) => self.store.keep_answer(*answer).await.map_err(refused),
+            None => Ok(()),
+        }
     }
 }
 

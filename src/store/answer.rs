@@ -32,6 +32,31 @@ impl fmt::Debug for Answer {
     }
 }
 
+/// Of whom an answer tells. It goes when the user does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum About {
+    /// Of no user.
+    Nobody,
+    /// Of this one.
+    User(UserId),
+    /// Of several, whom nobody has noted down: it goes when any user of the tenant does.
+    Several,
+}
+
+impl About {
+    /// What the store notes down of it: an id, or [`About::SEVERAL`].
+    pub(super) fn noted(&self) -> Option<&str> {
+        match self {
+            Self::Nobody => None,
+            Self::User(user_id) => Some(user_id.as_str()),
+            Self::Several => Some(Self::SEVERAL),
+        }
+    }
+
+    /// What stands in the place of an id, and is none, where an answer tells of several users.
+    pub(super) const SEVERAL: &str = "*";
+}
+
 /// An answer as it is kept, with the change that it tells of.
 #[derive(Clone, Debug)]
 pub struct KeptAnswer {
@@ -39,8 +64,8 @@ pub struct KeptAnswer {
     pub request: NamedRequest,
     /// When.
     pub kept_at: Timestamp,
-    /// The user it tells of: it goes when the user does.
-    pub user_id: Option<UserId>,
+    /// Of whom it tells.
+    pub about: About,
     /// The answer.
     pub answer: Answer,
 }

@@ -45,7 +45,7 @@ use crate::id::{GroupId, IdentifierId, MailId, TenantId, UserId};
 use crate::metrics::Measured;
 use crate::secret::{KeyId, TokenId};
 use crate::time::Timestamp;
-pub use answer::{Answer, Earlier, KeptAnswer};
+pub use answer::{About, Answer, Earlier, KeptAnswer};
 use search::groups::GroupSearch;
 use search::logs::LogSearch;
 
@@ -141,6 +141,9 @@ pub trait Store: Send + Sync {
 
     /// What is kept since this moment of a request of the same name, made with the same API key.
     async fn earlier(&self, request: &NamedRequest, since: Timestamp) -> Result<Option<Earlier>, Error>;
+
+    /// Keeps an answer by itself: that of a request that was done in several changes.
+    async fn keep_answer(&self, answer: KeptAnswer) -> Result<(), KeepError>;
 
     /// Forgets some of the answers that were kept until this moment; false if there were none.
     async fn forget_answers(&self, until: Timestamp) -> Result<bool, Error>;

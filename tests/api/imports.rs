@@ -21,19 +21,7 @@ pub(crate) async fn exported(api: &Api) -> String {
 
 /// Imports lines, and gives those of the answer: what was refused, and the summary.
 pub(crate) async fn import(api: &Api, query: &str, lines: &str) -> (Vec<Value>, Value) {
-    let request = Request::builder()
-        .method(Method::POST)
-        .uri(format!("/v1/import{query}"))
-        .header("X-API-KEY", &api.admin)
-        .header("content-type", "application/x-ndjson")
-        .body(Body::from(lines.to_owned()))
-        .unwrap();
-    let answer = api.send(request).await;
-    assert_eq!((answer.status, answer.header("content-type")), (StatusCode::OK, "application/x-ndjson"));
-    let mut told: Vec<Value> =
-        answer.text().lines().map(|line| serde_json::from_str(line).expect("each line is JSON")).collect();
-    let summary = told.pop().expect("there is a summary")["summary"].take();
-    (told, summary)
+    import_as(api, query, "application/x-ndjson", lines).await
 }
 
 /// The lines that were refused, with their codes.
@@ -113,6 +101,51 @@ async fn an_export_that_is_imported_is_exported_as_the_same_bytes() {
     assert_eq!((refused.len(), &refused[0]["code"]), (1, &json!("Exists")), "Ada has changed: {refused:?}");
     assert_eq!(told, summary(0, 0, 6, 1));
     assert_eq!(other.events().await.len(), before);
+}
+
+/// Sends a body that is written otherwise, and gives the lines of the answer.
+async fn import_as(api: &Api, query: &str, label: &str, body: &str) -> (Vec<Value>, Value) {
+    let request = Request::builder()
+        .method(Method::POST)
+        .uri(format!("/v1/import{query}"))
+        .header("X-API-KEY", &api.admin)
+        .header("content-type", label)
+        .body(Body::from(body.to_owned()))
+        .unwrap();
+    let answer = api.send(request).await;
+    assert_eq!((answer.status, answer.header("content-type")), (StatusCode::OK, "application/x-ndjson"));
+    let mut told: Vec<Value> =
+        answer.text().lines().map(|line| serde_json::from_str(line).expect("each line is JSON")).collect();
+    let summary = told.pop().expect("there is a summary")["summary"].take();
+    (told, summary)
+}
+
+#[tokio::test]
+async fn what_the_command_imports_can_be_sent_as_well() {
+    let api = Api::new().await;
+    let csv = "email,email_verified,groups\nada@example.com,true,Ladies\nnobody,,\n";
+    let (refused, told) = import_as(&api, "", "text/csv; charset=utf-8", csv).await;
+    assert_eq!((codes(&refused), told), (vec![(3, "Invalid")], summary(1, 1, 0, 1)));
+    let auth0 = r#"{"user_id":"auth0|1","email":"bob@example.com","email_verified":true}"#;
+    let (refused, told) = import_as(&api, "?format=auth0", "application/x-ndjson", auth0).await;
+    assert_eq!((codes(&refused), told), (vec![], summary(1, 0, 0, 0)));
+    let keycloak =
+        r#"{"realm":"acme","users":[{"username":"carol","email":"carol@example.com","emailVerified":true}]}"#;
+    let (refused, told) = import_as(&api, "?format=keycloak", "application/json", keycloak).await;
+    assert_eq!((codes(&refused), told), (vec![], summary(1, 0, 0, 0)));
+    let found = api.get("/api/users?filter=emails.verified:true&sort=creation_time:1").await.json();
+    assert_eq!(found.as_array().unwrap().len(), 3);
+    let refused = api.post("/v1/import?format=xml", Value::Null).await.problem(StatusCode::BAD_REQUEST);
+    assert_eq!(refused["detail"], "format must be ndjson, csv, auth0 or keycloak.");
+}
+
+#[tokio::test]
+async fn a_body_that_is_not_of_its_format_is_told_to_its_sender_in_the_summary() {
+    let api = Api::new().await;
+    let (refused, told) = import_as(&api, "?format=csv", "text/csv", "email,shoe\na@example.com,40\n").await;
+    assert!(refused.is_empty());
+    assert_eq!((&told["is_complete"], &told["users"]), (&json!(false), &json!(0)));
+    assert!(told["detail"].as_str().unwrap().contains("`shoe`, which is no field"), "{told}");
 }
 
 #[tokio::test]

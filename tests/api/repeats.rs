@@ -67,6 +67,17 @@ async fn prepared(api: &Api, number: usize, operation: &str, path: &str) -> (Str
             let started = api.post(&path.replace("/check", "/start"), Value::Null).await.json();
             json!({"code": started["code"]})
         }
+        "verifyEmails" => json!({"addresses": [email], "reason": "confirmed"}),
+        "unverifyEmails" => {
+            api.post("/v1/emails/verify", json!({"addresses": [email]})).await.json();
+            json!({"filter": format!("user_id:{}", user["user_id"].as_str().unwrap())})
+        }
+        "importUsers" => json!({"email": format!("imported{number}@example.com")}),
+        "revokeKey" => {
+            let key = api.post("/v1/keys", json!({"name": "key", "scopes": ["users:read"]})).await;
+            let key = key.json_of(StatusCode::CREATED);
+            return (path.replace("{key_id}", key["about"]["key_id"].as_str().unwrap()), Value::Null);
+        }
         _ => Value::Null,
     };
     (path, body)
@@ -80,16 +91,17 @@ async fn a_repeat_of_every_operation_gets_the_same_answer_and_changes_nothing() 
     api.choose(&[("proof_means", "code"), ("proofs_per_user_and_hour", "100")]).await;
     let reader = api.key(&[Scope::EmailsVerify]).await;
     let document = api.get("/openapi.json").await.json();
-    let mut swept = Vec::new();
+    let (mut swept, mut others) = (Vec::new(), Vec::new());
     for (path, item) in document["paths"].as_object().unwrap() {
         let Some(operation) = item.get("post") else { continue };
         let parameters = operation["parameters"].as_array().into_iter().flatten();
         let takes = parameters.into_iter().any(|parameter| parameter["name"] == "Idempotency-Key");
         assert_eq!(takes, operation["responses"].get("409").is_some(), "{path}");
+        let name = operation["operationId"].as_str().unwrap();
         if !takes {
+            others.push(name);
             continue;
         }
-        let name = operation["operationId"].as_str().unwrap();
         let (path, body) = prepared(&api, swept.len(), name, path).await;
         // The admin would be told secrets, of which nothing is kept.
         let key = if name == "startEmailProof" { &reader } else { &api.admin };
@@ -120,6 +132,8 @@ async fn a_repeat_of_every_operation_gets_the_same_answer_and_changes_nothing() 
         "createUser",
         "disableUser",
         "enableUser",
+        "importUsers",
+        "revokeKey",
         "setEmailUnverified",
         "setEmailVerified",
         "setPasswordResetRequired",
@@ -129,9 +143,14 @@ async fn a_repeat_of_every_operation_gets_the_same_answer_and_changes_nothing() 
         "setPrimaryPhone",
         "startEmailProof",
         "unblockUser",
+        "unverifyEmails",
         "verifyEmail",
+        "verifyEmails",
     ];
     assert_eq!(swept, expected);
+    // The answers of the others hold a link, a code or a key.
+    others.sort_unstable();
+    assert_eq!(others, ["createKey", "resetPassword", "rotateKey", "startPhoneProof"]);
 }
 
 /// A repeat that comes late must not do again what was taken back since.
@@ -290,6 +309,38 @@ async fn what_was_answered_of_a_user_goes_with_the_user() {
     named(&api, "name", "/api/users", body).await.problem(StatusCode::NOT_FOUND);
     // It was not made a second time either.
     assert!(api.get("/api/users").await.json().as_array().unwrap().is_empty());
+}
+
+/// Nobody has noted down whom such an answer names, so it goes with whoever does.
+#[tokio::test]
+async fn what_was_answered_of_many_emails_goes_with_any_user() {
+    let api = Api::new().await;
+    let [one, other] = ["one@example.com", "other@example.com"];
+    api.user(json!({"email": one})).await;
+    let gone = api.user(json!({"email": other})).await;
+    let body = json!({"addresses": [one]});
+    named(&api, "name", "/v1/emails/verify", body.clone()).await.json();
+    let imported = named(&api, "import", "/v1/import", json!({"email": "new@example.com"})).await;
+    assert_eq!(imported.status, StatusCode::OK);
+    api.delete(&format!("/api/users/{}", gone["user_id"].as_str().unwrap())).await;
+    let events = api.events().await.len();
+    let problem = named(&api, "name", "/v1/emails/verify", body).await.problem(StatusCode::NOT_FOUND);
+    assert!(problem["detail"].as_str().unwrap().contains("nothing was done again"), "{problem}");
+    // That of an import names nobody.
+    let kept = named(&api, "import", "/v1/import", json!({"email": "new@example.com"})).await;
+    assert!(is_replayed(&kept));
+    assert_eq!(api.events().await.len(), events);
+}
+
+/// Whoever sends it again has to get through with it.
+#[tokio::test]
+async fn an_import_that_is_broken_off_is_not_kept() {
+    let api = Api::new().await;
+    let rows = json!({"realm": "acme", "users": 7});
+    for _ in 0..2 {
+        let told = named(&api, "name", "/v1/import?format=keycloak", rows.clone()).await;
+        assert!(!is_replayed(&told) && told.text().contains("\"is_complete\":false"), "{}", told.text());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -20,14 +20,14 @@ fn key(maker: &Maker) -> KeyId {
 }
 
 /// What is kept of a request: all that an answer can have.
-fn answer(maker: &Maker, request: &NamedRequest, user_id: Option<UserId>) -> Box<KeptAnswer> {
+fn answer(maker: &Maker, request: &NamedRequest, about: About) -> Box<KeptAnswer> {
     let answer = Answer {
         status: 201,
         location: Some("/api/users/somebody".to_owned()),
         version: Some(Version(7)),
         body: "{\"name\":\"Zoë\"}".into(),
     };
-    Box::new(KeptAnswer { request: request.clone(), kept_at: maker.now, user_id, answer })
+    Box::new(KeptAnswer { request: request.clone(), kept_at: maker.now, about, answer })
 }
 
 /// Whether an answer to a request of this name is kept since this moment.
@@ -40,7 +40,7 @@ pub(crate) async fn an_answer_is_found_as_it_was_kept_with_its_change(store: &dy
     let maker = Maker::new(&default());
     let named = request(&maker, key(&maker), "a name");
     let (user, change) = maker.with_email("a@example.com", false);
-    let kept = answer(&maker, &named, Some(user.user_id));
+    let kept = answer(&maker, &named, About::User(user.user_id));
     assert_eq!(store.earlier(&named, Timestamp(0)).await.unwrap(), None);
     store.keep(UserChange { answer: Some(kept.clone()), ..change }).await.unwrap();
     let earlier = store.earlier(&named, Timestamp(999)).await.unwrap().unwrap();
@@ -52,7 +52,7 @@ pub(crate) async fn an_answer_is_found_as_it_was_kept_with_its_change(store: &dy
     // One that fails keeps no answer, and one that changes nothing keeps one.
     let other = request(&maker, named.key_id, "another");
     let nothing = |version| UserChange {
-        answer: Some(answer(&maker, &other, Some(user.user_id))),
+        answer: Some(answer(&maker, &other, About::User(user.user_id))),
         ..UserChange::nothing(&default(), Version(version), user.user_id)
     };
     assert!(matches!(store.keep(nothing(2)).await, Err(KeepError::Conflict)));
@@ -68,13 +68,13 @@ pub(crate) async fn a_request_of_the_same_name_changes_nothing_for_a_day(store: 
     let mut maker = Maker::new(&default());
     let named = request(&maker, key(&maker), "a name");
     let (mut user, change) = maker.with_email("a@example.com", false);
-    store.keep(UserChange { answer: Some(answer(&maker, &named, None)), ..change }).await.unwrap();
+    store.keep(UserChange { answer: Some(answer(&maker, &named, About::Nobody)), ..change }).await.unwrap();
     let (group, change) = maker.group("group", false);
     store.keep_group(change).await.unwrap();
     let before = count_events(store).await;
 
     maker.now = Timestamp(1_000 + KEPT_FOR.as_secs().cast_signed() - 1);
-    let repeat = |maker: &Maker| answer(maker, &named, None);
+    let repeat = |maker: &Maker| answer(maker, &named, About::Nobody);
     let (another, change) = maker.with_email("b@example.com", false);
     let refused = store.keep(UserChange { answer: Some(repeat(&maker)), ..change }).await;
     assert!(matches!(refused, Err(KeepError::Repeated)), "{refused:?}");
@@ -111,7 +111,10 @@ pub(crate) async fn names_of_one_key_are_none_of_another(store: &dyn Store) {
         let named = request(maker, key_id, "a name");
         assert!(!is_kept(store, &named, 0).await);
         let (_, change) = maker.group(&format!("group {key_id}"), false);
-        store.keep_group(GroupChange { answer: Some(answer(maker, &named, None)), ..change }).await.unwrap();
+        store
+            .keep_group(GroupChange { answer: Some(answer(maker, &named, About::Nobody)), ..change })
+            .await
+            .unwrap();
         assert!(is_kept(store, &named, 0).await);
     }
     assert!(!is_kept(store, &request(&maker, one, "A name"), 0).await);
@@ -124,7 +127,7 @@ pub(crate) async fn of_many_requests_of_one_name_at_once_one_is_done(store: &dyn
         let made: Vec<_> = (0..8)
             .map(|number| {
                 let (user, change) = maker.with_email(&format!("{round}.{number}@example.com"), false);
-                let answer = answer(&maker, &named, Some(user.user_id));
+                let answer = answer(&maker, &named, About::User(user.user_id));
                 (user, UserChange { answer: Some(answer), ..change })
             })
             .collect();
@@ -146,24 +149,33 @@ pub(crate) async fn of_many_requests_of_one_name_at_once_one_is_done(store: &dyn
 pub(crate) async fn what_an_answer_tells_of_a_user_goes_with_the_user(store: &dyn Store) {
     let maker = Maker::new(&default());
     let key_id = key(&maker);
-    let [created, joined, other] = ["created", "joined", "other"].map(|name| request(&maker, key_id, name));
+    let [created, joined, other, many] =
+        ["created", "joined", "other", "many"].map(|name| request(&maker, key_id, name));
     let (user, change) = maker.with_email("a@example.com", false);
-    let kept = answer(&maker, &created, Some(user.user_id));
+    let kept = answer(&maker, &created, About::User(user.user_id));
     store.keep(UserChange { answer: Some(kept), ..change }).await.unwrap();
     let (group, change) = maker.group("group", false);
-    store.keep_group(GroupChange { answer: Some(answer(&maker, &other, None)), ..change }).await.unwrap();
+    store
+        .keep_group(GroupChange { answer: Some(answer(&maker, &other, About::Nobody)), ..change })
+        .await
+        .unwrap();
     let joins = maker.membership(user.user_id, group.group_id, true);
-    let kept = answer(&maker, &joined, Some(user.user_id));
+    let kept = answer(&maker, &joined, About::User(user.user_id));
     assert!(store.keep_membership(MembershipChange { answer: Some(kept), ..joins }).await.unwrap());
+    store.keep_answer(*answer(&maker, &many, About::Several)).await.unwrap();
+    let again = store.keep_answer(*answer(&maker, &many, About::Several)).await;
+    assert!(matches!(again, Err(KeepError::Repeated)), "{again:?}");
+    assert!(is_kept(store, &many, 0).await);
     store.keep(maker.delete(&user, 1)).await.unwrap();
-    for request in [&created, &joined] {
+    for request in [&created, &joined, &many] {
         let earlier = store.earlier(request, Timestamp(0)).await.unwrap();
         let expected = Earlier { fingerprint: request.fingerprint, answer: None };
         assert_eq!(earlier, Some(expected));
     }
     assert!(is_kept(store, &other, 0).await);
     let (_, change) = maker.with_email("b@example.com", false);
-    let again = store.keep(UserChange { answer: Some(answer(&maker, &created, None)), ..change }).await;
+    let again =
+        store.keep(UserChange { answer: Some(answer(&maker, &created, About::Nobody)), ..change }).await;
     assert!(matches!(again, Err(KeepError::Repeated)), "{again:?}");
 }
 
@@ -174,7 +186,10 @@ pub(crate) async fn answers_are_forgotten_when_it_is_time(store: &dyn Store) {
         maker.now = Timestamp(now);
         let named = request(&maker, key_id, &now.to_string());
         let (_, change) = maker.group(&now.to_string(), false);
-        store.keep_group(GroupChange { answer: Some(answer(&maker, &named, None)), ..change }).await.unwrap();
+        store
+            .keep_group(GroupChange { answer: Some(answer(&maker, &named, About::Nobody)), ..change })
+            .await
+            .unwrap();
     }
     let [old, young] = ["1000", "2000"].map(|name| request(&maker, key_id, name));
     assert!(!store.forget_answers(Timestamp(999)).await.unwrap());

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use tokio_postgres::Row;
 
-use super::super::answer::{Answer as Given, Earlier, FORGOTTEN_AT_ONCE, KeptAnswer};
+use super::super::answer::{About, Answer as Given, Earlier, FORGOTTEN_AT_ONCE, KeptAnswer};
 use super::super::{KeepError, Version};
 use super::connection::{Answer, Session};
 use super::keep::Fault;
@@ -34,7 +34,7 @@ pub(super) fn earlier(row: &Row) -> Answer<Earlier> {
 /// Keeps the answer that comes with a change, if one does, in place of one that is too old to count. While
 /// another server keeps one of the same name, this waits for what becomes of that.
 pub(super) async fn keep(session: &Session, answer: Option<&KeptAnswer>) -> Result<(), Fault> {
-    let Some(KeptAnswer { request, kept_at, user_id, answer }) = answer else { return Ok(()) };
+    let Some(KeptAnswer { request, kept_at, about, answer }) = answer else { return Ok(()) };
     let sql = "insert into answers (tenant_id, key_id, idempotency_key, fingerprint, kept_at, user_id, status, \
                location, version, body) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
                on conflict (tenant_id, key_id, idempotency_key) do update set \
@@ -50,7 +50,7 @@ pub(super) async fn keep(session: &Session, answer: Option<&KeptAnswer>) -> Resu
                 &request.name.as_str(),
                 &request.fingerprint.to_stored().as_slice(),
                 &kept_at.0,
-                &user_id.as_ref().map(UserId::as_str),
+                &about.noted(),
                 &i64::from(answer.status),
                 &answer.location,
                 &answer.version.map(|version| version.0),
@@ -62,11 +62,11 @@ pub(super) async fn keep(session: &Session, answer: Option<&KeptAnswer>) -> Resu
     if kept == 1 { Ok(()) } else { Err(KeepError::Repeated.into()) }
 }
 
-/// Forgets what was answered that tells of a user, and not that it was.
+/// Forgets what was answered that tells of a user, or may, and not that it was.
 pub(super) async fn forget_user(session: &Session, tenant: &TenantId, user_id: UserId) -> Answer<()> {
     let sql = "update answers set user_id = null, location = null, version = null, body = null \
-               where tenant_id = $1 and user_id = $2";
-    session.execute(sql, &[&tenant.as_str(), &user_id.as_str()]).await.map(drop)
+               where tenant_id = $1 and user_id in ($2, $3)";
+    session.execute(sql, &[&tenant.as_str(), &user_id.as_str(), &About::SEVERAL]).await.map(drop)
 }
 
 /// Forgets some of the answers that were kept until this moment; false if there were none. Each server

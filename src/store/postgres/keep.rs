@@ -86,6 +86,9 @@ async fn apply(session: &Session, operation: &Operation) -> Result<bool, Fault> 
         Operation::KeepGroup(change) => return groups::keep(session, change).await,
         Operation::KeepMembership(change) => return groups::keep_membership(session, change).await,
         Operation::CreateTenant(tenant, now) => keys::create_tenant(session, tenant, *now).await,
+        Operation::KeepAnswer(answer) => {
+            return answers::keep(session, Some(answer)).await.map(|()| true);
+        }
         Operation::KeepKey(change) => keys::keep(session, change).await,
         Operation::TouchKey(id, now) => keys::touch(session, *id, *now).await,
         Operation::RehashPassword(change) => secrets::rehash(session, change).await,

@@ -46,8 +46,8 @@ use super::search::groups::GroupSearch;
 use super::search::logs::LogSearch;
 use super::{
     DayCount, Earlier, EventList, EventPage, GroupChange, GroupSortKey, IdentifierKind, KeepError, Kept,
-    KeyChange, List, LogSortKey, MembershipChange, MembershipSortKey, NewestEvents, Page, PasswordTry,
-    Portion, Sorted, Store, Tenant, UserChange, Version,
+    KeptAnswer, KeyChange, List, LogSortKey, MembershipChange, MembershipSortKey, NewestEvents, Page,
+    PasswordTry, Portion, Sorted, Store, Tenant, UserChange, Version,
 };
 use crate::directory::api_key::ApiKey;
 use crate::directory::event::Event;
@@ -327,6 +327,10 @@ impl Store for PostgresStore {
         let NamedRequest { tenant, key_id, name, .. } = request;
         let values: Values<'_> = &[&tenant.as_str(), &key_id.as_str(), &name.as_str(), &since.0];
         rows::one(self.readers.row(answers::FIND, values).await?, answers::earlier)
+    }
+
+    async fn keep_answer(&self, answer: KeptAnswer) -> Result<(), KeepError> {
+        self.writer.run(Operation::KeepAnswer(Box::new(answer))).await.map(|_| ())
     }
 
     async fn forget_answers(&self, until: Timestamp) -> Result<bool, Error> {

@@ -8,7 +8,9 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use super::super::{GroupChange, KeepError, KeyChange, MembershipChange, PasswordTry, UserChange};
+use super::super::{
+    GroupChange, KeepError, KeptAnswer, KeyChange, MembershipChange, PasswordTry, UserChange,
+};
 use super::connection::{Link, Purpose, Server, Session};
 use super::{batch, keep, told};
 use crate::directory::event::Event;
@@ -34,6 +36,7 @@ pub(super) enum Operation {
     KeepGroup(Box<GroupChange>),
     KeepMembership(Box<MembershipChange>),
     CreateTenant(TenantId, Timestamp),
+    KeepAnswer(Box<KeptAnswer>),
     KeepKey(Box<KeyChange>),
     TouchKey(KeyId, Timestamp),
     RehashPassword(Box<(TenantId, UserId, PasswordHash, PasswordHash)>),

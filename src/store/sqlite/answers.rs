@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::super::answer::{Answer, Earlier, FORGOTTEN_AT_ONCE, KeptAnswer};
+use super::super::answer::{About, Answer, Earlier, FORGOTTEN_AT_ONCE, KeptAnswer};
 use super::super::{KeepError, Version};
 use super::writer::failed;
 use crate::directory::repeat::{Fingerprint, KEPT_FOR, NamedRequest};
@@ -45,7 +45,7 @@ fn earlier(row: &Row<'_>) -> rusqlite::Result<Earlier> {
 
 /// Keeps the answer that comes with a change, if one does, in place of one that is too old to count.
 pub(super) fn keep(connection: &Connection, answer: Option<&KeptAnswer>) -> Result<(), KeepError> {
-    let Some(KeptAnswer { request, kept_at, user_id, answer }) = answer else { return Ok(()) };
+    let Some(KeptAnswer { request, kept_at, about, answer }) = answer else { return Ok(()) };
     let kept = connection
         .prepare_cached(
             "insert into answers (tenant_id, key_id, idempotency_key, fingerprint, kept_at, user_id, status, \
@@ -61,7 +61,7 @@ pub(super) fn keep(connection: &Connection, answer: Option<&KeptAnswer>) -> Resu
                 request.name.as_str(),
                 request.fingerprint.to_stored(),
                 kept_at.0,
-                user_id.as_ref().map(UserId::as_str),
+                about.noted(),
                 answer.status,
                 answer.location,
                 answer.version.map(|version| version.0),
@@ -73,7 +73,7 @@ pub(super) fn keep(connection: &Connection, answer: Option<&KeptAnswer>) -> Resu
     if kept == 1 { Ok(()) } else { Err(KeepError::Repeated) }
 }
 
-/// Forgets what was answered that tells of a user, and not that it was.
+/// Forgets what was answered that tells of a user, or may, and not that it was.
 pub(super) fn forget_user(
     connection: &Connection,
     tenant: &TenantId,
@@ -82,9 +82,9 @@ pub(super) fn forget_user(
     connection
         .prepare_cached(
             "update answers set user_id = null, location = null, version = null, body = null \
-             where tenant_id = ?1 and user_id = ?2",
+             where tenant_id = ?1 and user_id in (?2, ?3)",
         )?
-        .execute([tenant.as_str(), user_id.as_str()])
+        .execute([tenant.as_str(), user_id.as_str(), About::SEVERAL])
         .map(drop)
 }
 

@@ -40,8 +40,8 @@ use super::search::groups::GroupSearch;
 use super::search::logs::LogSearch;
 use super::{
     DayCount, Earlier, EventList, EventPage, GroupChange, GroupSortKey, IdentifierKind, KeepError, Kept,
-    KeyChange, List, LogSortKey, MembershipChange, MembershipSortKey, NewestEvents, Page, PasswordTry,
-    Portion, Sorted, Store, Tenant, UserChange, Version,
+    KeptAnswer, KeyChange, List, LogSortKey, MembershipChange, MembershipSortKey, NewestEvents, Page,
+    PasswordTry, Portion, Sorted, Store, Tenant, UserChange, Version,
 };
 use crate::directory::api_key::ApiKey;
 use crate::directory::event::Event;
@@ -241,6 +241,10 @@ impl Store for SqliteStore {
 
     async fn earlier(&self, request: &NamedRequest, since: Timestamp) -> Result<Option<Earlier>, Error> {
         self.readers.read(|connection| answers::find(connection, request, since))
+    }
+
+    async fn keep_answer(&self, answer: KeptAnswer) -> Result<(), KeepError> {
+        self.writer.run(Operation::KeepAnswer(Box::new(answer))).await.map(|_| ())
     }
 
     async fn forget_answers(&self, until: Timestamp) -> Result<bool, Error> {

@@ -7,7 +7,9 @@ use std::thread::JoinHandle;
 use rusqlite::{Connection, params};
 use tokio::sync::{mpsc, oneshot};
 
-use super::super::{GroupChange, KeepError, KeyChange, MembershipChange, PasswordTry, UserChange};
+use super::super::{
+    GroupChange, KeepError, KeptAnswer, KeyChange, MembershipChange, PasswordTry, UserChange,
+};
 use super::checkpoint::Checkpoints;
 use super::keep::keep;
 use super::{answers, failure, groups, keys, outbox, person, proofs, requests, rows, secrets};
@@ -32,6 +34,7 @@ pub(super) enum Operation {
     KeepGroup(Box<GroupChange>),
     KeepMembership(Box<MembershipChange>),
     CreateTenant(TenantId, Timestamp),
+    KeepAnswer(Box<KeptAnswer>),
     KeepKey(Box<KeyChange>),
     TouchKey(KeyId, Timestamp),
     RehashPassword(Box<(TenantId, UserId, PasswordHash, PasswordHash)>),
@@ -211,6 +214,7 @@ fn apply(connection: &Connection, operation: &Operation) -> Outcome {
                 params![tenant.as_str(), now.0],
             )
             .map(|added| added == 1),
+        Operation::KeepAnswer(answer) => return answers::keep(connection, Some(answer)).map(|()| true),
         Operation::KeepKey(change) => keys::keep(connection, change),
         Operation::TouchKey(id, now) => keys::touch(connection, *id, *now),
         Operation::RehashPassword(change) => secrets::rehash(connection, change),
