@@ -24,7 +24,7 @@ pub(super) struct Seen {
 type Sha256Hash = [u8; 32];
 
 /// What is there that stands in the way of a user.
-struct InTheWay {
+pub(super) struct InTheWay {
     /// The user of the same id.
     user: Option<Kept>,
     /// The first identifier that is another's alone.
@@ -54,7 +54,8 @@ impl Import<'_> {
         Ok(())
     }
 
-    async fn look_at(&self, arriving: &Arriving) -> Result<InTheWay, Error> {
+    /// What is there that stands in the way of a user.
+    pub(super) async fn look_at(&self, arriving: &Arriving) -> Result<InTheWay, Error> {
         let (store, tenant) = (&self.app.store, &self.origin.tenant);
         let user = store.user(tenant, arriving.user.user_id).await?;
         for Identifier { kind, canonical, .. } in owned(arriving) {
@@ -76,7 +77,12 @@ fn owned(arriving: &Arriving) -> impl Iterator<Item = &Identifier> {
 
 impl Seen {
     /// What would become of a user.
-    fn foresee(&mut self, line: u64, arriving: &Arriving, there: &InTheWay) -> Result<Outcome, Error> {
+    pub(super) fn foresee(
+        &mut self,
+        line: u64,
+        arriving: &Arriving,
+        there: &InTheWay,
+    ) -> Result<Outcome, Error> {
         if let Some(kept) = &there.user {
             return compared(arriving, kept);
         }
