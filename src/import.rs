@@ -59,6 +59,11 @@ impl Format {
     }
 }
 
+/// A text, if there is anything in it: where nothing is known, other directories write an empty one.
+fn filled(text: Option<String>) -> Option<String> {
+    text.filter(|text| !text.trim().is_empty())
+}
+
 /// Reads a file of which each line is a row.
 fn by_lines(
     input: &mut dyn BufRead,

@@ -60,6 +60,13 @@ pub(crate) fn object<T: DeserializeOwned>(
     }))
 }
 
+/// Reads a field that may be `null`, which says what its absence says.
+pub(crate) fn or_default<'de, T: Deserialize<'de> + Default, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
 /// What a client calls the type that serde expected.
 fn wire_type(expected: &str) -> &str {
     match without_place(expected) {

@@ -20,10 +20,27 @@ pub const TOGETHER: usize = 256;
 
 /// A row and where it stands.
 pub struct Numbered {
-    /// The number of its line, from 1; in a list of users, its place there.
+    /// The number of the line where it begins, from 1.
     pub line: u64,
+    /// What else it is found by, where many rows can be in a line.
+    pub item: Option<Item>,
     /// The row, or why it cannot be read.
     pub row: Result<Row, Error>,
+}
+
+/// A place in a list of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// What the list is called there.
+    pub list: &'static str,
+    /// The place in it, from 1.
+    pub place: u64,
+}
+
+impl std::fmt::Display for Item {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "number {} of `{}`", self.place, self.list)
+    }
 }
 
 /// What became of a row.
@@ -62,6 +79,11 @@ pub struct Fault {
 impl Fault {
     fn new(code: &str, reason: impl Into<String>) -> Self {
         Self { code: code.to_owned(), reason: reason.into() }
+    }
+
+    /// The same, told of a row that is not alone in its line.
+    fn at(self, item: Item) -> Self {
+        Self { reason: format!("In {item}: {}", self.reason), ..self }
     }
 
     /// There is another of the same id.

@@ -1,7 +1,9 @@
 //! `bonafide import`.
 
-use std::fs::File;
+use std::env;
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, BufRead, BufReader, Read};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,9 +21,11 @@ use super::store::{StoreOption, must_know};
 use crate::app::App;
 use crate::app::import::{Numbered, Outcome, RowResult, TOGETHER, Tally};
 use crate::directory::event::{Method, Origin};
-use crate::id::{SystemRandom, TenantId};
+use crate::id::{RequestId, SystemRandom, TenantId};
 use crate::import::Format;
 use crate::import::lines::MAX_LINE_BYTES;
+use crate::store::Store;
+use crate::store::sqlite::SqliteStore;
 use crate::time::{Clock, SystemClock};
 
 /// How often it is told how far an import is, where there is no terminal.
@@ -50,11 +54,16 @@ pub(super) struct Options {
 pub(super) async fn run(options: Options, clock: Arc<SystemClock>) -> Result<()> {
     let Options { file, format, dry_run, tenant, secret, store } = options;
     let input = Input::open(&file)?;
-    let kept = store.open_or_make(&*clock).await?;
+    let (kept, _scratch) =
+        if dry_run { to_look_at(&store, &*clock).await? } else { (store.open_or_make(&*clock).await?, None) };
     let imported = async {
         must_know(&*kept, &tenant).await?;
         let random = Arc::new(SystemRandom);
-        let secret = secret.read_or_make(&store, false, &*random)?;
+        let secret = if dry_run {
+            secret.read_or_invent(&store, &*random)?
+        } else {
+            secret.read_or_make(&store, false, &*random)?
+        };
         let origin = Origin::of_server(tenant, Method::Import, &*random);
         let app = App::new(kept.clone(), clock.clone(), random, secret);
         import(&app, &origin, dry_run, input, format, Shown::new(clock)).await
@@ -67,6 +76,38 @@ pub(super) async fn run(options: Options, clock: Arc<SystemClock>) -> Result<()>
         bail!("{} of {} rows of {} were refused", tally.refused, tally.rows, file.display());
     }
     Ok(())
+}
+
+/// The store as it is, or where there is none, an empty one that ends with what is given beside it: a dry run
+/// changes nothing.
+async fn to_look_at(option: &StoreOption, clock: &dyn Clock) -> Result<(Arc<dyn Store>, Option<Scratch>)> {
+    let (taken, _) = option.steps().await?;
+    if taken > 0 {
+        return Ok((option.open().await?, None));
+    }
+    eprintln!("there is no store yet: this is what would become of the rows in an empty one");
+    let scratch = Scratch::make()?;
+    let store = SqliteStore::open(&scratch.0.join("bonafide.db"), clock.now())?;
+    Ok((Arc::new(store), Some(scratch)))
+}
+
+/// A folder that only its owner can enter, and that is there for a while.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn make() -> Result<Self> {
+        let path = env::temp_dir().join(format!("bonafide-{}", RequestId::new(&SystemRandom)));
+        let made = DirBuilder::new().mode(0o700).create(&path);
+        made.with_context(|| format!("{} cannot be made", path.display()))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What is left of it holds no user.
+        let _ = fs::remove_dir_all(&self.0);
+    }
 }
 
 async fn import(

@@ -45,6 +45,13 @@ impl SecretOption {
         read_or_make(&self.path(store)?, random)
     }
 
+    /// The secret of the file, or where there is none, one that nobody keeps.
+    pub(super) fn read_or_invent(&self, store: &StoreOption, random: &dyn Random) -> Result<ServerSecret> {
+        self.check(store, false)?;
+        let path = self.path(store)?;
+        if path.exists() { read(&path) } else { Ok(ServerSecret::new(random)) }
+    }
+
     /// Whether a file is named where one must be. A server to try out shares its store with no other.
     pub(super) fn check(&self, store: &StoreOption, to_try_out: bool) -> Result<()> {
         // A store that is not understood is told by itself.

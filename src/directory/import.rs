@@ -12,6 +12,7 @@ use super::password::{Given, Password, PasswordHash, Policy, SetBy, Wanted};
 use super::user::{NewUser, User};
 use super::whole::{WholeGroup, WholeUser};
 use crate::error::{Error, InvalidFields};
+use crate::json;
 use crate::time::Timestamp;
 
 /// What a row brings.
@@ -70,16 +71,20 @@ pub struct NewRow {
     /// Makes a user without any identifier possible.
     pub skip_conformance_checks: Option<bool>,
     /// Other claims by their names.
+    #[serde(deserialize_with = "json::or_default")]
     pub claims: Map<String, Value>,
     /// Public data.
+    #[serde(deserialize_with = "json::or_default")]
     pub public_data: Map<String, Value>,
     /// Private data.
+    #[serde(deserialize_with = "json::or_default")]
     pub private_data: Map<String, Value>,
     /// Whether the user is kept from signing in.
     pub disabled: Option<bool>,
     /// When the user came to be, elsewhere.
     pub creation_time: Option<Timestamp>,
     /// The names of groups that the user is in; those that are not there are made.
+    #[serde(deserialize_with = "json::or_default")]
     pub groups: Vec<String>,
 }
 

@@ -4,6 +4,7 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::filled;
 use crate::directory::import::{NewRow, Row};
 use crate::directory::password::Password;
 use crate::error::{Error, InvalidFields};
@@ -79,22 +80,22 @@ pub(super) fn row(line: &[u8]) -> Result<Row, Error> {
         private_data.insert("auth0_user_id".to_owned(), id.into());
     }
     // Where no name is known, Auth0 writes the address in its place.
-    let name = user.name.filter(|name| user.email.as_ref() != Some(name));
+    let name = filled(user.name).filter(|name| user.email.as_ref() != Some(name));
     let hash = user.password_hash.or(user.custom_password_hash.map(|custom| custom.hash.value));
     Ok(Row::New(Box::new(NewRow {
         known_by,
-        username: user.username,
-        email: user.email,
+        username: filled(user.username),
+        email: filled(user.email),
         email_verified: user.email_verified,
-        phone_number: user.phone_number,
+        phone_number: filled(user.phone_number),
         phone_number_verified: user.phone_verified,
         is_temporary_password: Some(false),
         password_hash: hash,
         name,
-        given_name: user.given_name,
-        family_name: user.family_name,
-        nickname: user.nickname,
-        picture: user.picture,
+        given_name: filled(user.given_name),
+        family_name: filled(user.family_name),
+        nickname: filled(user.nickname),
+        picture: filled(user.picture),
         public_data: user.user_metadata.unwrap_or_default(),
         private_data,
         disabled: user.blocked,
@@ -154,6 +155,17 @@ mod tests {
                 (Some(false), &b"auth0 auth0|507f"[..])
             );
         }
+    }
+
+    #[test]
+    fn what_is_empty_or_null_is_not_there() {
+        let user = new(&json!({
+            "user_id": "auth0|1", "email": "ada@example.com", "phone_number": "", "picture": "", "username": "",
+            "name": "", "given_name": "", "family_name": null, "nickname": "", "user_metadata": null,
+            "app_metadata": null, "custom_password_hash": null,
+        }));
+        assert_eq!((user.phone_number, user.picture, user.username), (None, None, None));
+        assert_eq!((user.name, user.given_name, user.nickname), (None, None, None));
     }
 
     #[test]

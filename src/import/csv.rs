@@ -1,16 +1,20 @@
 //! Values between commas. The header names a field of each column by its path: `email`, `claims.locale`,
 //! `public_data.plan`. Of `groups` the names are separated by semicolons.
 
-use std::io::{self, BufRead, Read};
+mod records;
+
+use std::io::BufRead;
 
 use anyhow::{Context, Result, bail};
 use csv::StringRecord;
 use serde_json::{Map, Value};
 
+use super::lines::MAX_LINE_BYTES;
 use crate::app::import::Numbered;
 use crate::directory::claims::{self, ADDRESS_PARTS};
 use crate::directory::import::{NewRow, Row};
 use crate::error::{Error, InvalidFields};
+use records::Records;
 
 /// Fields that are texts.
 const TEXTS: [&str; 12] = [
@@ -106,77 +110,38 @@ impl Column {
 /// A sentence for the operator when the header names a field that is not known, and when the file cannot be
 /// read.
 pub(super) fn read(input: &mut dyn BufRead, take: &mut dyn FnMut(Numbered) -> bool) -> Result<()> {
-    let input = Quotes { input, place: Place::Beginning, has_ended: false };
-    let mut reader = csv::ReaderBuilder::new().has_headers(true).flexible(true).from_reader(input);
+    let records = Records::new(input);
+    let mut reader = csv::ReaderBuilder::new().has_headers(true).flexible(true).from_reader(records);
     let header = reader.headers().context("the header cannot be read")?.clone();
+    if reader.get_mut().next().is_some_and(|begun| begun.is_too_long) {
+        bail!("the header is longer than {MAX_LINE_BYTES} bytes");
+    }
     let columns = columns(&header)?;
-    // Where lines end in two characters, the reader counts a line when it sees the second, at the beginning of
-    // the next one.
-    let late = u64::from(reader.position().line() == 1);
     let mut record = StringRecord::new();
     loop {
-        let row = match reader.read_record(&mut record) {
-            Ok(false) => return Ok(()),
-            Ok(true) if reader.get_ref().end_is_quoted() => {
+        let read = reader.read_record(&mut record);
+        if matches!(read, Ok(false)) {
+            return Ok(());
+        }
+        let begun = reader.get_mut().next().unwrap_or_default();
+        let row = match read {
+            _ if begun.is_too_long => Err(Error::BadRequest(format!(
+                "The row is longer than {MAX_LINE_BYTES} bytes. Perhaps a quote that opens in it is not closed."
+            ))),
+            Ok(_) if reader.get_ref().end_is_quoted() => {
                 let told =
                     "A quote that opens here is not closed: all that follows it was taken for one value.";
                 Err(Error::BadRequest(told.to_owned()))
             }
-            Ok(true) => row(&columns, &record),
+            Ok(_) => row(&columns, &record),
             Err(error) if matches!(error.kind(), csv::ErrorKind::Utf8 { .. }) => {
                 Err(Error::BadRequest("The line cannot be read: it is not UTF-8.".to_owned()))
             }
             Err(error) => return Err(error).context("the file cannot be read"),
         };
-        let line = record.position().map_or(0, csv::Position::line) + late;
-        if !take(Numbered { line, row }) {
+        if !take(Numbered { line: begun.line, item: None, row }) {
             return Ok(());
         }
-    }
-}
-
-/// What is read, and whether its end is within quotes.
-struct Quotes<'a> {
-    input: &'a mut dyn BufRead,
-    place: Place,
-    has_ended: bool,
-}
-
-impl Quotes<'_> {
-    /// Whether all was read, and a quote is still open.
-    fn end_is_quoted(&self) -> bool {
-        self.has_ended && self.place == Place::Quoted
-    }
-}
-
-/// Where in a value one is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
-    /// Where it begins: only there a quote opens it.
-    Beginning,
-    Unquoted,
-    Quoted,
-    /// Behind a quote, which closes it if no other follows.
-    QuoteWithin,
-}
-
-impl Place {
-    fn after(self, byte: u8) -> Self {
-        match (self, byte) {
-            (Self::Quoted, b'"') => Self::QuoteWithin,
-            (Self::Beginning | Self::QuoteWithin, b'"') | (Self::Quoted, _) => Self::Quoted,
-            (_, b',' | b'\n' | b'\r') => Self::Beginning,
-            _ => Self::Unquoted,
-        }
-    }
-}
-
-impl Read for Quotes<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.input.read(buffer)?;
-        self.has_ended |= read == 0;
-        self.place = buffer[..read].iter().fold(self.place, |place, byte| place.after(*byte));
-        Ok(read)
     }
 }
 
@@ -235,7 +200,7 @@ mod tests {
     /// What is read: the lines and rows, or what is wrong with the whole.
     fn rows(text: &str) -> Result<Vec<(u64, Result<NewRow, String>)>> {
         let mut rows = Vec::new();
-        read(&mut text.as_bytes(), &mut |Numbered { line, row }| {
+        read(&mut text.as_bytes(), &mut |Numbered { line, row, .. }| {
             let row = row.map_err(|error| error.to_string()).map(|row| match row {
                 Row::New(new) => *new,
                 _ => unreachable!("lines of values bring new users only"),
@@ -289,6 +254,32 @@ mod tests {
         let read = rows("email,name\na@example.com,\"a \"\"b\"\"\"\nb@example.com,5\" x\nc@example.com,\"open\nd@example.com,d\n").unwrap();
         let refused: Vec<_> = read.iter().map(|(line, row)| (*line, row.is_err())).collect();
         assert_eq!(refused, [(2, false), (3, false), (4, true)]);
+    }
+
+    #[test]
+    fn lines_are_counted_as_they_stand_in_the_file() {
+        for end in ["\n", "\r\n", "\r"] {
+            let text = "\n\nemail,name\n\n\na@example.com,\"a\n\nb\"\n\nb@example.com,\n\n\nc@example.com,";
+            let read = rows(&text.replace('\n', end)).unwrap();
+            let lines: Vec<_> = read.iter().map(|(line, row)| (*line, row.is_ok())).collect();
+            assert_eq!(lines, [(6, true), (10, true), (13, true)], "{end:?}");
+        }
+    }
+
+    #[test]
+    fn a_row_that_is_too_long_is_refused_and_those_after_it_are_read() {
+        let long = "x".repeat(MAX_LINE_BYTES);
+        for long in [format!("long@example.com,{long}"), format!("long@example.com,\"{long}\"\"\n,\"")] {
+            let text = format!("email,name\na@example.com,a\n{long}\nb@example.com,b\n{long}\n");
+            let read = rows(&text).unwrap();
+            let refused: Vec<_> = read.iter().map(|(_, row)| row.is_err()).collect();
+            assert_eq!(refused, [false, true, false, true]);
+            let told = read[1].1.as_ref().unwrap_err();
+            assert!(told.starts_with("The row is longer than 1048576 bytes"), "{told}");
+        }
+        let open = format!("email,name\na@example.com,\"{long}");
+        assert!(rows(&open).unwrap()[0].1.as_ref().unwrap_err().contains("not closed"));
+        assert!(rows(&format!("email,{long}\n")).unwrap_err().to_string().contains("header is longer"));
     }
 
     #[test]

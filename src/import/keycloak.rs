@@ -1,9 +1,9 @@
 //! What Keycloak exports of a realm: one JSON object with a list of users, which may be longer than the
 //! memory. Its users come one by one.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
-use std::io::BufRead;
+use std::io::{self, BufRead, Read};
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
@@ -11,7 +11,9 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use crate::app::import::Numbered;
+use super::filled;
+use super::lines::MAX_LINE_BYTES;
+use crate::app::import::{Item, Numbered};
 use crate::directory::import::{NewRow, Row};
 use crate::directory::password::{KeycloakArgon2, KeycloakHash, Password};
 use crate::error::{Error, InvalidFields};
@@ -31,9 +33,13 @@ struct KeycloakUser {
     last_name: Option<String>,
     created_timestamp: Option<i64>,
     service_account_client_id: Option<String>,
+    #[serde(deserialize_with = "json::or_default")]
     attributes: Map<String, Value>,
+    #[serde(deserialize_with = "json::or_default")]
     credentials: Vec<Credential>,
+    #[serde(deserialize_with = "json::or_default")]
     required_actions: Vec<String>,
+    #[serde(deserialize_with = "json::or_default")]
     groups: Vec<String>,
 }
 
@@ -61,7 +67,7 @@ struct SecretData {
 struct CredentialData {
     hash_iterations: u32,
     algorithm: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "json::or_default")]
     additional_parameters: Map<String, Value>,
 }
 
@@ -87,7 +93,7 @@ impl CredentialData {
 struct KeycloakGroup {
     path: Option<String>,
     name: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "json::or_default")]
     sub_groups: Vec<KeycloakGroup>,
 }
 
@@ -102,22 +108,42 @@ pub(super) fn is_like(line: &[u8]) -> bool {
 
 const NO_REALM: &str = "the file is not what Keycloak exports of a realm";
 
-/// Reads the rows of a file: groups and users, each by its place among them.
+/// How long a group with all those within it may be, in bytes; a user may be as long as a line.
+const MAX_GROUP_BYTES: usize = 16 * MAX_LINE_BYTES;
+
+/// Reads the rows of a file: groups and users, each by the line where it begins and its place in its list.
 ///
 /// # Errors
-/// A sentence for the operator when the file is not one JSON object.
+/// A sentence for the operator when the file is not one JSON object, and when something in it is too long.
 pub(super) fn read(input: &mut dyn BufRead, take: &mut dyn FnMut(Numbered) -> bool) -> Result<()> {
-    let taker = RefCell::new(Taker { take, is_over: false });
-    let mut reader = serde_json::Deserializer::from_reader(input);
-    let read = Realm(&taker).deserialize(&mut reader);
-    if taker.into_inner().is_over {
+    let reading = Reading { taker: RefCell::new(Taker { take, is_over: false }), way: Way::default() };
+    let mut reader = serde_json::Deserializer::from_reader(Bounded { input, way: &reading.way });
+    let read = Realm(&reading).deserialize(&mut reader);
+    let Reading { taker, way } = &reading;
+    if taker.borrow().is_over {
         return Ok(());
     }
-    let is_realm = read.and_then(|is_realm| reader.end().map(|()| is_realm));
+    if read.is_err() && way.left.get() == Some(0) {
+        let (line, after) = (way.line.get(), way.after.get());
+        let after = after.map(|item| format!(", after {item}")).unwrap_or_default();
+        bail!(
+            "what stands before line {line}{after} is too long: a user may have {MAX_LINE_BYTES} bytes, and a group with all those within it {MAX_GROUP_BYTES}"
+        );
+    }
+    let is_realm = read.and_then(|is_realm| {
+        way.left.set(None);
+        reader.end().map(|()| is_realm)
+    });
     if !is_realm.context(NO_REALM)? {
         bail!(NO_REALM);
     }
     Ok(())
+}
+
+/// A file that is read.
+struct Reading<'a> {
+    taker: RefCell<Taker<'a>>,
+    way: Way,
 }
 
 /// Who takes the rows.
@@ -127,12 +153,52 @@ struct Taker<'a> {
     is_over: bool,
 }
 
-/// The whole object.
-struct Realm<'a, 'b>(&'a RefCell<Taker<'b>>);
+/// How far one is.
+struct Way {
+    /// The line that is read.
+    line: Cell<u64>,
+    /// How many bytes may still be read before something must have ended, if they are bounded.
+    left: Cell<Option<usize>>,
+    /// The last item that was read.
+    after: Cell<Option<Item>>,
+}
 
-/// A list in it, of which each is a row.
+impl Default for Way {
+    fn default() -> Self {
+        Self { line: Cell::new(1), left: Cell::default(), after: Cell::default() }
+    }
+}
+
+/// The file, of which no more is read than may be.
+struct Bounded<'a> {
+    input: &'a mut dyn BufRead,
+    way: &'a Way,
+}
+
+impl Read for Bounded<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self.way.left.get();
+        let most = left.unwrap_or(usize::MAX).min(buffer.len());
+        if most == 0 {
+            return Err(io::Error::other("this is too long"));
+        }
+        let read = self.input.read(&mut buffer[..most])?;
+        self.way.left.set(left.map(|left| left - read));
+        let ended = buffer[..read].iter().filter(|byte| **byte == b'\n').count();
+        self.way.line.set(self.way.line.get() + ended as u64);
+        Ok(read)
+    }
+}
+
+/// The whole object.
+struct Realm<'a, 'b>(&'a Reading<'b>);
+
+/// A list in it, of which each is a row or several.
 struct List<'a, 'b> {
-    taker: &'a RefCell<Taker<'b>>,
+    reading: &'a Reading<'b>,
+    name: &'static str,
+    /// How long an item may be, in bytes.
+    most: usize,
     rows: fn(&str) -> Vec<Result<Row, Error>>,
 }
 
@@ -153,21 +219,28 @@ impl<'de> Visitor<'de> for Realm<'_, '_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<bool, A::Error> {
-        let mut is_realm = false;
-        while let Some(field) = fields.next_key::<String>()? {
+        let (mut is_realm, reading) = (false, self.0);
+        loop {
+            reading.way.left.set(Some(MAX_LINE_BYTES));
+            let Some(field) = fields.next_key::<String>()? else { return Ok(is_realm) };
             is_realm |= matches!(field.as_str(), "realm" | "users");
+            // What is not taken is not held either.
+            reading.way.left.set(None);
             match field.as_str() {
                 "users" => {
                     let rows = |user: &str| vec![user_row(user)];
-                    fields.next_value_seed(List { taker: self.0, rows })?;
+                    let users = List { reading, name: "users", most: MAX_LINE_BYTES, rows };
+                    fields.next_value_seed(users)?;
                 }
-                "groups" => fields.next_value_seed(List { taker: self.0, rows: group_rows })?,
+                "groups" => {
+                    let groups = List { reading, name: "groups", most: MAX_GROUP_BYTES, rows: group_rows };
+                    fields.next_value_seed(groups)?;
+                }
                 _ => {
                     fields.next_value::<IgnoredAny>()?;
                 }
             }
         }
-        Ok(is_realm)
     }
 }
 
@@ -175,7 +248,7 @@ impl<'de> DeserializeSeed<'de> for List<'_, '_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_seq(self)
+        deserializer.deserialize_option(self)
     }
 }
 
@@ -186,13 +259,30 @@ impl<'de> Visitor<'de> for List<'_, '_> {
         f.write_str("a list")
     }
 
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_none<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
-        let mut line = 0;
-        while let Some(item) = items.next_element::<Box<RawValue>>()? {
-            line += 1;
-            for row in (self.rows)(item.get()) {
-                let mut taker = self.taker.borrow_mut();
-                if !(taker.take)(Numbered { line, row }) {
+        let way = &self.reading.way;
+        for place in 1.. {
+            way.left.set(Some(self.most));
+            let Some(text) = items.next_element::<Box<RawValue>>()? else { break };
+            let item = Item { list: self.name, place };
+            way.after.set(Some(item));
+            let within = text.get().bytes().filter(|byte| *byte == b'\n').count();
+            let line = way.line.get() - within as u64;
+            for row in (self.rows)(text.get()) {
+                let mut taker = self.reading.taker.borrow_mut();
+                if !(taker.take)(Numbered { line, item: Some(item), row }) {
                     taker.is_over = true;
                     return Err(A::Error::custom("nobody takes the rows any more"));
                 }
@@ -250,16 +340,16 @@ fn user_row(text: &str) -> Result<Row, Error> {
     // Realms in which users sign in with their emails write the one in place of the other.
     let is_email =
         |name: &String| user.email.as_ref().is_some_and(|email| email.to_lowercase() == name.to_lowercase());
-    let username = user.username.filter(|name| !is_email(name));
+    let username = filled(user.username.filter(|name| !is_email(name)));
     Ok(Row::New(Box::new(NewRow {
         known_by,
         username,
-        email: user.email,
+        email: filled(user.email),
         email_verified: user.email_verified,
         password_hash: hash,
         is_temporary_password: Some(is_temporary),
-        given_name: user.first_name,
-        family_name: user.last_name,
+        given_name: filled(user.first_name),
+        family_name: filled(user.last_name),
         private_data,
         disabled: user.enabled.map(|enabled| !enabled),
         creation_time: user.created_timestamp.map(|millis| Timestamp(millis / 1_000)),
@@ -289,107 +379,4 @@ fn hash_of(credential: &Credential) -> Result<Password, InvalidFields> {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-    use crate::directory::password::{PasswordHash, Wanted};
-
-    fn rows(text: &str) -> Result<Vec<(u64, Result<Row, Error>)>> {
-        let mut rows = Vec::new();
-        read(&mut text.as_bytes(), &mut |Numbered { line, row }| {
-            rows.push((line, row));
-            true
-        })?;
-        Ok(rows)
-    }
-
-    fn new(user: &Value) -> Result<NewRow, Error> {
-        match user_row(&user.to_string())? {
-            Row::New(new) => Ok(*new),
-            _ => panic!("a user is a new row"),
-        }
-    }
-
-    fn with_password(algorithm: &str, parameters: &Value) -> Value {
-        let secret = json!({"value": "cBg8D2DungRB9k76szThf5ehfyBz991ay6PT8Srwk4NQEC0GVAwWLSUGWbcye1xU+dO7fZFld1DsscNlAN1uxw==", "salt": "MDEyMzQ1Njc4OWFiY2RlZg=="});
-        let data =
-            json!({"hashIterations": 1000, "algorithm": algorithm, "additionalParameters": parameters});
-        json!({"id": "1", "username": "ada", "credentials": [
-            {"type": "otp"},
-            {"type": "password", "secretData": secret.to_string(), "credentialData": data.to_string()},
-        ]})
-    }
-
-    #[test]
-    fn a_realm_brings_its_groups_and_its_users_with_their_places() {
-        let realm = json!({
-            "realm": "acme",
-            "roles": {"realm": [{"name": "users"}]},
-            "groups": [{"name": "a", "path": "/a", "subGroups": [{"name": "b", "path": "/a/b", "subGroups": []}]}],
-            "users": [
-                {
-                    "id": "41c0", "username": "Ada@example.com", "email": "ada@example.com", "emailVerified": true,
-                    "enabled": false, "firstName": "Ada", "lastName": "Lovelace", "createdTimestamp": 1_640_975_400_123_i64,
-                    "attributes": {"plan": ["gold"]}, "requiredActions": ["UPDATE_PASSWORD"], "groups": ["/a/b"],
-                },
-                {"username": "service-account-x", "serviceAccountClientId": "x"},
-                {"username": 5},
-            ],
-        });
-        let rows = rows(&serde_json::to_string_pretty(&realm).unwrap()).unwrap();
-        let [
-            (1, Ok(Row::GroupNamed(a))),
-            (1, Ok(Row::GroupNamed(b))),
-            (1, Ok(Row::New(ada))),
-            (2, Err(_)),
-            (3, Err(_)),
-        ] = &rows[..]
-        else {
-            panic!("{:?}", rows.iter().map(|(line, row)| (line, row.is_ok())).collect::<Vec<_>>())
-        };
-        assert_eq!((a.as_str(), b.as_str(), ada.groups.as_slice()), ("a", "a/b", &["a/b".to_owned()][..]));
-        assert_eq!(
-            (ada.username.as_deref(), ada.email_verified, ada.disabled),
-            (None, Some(true), Some(true))
-        );
-        assert_eq!(
-            (ada.creation_time, ada.is_temporary_password),
-            (Some(Timestamp(1_640_975_400)), Some(true))
-        );
-        let kept = json!({"keycloak_id": "41c0", "keycloak_attributes": {"plan": ["gold"]}});
-        assert_eq!(Value::from(ada.private_data.clone()), kept);
-    }
-
-    #[test]
-    fn the_hash_of_a_password_is_taken_if_its_algorithm_is_known() {
-        let user = new(&with_password("pbkdf2-sha256", &json!({}))).unwrap();
-        let Ok(Some(Wanted::Hash(hash))) = user.wanted() else { panic!("the hash was not taken") };
-        assert!(hash.matches(&Password::new("correct horse")).unwrap());
-        assert_eq!(user.is_temporary_password, Some(false));
-        let argon2 = json!({"hashLength": ["32"], "memory": ["7168"], "type": ["id"], "version": ["1.3"], "parallelism": ["1"]});
-        let user = new(&with_password("argon2", &argon2)).unwrap();
-        let hash = user.password_hash.unwrap();
-        // The work of Argon2 is bounded: a thousand passes over 7 MiB are too many.
-        assert!(PasswordHash::parse(&hash, None).is_err());
-        for (algorithm, parameters) in [("argon2", json!({})), ("pbkdf2", json!({})), ("md5", json!({}))] {
-            let refused = new(&with_password(algorithm, &parameters));
-            assert!(matches!(refused, Err(Error::Invalid(_))), "{algorithm}");
-        }
-    }
-
-    #[test]
-    fn a_file_that_is_cut_off_is_told_after_the_rows_that_were_read() {
-        let mut read_before = 0;
-        let error = read(&mut &br#"{"users":[{"username":"ada"},{"usern"#[..], &mut |_| {
-            read_before += 1;
-            true
-        });
-        assert!(error.unwrap_err().to_string().contains("Keycloak"));
-        assert_eq!(read_before, 1);
-        for other in ["[]", "{}", "{\"email\":\"a@example.com\"}", "{\"users\":[]}\n{\"users\":[]}"] {
-            assert!(rows(other).unwrap_err().to_string().contains("Keycloak"), "{other}");
-        }
-        assert!(rows("{\"realm\":\"acme\"}").unwrap().is_empty());
-    }
-}
+mod tests;

@@ -68,7 +68,7 @@ impl Lines {
             Some((self.row)(line))
         };
         self.begun.clear();
-        Some(Numbered { line: self.ended, row: row? })
+        Some(Numbered { line: self.ended, item: None, row: row? })
     }
 }
 
@@ -81,7 +81,7 @@ mod tests {
         let mut lines = Lines::new(|line| Ok(Row::GroupNamed(String::from_utf8_lossy(line).into_owned())));
         let mut rows: Vec<Numbered> = pieces.iter().flat_map(|piece| lines.push(piece)).collect();
         rows.extend(lines.end());
-        let shown = rows.into_iter().map(|Numbered { line, row }| match row {
+        let shown = rows.into_iter().map(|Numbered { line, row, .. }| match row {
             Ok(Row::GroupNamed(text)) => (line, text),
             Ok(_) => unreachable!("all rows are made above"),
             Err(error) => (line, error.to_string()),

@@ -388,6 +388,45 @@ async fn a_line_that_no_export_has_is_refused() {
 }
 
 #[tokio::test]
+async fn groups_are_made_only_with_a_user_who_is_kept() {
+    let api = Api::new().await;
+    api.user(json!({"email": "ada@example.com", "email_verified": true})).await;
+    let lines = [
+        json!({"email": "ADA@example.com", "email_verified": true, "groups": ["Of Ada"]}),
+        json!({"email": "bob@example.com", "email_verified": true}),
+        json!({"email": "Bob@example.com", "email_verified": true, "groups": ["Of another Bob"]}),
+        json!({"email": "carl@example.com", "groups": ["Of Carl", ""]}),
+        json!({"email": "carl@example.com", "email_verified": true, "groups": ["Staff", "STAFF", "Others"]}),
+        json!({"email": "dora@example.com", "groups": ["staff"]}),
+    ];
+    let lines = lines.map(|line| line.to_string()).join("\n");
+    let expected = summary(3, 2, 0, 3);
+    let (refused, mut foreseen) = import(&api, "?dry_run=true", &lines).await;
+    let codes_of_all = [(1, "DuplicateEmail"), (3, "DuplicateEmail"), (4, "Invalid")];
+    assert_eq!(codes(&refused), codes_of_all);
+    foreseen["dry_run"] = json!(false);
+    assert_eq!(foreseen, expected);
+    let (refused, told) = import(&api, "", &lines).await;
+    assert_eq!((codes(&refused).as_slice(), told), (&codes_of_all[..], expected));
+    let groups = api.get("/api/groups?sort=name:1").await.json();
+    let named: Vec<_> =
+        groups.as_array().unwrap().iter().map(|group| (&group["name"], &group["users_assigned"])).collect();
+    assert_eq!(named, [(&json!("Others"), &json!(1)), (&json!("Staff"), &json!(2))]);
+    assert_eq!(import(&api, "", &lines).await.1, summary(0, 0, 3, 3));
+}
+
+#[tokio::test]
+async fn what_is_null_is_not_there() {
+    let api = Api::new().await;
+    let line = json!({
+        "username": "ada", "claims": null, "public_data": null, "private_data": null, "groups": null,
+        "email": null, "disabled": null, "creation_time": null,
+    });
+    let other = json!({"username": "bob", "claims": {"locale": null}});
+    assert_eq!(import(&api, "", &format!("{line}\n{other}")).await, (vec![], summary(2, 0, 0, 0)));
+}
+
+#[tokio::test]
 async fn hashes_of_other_directories_work_until_their_password_is_next_seen() {
     let api = Api::new().await;
     let line = json!({"username": "ada", "password_hash": PBKDF2, "is_temporary_password": false});

@@ -36,9 +36,6 @@ fn keycloak() -> String {
 fn an_export_is_imported_into_another_store_and_exported_as_the_same_bytes() {
     let home = Home::new();
     fs::write(home.path("realm.json"), keycloak()).unwrap();
-    let dry = home.prints(&["import", "realm.json", "--dry-run"]);
-    assert_eq!(dry, "would be imported: users 2, groups 1; rows there already 0, refused 0\n");
-    assert_eq!(home.prints(&["export"]), "");
     let done = home.prints(&["import", "realm.json"]);
     assert_eq!(done, "imported: users 2, groups 1; rows there already 0, refused 0\n");
     let again = home.prints(&["import", "realm.json"]);
@@ -57,6 +54,37 @@ fn an_export_is_imported_into_another_store_and_exported_as_the_same_bytes() {
     let done = home.prints(&[&["import", "users.ndjson"][..], &other].concat());
     assert_eq!(done, "imported: users 2, groups 1; rows there already 0, refused 0\n");
     assert_eq!(home.prints(&[&["export", "--with-hashes"][..], &other].concat()), lines);
+}
+
+#[test]
+fn a_dry_run_writes_nothing_also_where_there_is_no_store() {
+    let home = Home::new();
+    fs::write(home.path("realm.json"), keycloak()).unwrap();
+    let import = ["import", "realm.json", "--dry-run"];
+    let dry = home.run(&import);
+    assert_eq!(
+        String::from_utf8_lossy(&dry.stdout),
+        "would be imported: users 2, groups 1; rows there already 0, refused 0\n"
+    );
+    let told = String::from_utf8_lossy(&dry.stderr);
+    assert!(dry.status.success() && told.contains("there is no store yet"), "{told}");
+    assert!(!home.path("data").exists(), "a dry run writes nothing");
+
+    home.prints(&["import", "realm.json"]);
+    let before = home.prints(&["export"]);
+    let dry = home.prints(&import);
+    assert_eq!(dry, "would be imported: users 0, groups 0; rows there already 2, refused 0\n");
+    assert_eq!(home.prints(&["export"]), before);
+}
+
+#[test]
+fn a_row_of_a_realm_is_told_by_its_line_and_its_place() {
+    let home = Home::new();
+    let users = json!([{"username": "ada"}, {"username": "a b"}]);
+    fs::write(home.path("realm.json"), json!({"realm": "acme", "users": users}).to_string()).unwrap();
+    let output = home.run(&["import", "realm.json"]);
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(told.starts_with("line 1: ") && told.contains(": In number 2 of `users`: "), "{told}");
 }
 
 #[test]

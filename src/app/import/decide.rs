@@ -2,7 +2,7 @@
 
 use tokio::sync::mpsc;
 
-use super::{Fault, Numbered, TOGETHER};
+use super::{Fault, Item, Numbered, TOGETHER};
 use crate::app::App;
 use crate::directory::event::{Context, Origin};
 use crate::directory::group::Group;
@@ -16,6 +16,7 @@ use crate::store::{Arrival, UserChange};
 /// A row that was decided on.
 pub(super) struct Decided {
     pub(super) line: u64,
+    pub(super) item: Option<Item>,
     pub(super) what: Result<What, Fault>,
 }
 
@@ -54,7 +55,7 @@ pub(super) async fn next(
     let mut taken = Vec::with_capacity(TOGETHER);
     rows.recv_many(&mut taken, TOGETHER).await;
     let mut decided = Vec::with_capacity(taken.len());
-    for Numbered { line, row } in taken {
+    for Numbered { line, item, row } in taken {
         let what = match row {
             Ok(row) => decide(app, origin, row).await,
             Err(error) => Err(error),
@@ -63,7 +64,7 @@ pub(super) async fn next(
             Ok(what) => Ok(what),
             Err(error) => Err(Fault::of(error)?),
         };
-        decided.push(Decided { line, what });
+        decided.push(Decided { line, item, what });
     }
     Ok(decided)
 }

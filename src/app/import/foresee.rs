@@ -24,11 +24,12 @@ pub(super) struct Seen {
 type Sha256Hash = [u8; 32];
 
 /// What is there that stands in the way of a user.
-struct InTheWay {
-    /// What becomes of the user where there is one of the same id.
-    there: Option<Outcome>,
+pub(super) enum InTheWay {
+    Nothing,
+    /// A user of the same id, and what becomes of this one therefore.
+    User(Outcome),
     /// The first identifier that is another's alone.
-    taken: Option<IdentifierKind>,
+    Taken(IdentifierKind),
 }
 
 impl Import<'_> {
@@ -44,27 +45,28 @@ impl Import<'_> {
         for Placed { line, user, groups } in users {
             let outcome = match user {
                 Err(fault) => Outcome::Refused(fault),
-                Ok(arriving) => match in_the_way.next().expect("each user was looked at") {
-                    InTheWay { there: Some(outcome), .. } => outcome,
-                    InTheWay { taken, .. } => seen.foresee(line, &arriving, taken)?,
-                },
+                Ok(arriving) => {
+                    let in_the_way = in_the_way.next().expect("each user was looked at");
+                    seen.foresee(line, &arriving, in_the_way)?
+                }
             };
             results.push(RowResult { line, outcome, groups });
         }
         Ok(())
     }
 
-    async fn look_at(&self, arriving: &Arriving) -> Result<InTheWay, Error> {
+    /// What is there that stands in the way of a user.
+    pub(super) async fn look_at(&self, arriving: &Arriving) -> Result<InTheWay, Error> {
         let (store, tenant) = (&self.app.store, &self.origin.tenant);
         if let Some(kept) = store.user(tenant, arriving.user.user_id).await? {
-            return Ok(InTheWay { there: Some(self.compared(arriving, &kept).await?), taken: None });
+            return Ok(InTheWay::User(self.compared(arriving, &kept).await?));
         }
         for Identifier { kind, canonical, .. } in owned(arriving) {
             if store.owner(tenant, *kind, canonical).await?.is_some() {
-                return Ok(InTheWay { there: None, taken: Some(*kind) });
+                return Ok(InTheWay::Taken(*kind));
             }
         }
-        Ok(InTheWay { there: None, taken: None })
+        Ok(InTheWay::Nothing)
     }
 }
 
@@ -78,18 +80,21 @@ fn owned(arriving: &Arriving) -> impl Iterator<Item = &Identifier> {
 
 impl Seen {
     /// What would become of a user.
-    fn foresee(
+    pub(super) fn foresee(
         &mut self,
         line: u64,
         arriving: &Arriving,
-        taken_there: Option<IdentifierKind>,
+        there: InTheWay,
     ) -> Result<Outcome, Error> {
+        if let InTheWay::User(outcome) = there {
+            return Ok(outcome);
+        }
         let (user_id, hash) = (arriving.user.user_id, hash_of(arriving));
         if let Some((before, other)) = self.users.get(&user_id) {
             let fault = Fault::new("Exists", format!("The user of line {before} has the same id."));
             return Ok(if *other == hash { Outcome::There } else { Outcome::Refused(fault) });
         }
-        if let Some(kind) = taken_there {
+        if let InTheWay::Taken(kind) = there {
             return Ok(Outcome::Refused(taken(kind)?));
         }
         for Identifier { kind, canonical, .. } in owned(arriving) {

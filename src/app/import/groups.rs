@@ -68,20 +68,32 @@ impl Import<'_> {
 
     /// The group of this name, and whether it was made just now.
     pub(super) async fn group_named(&mut self, name: &str) -> Result<Result<(GroupId, bool), Fault>, Error> {
-        let new = NewGroup { name: Some(name.to_owned()), ..NewGroup::default() };
-        let made = Group::create(new, &self.app.context(self.origin, self.app.clock.now()));
-        let (group, events) = match made {
+        let (group, events) = match self.new_group(name) {
             Ok(made) => made,
-            // In the row it stands among others.
-            Err(InvalidFields(fields)) => {
-                let named = fields.into_iter().map(|(_, message)| ("groups".to_owned(), message)).collect();
-                return Ok(Err(Fault::of(InvalidFields(named).into())?));
-            }
+            Err(fault) => return Ok(Err(fault)),
         };
         match self.groups.by_name.get(&group.name.canonical()) {
             Some(known) => Ok(Ok((*known, false))),
             None => Ok(self.create_group(group, events).await?.map(|group_id| (group_id, true))),
         }
+    }
+
+    /// The group of this name, if it is there.
+    pub(super) fn known_group(&self, name: &str) -> Result<Option<GroupId>, Fault> {
+        let (group, _) = self.new_group(name)?;
+        Ok(self.groups.by_name.get(&group.name.canonical()).copied())
+    }
+
+    /// A group of this name, as a new one would be.
+    fn new_group(&self, name: &str) -> Result<(Group, Vec<Event>), Fault> {
+        let new = NewGroup { name: Some(name.to_owned()), ..NewGroup::default() };
+        let made = Group::create(new, &self.app.context(self.origin, self.app.clock.now()));
+        made.map_err(|InvalidFields(fields)| {
+            // In the row it stands among others.
+            let reasons: Vec<String> =
+                fields.iter().map(|(_, message)| format!("groups: {message}")).collect();
+            Fault::new("Invalid", reasons.join(" "))
+        })
     }
 
     /// Makes a group, unless nothing is to be kept.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::decide::{Arriving, Decided, Joining, What};
 use super::foresee::Seen;
 use super::groups::KnownGroups;
-use super::{Fault, Outcome, RowResult};
+use super::{Fault, Item, Outcome, RowResult};
 use crate::app::{App, MAX_ATTEMPTS, refused};
 use crate::directory::event::Origin;
 use crate::directory::group::Membership;
@@ -43,19 +43,30 @@ impl<'a> Import<'a> {
     /// Keeps what was decided on, and gives what became of it: of all, unless the store failed.
     pub(super) async fn keep(&mut self, decided: Vec<Decided>) -> (Vec<RowResult>, Result<(), Error>) {
         let mut results = Vec::with_capacity(decided.len());
+        let items: Vec<Option<Item>> = decided.iter().map(|decided| decided.item).collect();
         let stopped = self.keep_into(decided, &mut results).await;
+        for (result, item) in results.iter_mut().zip(items) {
+            if let (Outcome::Refused(fault), Some(item)) = (&mut result.outcome, item) {
+                *fault = fault.clone().at(item);
+            }
+        }
         (results, stopped)
     }
 
     async fn keep_into(&mut self, decided: Vec<Decided>, results: &mut Vec<RowResult>) -> Result<(), Error> {
         let mut users: Vec<Placed> = Vec::new();
-        for Decided { line, what } in decided {
+        for Decided { line, what, .. } in decided {
             let group = match what {
                 Ok(What::User(arriving)) => {
-                    let known = self.groups.ids.len();
-                    let user = self.place(arriving).await?;
-                    let groups = (self.groups.ids.len() - known) as u64;
-                    users.push(Placed { line, user, groups });
+                    match self.groups_are_missing(&arriving) {
+                        Ok(false) => users.push(self.placed(line, arriving).await?),
+                        Ok(true) => {
+                            // Those before may stand in the way.
+                            self.keep_users(std::mem::take(&mut users), results).await?;
+                            results.push(self.keep_with_groups(line, arriving).await?);
+                        }
+                        Err(fault) => users.push(Placed { line, user: Err(fault), groups: 0 }),
+                    }
                     continue;
                 }
                 Err(fault) => {
@@ -78,6 +89,46 @@ impl<'a> Import<'a> {
             results.push(RowResult { line, outcome, groups: 0 });
         }
         self.keep_users(users, results).await
+    }
+
+    /// Whether a user is in groups that are not there, by their names.
+    fn groups_are_missing(&self, arriving: &Arriving) -> Result<bool, Fault> {
+        let Joining::Named(names) = &arriving.groups else { return Ok(false) };
+        let mut are_missing = false;
+        // Each of them: a group that cannot be is told before any is made.
+        for name in names {
+            are_missing |= self.known_group(name)?.is_none();
+        }
+        Ok(are_missing)
+    }
+
+    /// Keeps a user together with groups that are not there: these are made only for one who is kept.
+    async fn keep_with_groups(&mut self, line: u64, arriving: Box<Arriving>) -> Result<RowResult, Error> {
+        let (in_the_way, mut nothing_seen) = (self.look_at(&arriving).await?, Seen::default());
+        // Where rows are kept, those before are in the store.
+        let seen = self.seen.as_mut().unwrap_or(&mut nothing_seen);
+        let outcome = seen.foresee(line, &arriving, in_the_way)?;
+        if outcome != Outcome::User {
+            return Ok(RowResult { line, outcome, groups: 0 });
+        }
+        let Placed { line, user, groups } = self.placed(line, arriving).await?;
+        let outcome = match user {
+            Ok(_) if self.seen.is_some() => outcome,
+            Ok(arriving) => {
+                let kept = self.app.store.keep(arriving.change.clone()).await;
+                self.outcome(*arriving, kept).await?
+            }
+            Err(fault) => Outcome::Refused(fault),
+        };
+        Ok(RowResult { line, outcome, groups })
+    }
+
+    /// A user with their groups, and how many of these were made.
+    async fn placed(&mut self, line: u64, arriving: Box<Arriving>) -> Result<Placed, Error> {
+        let known = self.groups.ids.len();
+        let user = self.place(arriving).await?;
+        let groups = (self.groups.ids.len() - known) as u64;
+        Ok(Placed { line, user, groups })
     }
 
     /// Says of a user which groups they join. Makes those that are named and not there.
