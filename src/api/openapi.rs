@@ -3,6 +3,7 @@
 
 mod headers;
 mod keys;
+mod person;
 
 use std::sync::LazyLock;
 
@@ -244,6 +245,7 @@ struct Examples {
     membership: Value,
     event: Value,
     log: Value,
+    person: Value,
     /// The path of the user.
     path: String,
     keys: KeyExamples,
@@ -282,6 +284,7 @@ impl Examples {
         let created = read(user.to_document());
         let email = user.emails[0].id;
         let event = user.verify_email(email, &ctx).expect("the example has this email").events.remove(0);
+        let happened = events.iter().cloned().chain([event.clone()]).collect();
         let event = serde_json::to_value(EventAnswer::new(1, event)).expect("an event is JSON");
         let system = LogSystem::new(1, [192, 0, 2, 1].into());
         let log = events.into_iter().find_map(|event| Log::of(LogId::of_position(1), event, &system));
@@ -322,6 +325,7 @@ impl Examples {
         };
         let group_path = format!("/api/groups/{}", group.group_id);
         let keys = KeyExamples::make(&ctx);
+        let person = person::example(&mut user, membership.clone(), happened, &ctx);
         let group = serde_json::to_value(group).expect("a group is JSON");
         let membership = serde_json::to_value(membership).expect("a membership is JSON");
         let path = format!("/api/users/{}", user.user_id);
@@ -340,6 +344,7 @@ impl Examples {
             membership,
             event,
             log,
+            person,
             path,
             keys,
             group_path,
@@ -392,6 +397,7 @@ impl Examples {
             }
             "getAllLogs" => json!([self.log]),
             "findLogById" => self.log.clone(),
+            "exportUser" => self.person.clone(),
             "walkUsers" => json!({"users": [self.summary], "next": Value::Null}),
             "verifyEmails" => self.marked("verified"),
             "unverifyEmails" => self.marked("unverified"),
