@@ -156,9 +156,8 @@ async fn repeat_after_crashes(key: &str, serve: impl Fn() -> Server, counts: imp
         asking = crash(server, key, asking).await;
         server = serve();
         let client = Client::new(&server, key);
-        for asking in &mut asking {
-            unanswered += asking.ask_again(&client).await;
-        }
+        let again = join_all(asking.iter_mut().map(|asking| asking.ask_again(&client))).await;
+        unanswered += again.into_iter().sum::<usize>();
         let all: usize = asking.iter().map(|asking| asking.asked.len()).sum();
         let made: usize = asking.iter().map(|asking| asking.asked.len().div_ceil(3)).sum();
         let counted = counts().await.map(|number| usize::try_from(number).expect("it counts"));
