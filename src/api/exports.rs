@@ -57,7 +57,8 @@ impl IntoParams for WantedExport {
 ///
 /// All groups and users as they are at one moment, each a JSON object in a line of its own: first
 /// `{"group": ...}`, then `{"user": ..., "groups": ..., "proved_at": ...}`, both in the order of their ids. A
-/// user is as `findUserById` shows them. With `with_hashes`, who has a password has `password`, too.
+/// user is as `findUserById` shows them. With `with_hashes`, who has a password has `password`, too; without,
+/// nobody has a password.
 /// `importUsers` takes these lines.
 #[utoipa::path(
     get,

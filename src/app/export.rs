@@ -8,6 +8,7 @@ use serde_json::json;
 use tokio::sync::mpsc;
 
 use super::App;
+use crate::directory::user::User;
 use crate::directory::whole::{WholeGroup, WholeMembership};
 use crate::error::Error;
 use crate::id::TenantId;
@@ -23,7 +24,8 @@ pub(super) const MAX_EXPORTS: usize = 2;
 pub type Lines = mpsc::Receiver<Result<Bytes, Error>>;
 
 impl App {
-    /// Begins to export all users and groups of a tenant, as they are at one moment.
+    /// Begins to export all users and groups of a tenant, as they are at one moment. Without hashes, nobody has
+    /// a password in it.
     ///
     /// # Errors
     /// [`Error::Unavailable`] while others export.
@@ -36,8 +38,8 @@ impl App {
             let _place = place;
             let (portions, found) = mpsc::channel(WAITING);
             let exporting = app.store.export(&tenant, with_hashes, portions);
-            let (exported, ()) = tokio::join!(exporting, write_all(found, &to));
-            if let Err(error) = exported {
+            let (exported, written) = tokio::join!(exporting, write_all(found, with_hashes, &to));
+            if let Err(error) = exported.and(written) {
                 // Nobody may be left to be told.
                 let _ = to.send(Err(error)).await;
             }
@@ -48,16 +50,21 @@ impl App {
 
 /// Writes portions until there are no more, or nobody takes the lines: then nobody takes portions either,
 /// and that ends the reading.
-async fn write_all(mut portions: mpsc::Receiver<Portion>, to: &mpsc::Sender<Result<Bytes, Error>>) {
+async fn write_all(
+    mut portions: mpsc::Receiver<Portion>,
+    with_hashes: bool,
+    to: &mpsc::Sender<Result<Bytes, Error>>,
+) -> Result<(), Error> {
     while let Some(portion) = portions.recv().await {
-        if to.send(Ok(written(portion))).await.is_err() {
-            return;
+        if to.send(Ok(written(portion, with_hashes)?)).await.is_err() {
+            break;
         }
     }
+    Ok(())
 }
 
 /// A portion as lines.
-fn written(portion: Portion) -> Bytes {
+fn written(portion: Portion, with_hashes: bool) -> Result<Bytes, Error> {
     let mut lines = Vec::new();
     match portion {
         Portion::Groups(groups) => {
@@ -67,13 +74,26 @@ fn written(portion: Portion) -> Bytes {
             }
         }
         Portion::Users(users) => {
-            for user in users {
+            for mut user in users {
+                if !with_hashes {
+                    user.document = without_password(user.document)?;
+                }
                 write_user(&mut lines, &user);
                 lines.push(b'\n');
             }
         }
     }
-    lines.into()
+    Ok(lines.into())
+}
+
+/// The document of a user as one who has no password: that is what a line without the hash brings along.
+fn without_password(document: Bytes) -> Result<Bytes, Error> {
+    let mut user = User::from_document(&document)?;
+    if !user.has_password {
+        return Ok(document);
+    }
+    user.forget_password();
+    Ok(user.to_document().into())
 }
 
 /// Writes a user: the document as it is kept, and what is kept beside it. A hash is nothing that can be

@@ -28,9 +28,11 @@ macro_rules! embedded {
 
 /// Every template, by the name of its file. They are no texts for users, and change with the program:
 /// operators cannot put others in their place.
-const EMBEDDED: [(&str, &str); 22] = embedded! {
+const EMBEDDED: [(&str, &str); 25] = embedded! {
+    "address.html"
     "bare.html"
     "created_key.html"
+    "delete.html"
     "event.html"
     "events.html"
     "failed.html"
@@ -38,6 +40,7 @@ const EMBEDDED: [(&str, &str); 22] = embedded! {
     "filter_help.html"
     "group.html"
     "groups.html"
+    "head.html"
     "history.html"
     "keys.html"
     "layout.html"

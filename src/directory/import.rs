@@ -165,8 +165,8 @@ impl WholeUser {
     /// # Errors
     /// [`InvalidFields`] for what no user has.
     pub fn restored(self) -> Result<(User, Option<(PasswordHash, SetBy)>), InvalidFields> {
+        self.check()?;
         let mut user = self.user;
-        user.check()?;
         let password = self.password.map(|password| {
             let hash = PasswordHash::parse(&password.hash, None)
                 .map_err(|error| InvalidFields::one("password.hash", error.to_string()))?;
@@ -175,8 +175,7 @@ impl WholeUser {
         let password = password.transpose()?;
         user.has_password = password.is_some();
         if password.is_none() {
-            user.password_updated_at = None;
-            user.force_password_reset = false;
+            user.forget_password();
         }
         Ok((user, password))
     }

@@ -333,6 +333,13 @@ impl User {
         })
     }
 
+    /// Leaves the user without a password, as one who never had any.
+    pub fn forget_password(&mut self) {
+        self.has_password = false;
+        self.force_password_reset = false;
+        self.password_updated_at = None;
+    }
+
     /// Fills the fields that follow from others, as both generations of the object have them.
     fn derive_fields(&mut self) {
         let distinct = |source: Option<Provider>, verification: Option<Provider>| {

@@ -109,6 +109,28 @@ pub struct WholePassword {
     pub set_by: String,
 }
 
+impl WholeUser {
+    /// Whether the user could be one of this directory's: what holds of all of them holds of this one.
+    ///
+    /// # Errors
+    /// [`InvalidFields`] with every field that is not what it must be.
+    pub(super) fn check(&self) -> Result<(), InvalidFields> {
+        let mut groups = HashSet::new();
+        let invalid = [
+            self.user.check(),
+            check_times("groups", self.groups.iter().map(|member| member.creation_time)),
+            check_times("proved_at", self.proved_at),
+            if self.groups.iter().all(|member| groups.insert(member.group_id)) {
+                Ok(())
+            } else {
+                Err(InvalidFields::one("groups", "Each group is there once."))
+            },
+        ];
+        let invalid: Vec<_> = invalid.into_iter().filter_map(Result::err).flat_map(|wrong| wrong.0).collect();
+        if invalid.is_empty() { Ok(()) } else { Err(InvalidFields(invalid)) }
+    }
+}
+
 impl WholePassword {
     /// Who has set it.
     ///
@@ -164,10 +186,27 @@ impl User {
         for wrong in [checked].into_iter().chain(sizes).filter_map(Result::err) {
             wrong.0.into_iter().for_each(|(field, message)| note(&field, message));
         }
-        if let Err(wrong) = check_times("", [self.creation_time, self.last_updated]) {
-            wrong.0.into_iter().for_each(|(_, message)| note("creation_time", message));
+        for (field, time) in self.times() {
+            if let Err(wrong) = check_times(field, time) {
+                wrong.0.into_iter().for_each(|(_, message)| note(field, message));
+            }
         }
         if invalid.is_empty() { Ok(()) } else { Err(InvalidFields(invalid)) }
+    }
+}
+
+impl User {
+    /// All times of the user, by their fields.
+    fn times(&self) -> [(&'static str, Option<Timestamp>); 7] {
+        [
+            ("creation_time", Some(self.creation_time)),
+            ("last_updated", Some(self.last_updated)),
+            ("password_updated_at", self.password_updated_at),
+            ("block_until", self.block_until),
+            ("last_sign_in_attempt", self.last_sign_in_attempt),
+            ("last_sign_in_success", self.last_sign_in_success),
+            ("last_activity", self.last_activity),
+        ]
     }
 }
 
@@ -186,8 +225,8 @@ fn disorder<A: Address>(list: &[A], is_proved: impl Fn(&A) -> bool) -> Option<&'
 }
 
 /// Whether moments are within the years that dates have.
-fn check_times<const N: usize>(field: &str, times: [Timestamp; N]) -> Result<(), InvalidFields> {
-    if times.iter().all(|time| (0..=LAST_MOMENT).contains(&time.0)) {
+fn check_times(field: &str, times: impl IntoIterator<Item = Timestamp>) -> Result<(), InvalidFields> {
+    if times.into_iter().all(|time| (0..=LAST_MOMENT).contains(&time.0)) {
         return Ok(());
     }
     Err(InvalidFields::one(field, "Times are seconds since 1970, up to the year 9999."))

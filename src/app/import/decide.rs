@@ -45,13 +45,6 @@ pub(super) enum Joining {
     Named(Vec<String>),
 }
 
-impl Arriving {
-    /// Whether the user is as they were exported, down to the ids and times.
-    pub(super) fn is_whole(&self) -> bool {
-        matches!(self.groups, Joining::Exactly(_))
-    }
-}
-
 /// Takes the rows that wait, and decides on each. There are none at the end only.
 pub(super) async fn next(
     app: &App,
@@ -85,11 +78,10 @@ async fn decide(app: &App, origin: &Origin, row: Row) -> Result<What, Error> {
 }
 
 /// Decides on a user as they were exported.
-fn decide_whole(app: &App, origin: &Origin, mut whole: WholeUser) -> Result<Arriving, Error> {
-    let memberships = std::mem::take(&mut whole.groups);
+fn decide_whole(app: &App, origin: &Origin, whole: WholeUser) -> Result<Arriving, Error> {
     let arrival = Arrival {
         automatic: None,
-        groups: memberships.into_iter().map(|member| (member.group_id, member.creation_time)).collect(),
+        groups: whole.groups.iter().map(|member| (member.group_id, member.creation_time)).collect(),
         proved_at: whole.proved_at,
     };
     let (user, password) = whole.restored()?;

@@ -5,13 +5,13 @@ use std::collections::HashMap;
 use futures_util::future::try_join_all;
 use sha2::{Digest, Sha256};
 
-use super::decide::Arriving;
-use super::keep::{Import, Placed, compared};
+use super::decide::{Arriving, Joining};
+use super::keep::{Import, Placed};
 use super::{Fault, Outcome, RowResult};
 use crate::app::refused;
 use crate::error::Error;
 use crate::id::UserId;
-use crate::store::{Identifier, IdentifierChange, IdentifierKind, KeepError, Kept};
+use crate::store::{Arrival, Identifier, IdentifierChange, IdentifierKind, KeepError};
 use crate::time::Timestamp;
 
 /// Who would have been made by the rows before, and what would be theirs alone, each with its line.
@@ -25,8 +25,8 @@ type Sha256Hash = [u8; 32];
 
 /// What is there that stands in the way of a user.
 struct InTheWay {
-    /// The user of the same id.
-    user: Option<Kept>,
+    /// What becomes of the user where there is one of the same id.
+    there: Option<Outcome>,
     /// The first identifier that is another's alone.
     taken: Option<IdentifierKind>,
 }
@@ -44,10 +44,10 @@ impl Import<'_> {
         for Placed { line, user, groups } in users {
             let outcome = match user {
                 Err(fault) => Outcome::Refused(fault),
-                Ok(arriving) => {
-                    let in_the_way = in_the_way.next().expect("each user was looked at");
-                    seen.foresee(line, &arriving, &in_the_way)?
-                }
+                Ok(arriving) => match in_the_way.next().expect("each user was looked at") {
+                    InTheWay { there: Some(outcome), .. } => outcome,
+                    InTheWay { taken, .. } => seen.foresee(line, &arriving, taken)?,
+                },
             };
             results.push(RowResult { line, outcome, groups });
         }
@@ -56,13 +56,15 @@ impl Import<'_> {
 
     async fn look_at(&self, arriving: &Arriving) -> Result<InTheWay, Error> {
         let (store, tenant) = (&self.app.store, &self.origin.tenant);
-        let user = store.user(tenant, arriving.user.user_id).await?;
+        if let Some(kept) = store.user(tenant, arriving.user.user_id).await? {
+            return Ok(InTheWay { there: Some(self.compared(arriving, &kept).await?), taken: None });
+        }
         for Identifier { kind, canonical, .. } in owned(arriving) {
             if store.owner(tenant, *kind, canonical).await?.is_some() {
-                return Ok(InTheWay { user, taken: Some(*kind) });
+                return Ok(InTheWay { there: None, taken: Some(*kind) });
             }
         }
-        Ok(InTheWay { user, taken: None })
+        Ok(InTheWay { there: None, taken: None })
     }
 }
 
@@ -76,16 +78,18 @@ fn owned(arriving: &Arriving) -> impl Iterator<Item = &Identifier> {
 
 impl Seen {
     /// What would become of a user.
-    fn foresee(&mut self, line: u64, arriving: &Arriving, there: &InTheWay) -> Result<Outcome, Error> {
-        if let Some(kept) = &there.user {
-            return compared(arriving, kept);
-        }
+    fn foresee(
+        &mut self,
+        line: u64,
+        arriving: &Arriving,
+        taken_there: Option<IdentifierKind>,
+    ) -> Result<Outcome, Error> {
         let (user_id, hash) = (arriving.user.user_id, hash_of(arriving));
         if let Some((before, other)) = self.users.get(&user_id) {
             let fault = Fault::new("Exists", format!("The user of line {before} has the same id."));
             return Ok(if *other == hash { Outcome::There } else { Outcome::Refused(fault) });
         }
-        if let Some(kind) = there.taken {
+        if let Some(kind) = taken_there {
             return Ok(Outcome::Refused(taken(kind)?));
         }
         for Identifier { kind, canonical, .. } in owned(arriving) {
@@ -105,8 +109,9 @@ impl Seen {
 
 /// What a user is told by who is the same: without times, where these are of the import.
 fn hash_of(arriving: &Arriving) -> Sha256Hash {
-    if arriving.is_whole() {
-        return Sha256::digest(arriving.change.document()).into();
+    if let Joining::Exactly(Arrival { groups, proved_at, .. }) = &arriving.groups {
+        let beside = format!("{groups:?} {proved_at:?}");
+        return Sha256::new().chain_update(arriving.change.document()).chain_update(beside).finalize().into();
     }
     let mut user = arriving.user.clone();
     (user.creation_time, user.last_updated) = (Timestamp(0), Timestamp(0));

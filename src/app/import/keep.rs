@@ -1,15 +1,21 @@
 //! Keeping what was decided on, and telling what became of it.
 
+use std::collections::HashMap;
+
 use super::decide::{Arriving, Decided, Joining, What};
 use super::foresee::Seen;
 use super::groups::KnownGroups;
 use super::{Fault, Outcome, RowResult};
 use crate::app::{App, MAX_ATTEMPTS, refused};
 use crate::directory::event::Origin;
+use crate::directory::group::Membership;
 use crate::directory::import::is_same_but_for_times;
+use crate::directory::password::SecretChange;
 use crate::directory::user::User;
 use crate::error::Error;
-use crate::store::{Arrival, DocumentChange, KeepError, Kept};
+use crate::id::{GroupId, UserId};
+use crate::store::{Arrival, DocumentChange, KeepError, Kept, MembershipSortKey, Sorted};
+use crate::time::Timestamp;
 
 /// An import that is under way.
 pub(super) struct Import<'a> {
@@ -134,7 +140,7 @@ impl<'a> Import<'a> {
                 Err(KeepError::Exists) => {
                     let user = self.app.store.user(&self.origin.tenant, arriving.user.user_id).await?;
                     let gone = || Error::Unavailable("a user was removed at the same moment".to_owned());
-                    return compared(&arriving, &user.ok_or_else(gone)?);
+                    return self.compared(&arriving, &user.ok_or_else(gone)?).await;
                 }
                 Err(KeepError::Conflict) => {}
                 Err(error) => return Ok(Outcome::Refused(Fault::of(refused(error))?)),
@@ -151,12 +157,59 @@ impl<'a> Import<'a> {
     }
 }
 
-/// What becomes of a user of whose id there is one.
-pub(super) fn compared(arriving: &Arriving, kept: &Kept) -> Result<Outcome, Error> {
-    let is_same = if arriving.is_whole() {
-        arriving.change.document() == kept.document
-    } else {
-        is_same_but_for_times(&arriving.user, &User::from_document(&kept.document)?)
-    };
-    Ok(if is_same { Outcome::There } else { Outcome::Refused(Fault::exists("user")) })
+/// How many memberships are read at once to compare them.
+const COMPARED: u32 = 1_000;
+
+impl Import<'_> {
+    /// What becomes of a user of whose id there is one.
+    pub(super) async fn compared(&self, arriving: &Arriving, kept: &Kept) -> Result<Outcome, Error> {
+        let mut there = User::from_document(&kept.document)?;
+        let Joining::Exactly(arrival) = &arriving.groups else {
+            let is_same = is_same_but_for_times(&arriving.user, &there);
+            return Ok(if is_same { Outcome::There } else { Outcome::Refused(Fault::exists("user")) });
+        };
+        // A line without the hash says nothing of the password.
+        let says_nothing = matches!(arriving.change.secret, SecretChange::Keep);
+        if says_nothing {
+            there.forget_password();
+        }
+        let (tenant, user_id) = (&self.origin.tenant, arriving.user.user_id);
+        let standing = self.app.store.standing(tenant, user_id).await?;
+        let has_same_setter = match &arriving.change.secret {
+            SecretChange::Set(_, set_by) => standing.password_set_by == Some(*set_by),
+            _ => true,
+        };
+        let same = [
+            ("the user", arriving.change.document() == there.to_document()),
+            ("groups", self.has_groups(user_id, &arrival.groups).await?),
+            ("proved_at", standing.proved_at == arrival.proved_at),
+            ("password.set_by", has_same_setter),
+        ];
+        let others: Vec<&str> = same.iter().filter(|(_, is_same)| !is_same).map(|(part, _)| *part).collect();
+        if others.is_empty() {
+            return Ok(Outcome::There);
+        }
+        let reason =
+            format!("There is a user of this id already, with others of these: {}.", others.join(", "));
+        Ok(Outcome::Refused(Fault::new("Exists", reason)))
+    }
+
+    /// Whether a user is in these groups, since these moments, and in no others.
+    async fn has_groups(&self, user_id: UserId, groups: &[(GroupId, Timestamp)]) -> Result<bool, Error> {
+        let wanted: HashMap<GroupId, Timestamp> = groups.iter().copied().collect();
+        let mut offset = 0;
+        loop {
+            let sort = MembershipSortKey::CreationTime;
+            let list = Sorted { sort, descending: false, offset, limit: COMPARED };
+            let page = self.app.store.memberships(&self.origin.tenant, user_id, list).await?;
+            let is_wanted = |there: &Membership| wanted.get(&there.group_id) == Some(&there.creation_time);
+            if !page.documents.iter().all(is_wanted) {
+                return Ok(false);
+            }
+            offset += page.documents.len() as u64;
+            if !page.has_next {
+                return Ok(offset == wanted.len() as u64);
+            }
+        }
+    }
 }
