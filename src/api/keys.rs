@@ -245,6 +245,8 @@ fn networks(texts: &[String]) -> Result<Vec<Network>, InvalidFields> {
 /// Create an API key
 ///
 /// The answer shows the key, this once. It gets no scope that the key of this request lacks: that is 403.
+///
+/// The answer holds a secret, of which nothing is kept: it takes no `Idempotency-Key`.
 #[utoipa::path(
     post,
     path = "/v1/keys",
@@ -300,6 +302,8 @@ pub(super) struct RotateKeyRequest {
 /// Gives the key another secret, which the answer shows this once. The present one works on for `overlap`
 /// seconds, and the one before it ends at once. A key that holds a scope which the key of this request
 /// lacks cannot be rotated: that is 403.
+///
+/// The answer holds a secret, of which nothing is kept: it takes no `Idempotency-Key`.
 #[utoipa::path(
     post,
     path = "/v1/keys/{key_id}/rotate",

@@ -4,6 +4,7 @@
 mod examples;
 mod headers;
 mod keys;
+mod person;
 
 use std::sync::LazyLock;
 

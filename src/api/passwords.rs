@@ -241,6 +241,8 @@ pub(super) struct ResetPasswordResponse {
 /// Makes a link by which the user can set another password, once and for a while. Earlier ones end.
 /// The password stays until then. A link that is mailed also ends when the email is unverified or
 /// removed. Mails are bounded as those of `verifyEmail`, and counted with them.
+///
+/// The answer holds a secret, of which nothing is kept: it takes no `Idempotency-Key`.
 #[utoipa::path(
     post,
     path = "/api/users/{user_id}/password/reset",

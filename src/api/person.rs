@@ -211,17 +211,19 @@ pub(super) async fn export(
     answer(person, app.clock.now())
 }
 
-fn answer(person: Person, now: Timestamp) -> Result<Document, Error> {
+/// The export of a person.
+pub(super) fn answer(person: Person, now: Timestamp) -> Result<Document, Error> {
     let Person { document, groups, events, standing, traces } = person;
     let Standing { proved_at, password_set_by, reset_until, proofs } = standing;
     let unread = |_| Error::Internal("a stored user is no JSON".to_owned());
     let user = document.as_deref().map(serde_json::from_slice).transpose().map_err(unread)?;
+    let read = document.as_deref().map(User::from_document).transpose()?;
     Document::of(&PersonAnswer {
         exported_at: now.0,
         user,
         groups,
         proved_at: proved_at.map(|time| time.0),
-        addresses: histories(&events).iter().map(AddressAnswer::new).collect(),
+        addresses: histories(read.as_ref(), &events).iter().map(AddressAnswer::new).collect(),
         password: password_set_by.map(|by| PasswordAnswer { set_by: by.as_str() }),
         reset_expires_at: reset_until.map(|time| time.0),
         password_tries: traces

@@ -80,7 +80,7 @@ impl Answered for MailedProof {
 }
 
 /// For how long a proof is to work. What is wrong with the body is said only once the user and the address
-/// are found.
+/// are found, and the user may be changed.
 async fn expiry<P: Permission>(
     app: &App,
     caller: &Caller<P>,
@@ -88,7 +88,7 @@ async fn expiry<P: Permission>(
     address: AddressId,
     asked: Result<Option<i64>, InvalidFields>,
 ) -> Result<Option<Duration>, Error> {
-    app.check_address(&caller.origin.tenant, path.user_id, address).await?;
+    app.check_address(caller, path.user_id, address).await?;
     Ok(proof::expiry(asked?)?)
 }
 
@@ -183,6 +183,8 @@ pub(super) async fn start_email(
 /// Makes a code, which whoever asks sends to the number. One made before counts no more. The key must
 /// hold `proofs:read`, too: nobody else would learn the code. The same number can be asked for once a
 /// minute and five times an hour, one user's ten times an hour, unless the tenant has chosen otherwise.
+///
+/// The answer holds a secret, of which nothing is kept: it takes no `Idempotency-Key`.
 #[utoipa::path(
     post,
     path = "/v1/users/{user_id}/phones/{identifier_id}/verify/start",
@@ -233,7 +235,7 @@ async fn check<P: Permission>(
     address: AddressId,
     body: &Body<CheckCodeRequest>,
 ) -> Result<Response, Error> {
-    app.check_address(&caller.origin.tenant, path.user_id, address).await?;
+    app.check_address(caller, path.user_id, address).await?;
     let code = body.fields()?.code.as_deref();
     let code = code.ok_or_else(|| InvalidFields::one("code", "This field is needed."))?;
     let proved = app.check_code(caller, path.user_id, address, code).await?;

@@ -1,7 +1,8 @@
 //! The history of an address, from the record of what happened.
 
 use super::App;
-use crate::directory::event::{Event, EventType, Method};
+use crate::directory::event::{Event, EventType};
+use crate::directory::person::{came_trusted, import_of};
 use crate::directory::proof::{AddressId, AddressKind};
 use crate::directory::user::User;
 use crate::error::{Error, Missing};
@@ -59,9 +60,9 @@ impl App {
             Err(Error::NotFound(_)) if knows_user => return Err(Error::NotFound(missing)),
             Err(error) => return Err(error),
         };
-        // Whether the trust that it came with is told by what became of it first.
-        let was_verified = history.first().map_or(is_verified, |event| event.kind != verified);
-        if was_verified && let Some(import) = self.import_of(tenant, user_id).await? {
+        if came_trusted(&history, is_verified)
+            && let Some(import) = self.import_of(tenant, user_id).await?
+        {
             history.insert(0, import);
         }
         Ok(history)
@@ -82,6 +83,6 @@ impl App {
         let created =
             EventList { after: 0, limit: 1, user_id: Some(user_id), kind: Some(EventType::UserCreated) };
         let page = self.store.events(tenant, created).await?;
-        Ok(page.events.into_iter().map(|(_, event)| event).find(|event| event.method == Method::Import))
+        Ok(import_of(&page.events).cloned())
     }
 }

@@ -101,7 +101,13 @@ impl App {
             let is_meant = |user: &User| {
                 user.emails_meant(|user| filter.finds(user)).iter().any(|meant| meant.id == email.id)
             };
-            let outcome = self.mark(marking, user.user_id, email, is_meant).await?;
+            let mut outcome = self.mark(marking, user.user_id, email, is_meant).await?;
+            if marking.dry_run
+                && outcome == Outcome::Verified
+                && self.first_meant(marking.origin, filter, &email.email).await? != Some(user.user_id)
+            {
+                outcome = Outcome::Taken;
+            }
             marked.push(Marked {
                 email: email.email.as_str().to_owned(),
                 place: Some((user.user_id, email.id)),
@@ -128,6 +134,21 @@ impl App {
         Ok(Marked { email: email.email.as_str().to_owned(), place: Some((user_id, email.id)), outcome })
     }
 
+    /// Of the users who claim an email and for whom a filter means it, the one who comes first: the one
+    /// who would get it.
+    async fn first_meant(
+        &self,
+        origin: &Origin,
+        filter: &UserSearch,
+        address: &EmailAddress,
+    ) -> Result<Option<UserId>, Error> {
+        let is_meant = |user: &User, email: &Email| {
+            user.emails_meant(|user| filter.finds(user)).iter().any(|meant| meant.id == email.id)
+        };
+        let found = self.having(origin, UserSearch::having(address), address, is_meant, 1).await?;
+        Ok(found.first().map(|(user_id, _)| *user_id))
+    }
+
     /// Whose an email is that is only known by its text, or why that is not known.
     async fn holder(
         &self,
@@ -137,7 +158,7 @@ impl App {
         if let Some(owner) = self.owner(origin, address).await? {
             return Ok(Ok(owner));
         }
-        let mut claims = self.having(origin, UserSearch::having(address), address, |_| true, 2).await?;
+        let mut claims = self.having(origin, UserSearch::having(address), address, |_, _| true, 2).await?;
         Ok(match (claims.pop(), claims.pop()) {
             (Some(claim), None) => Ok(claim),
             (None, _) => Err(Outcome::NotFound),
@@ -148,7 +169,7 @@ impl App {
     /// The user who has an email verified.
     async fn owner(&self, origin: &Origin, address: &EmailAddress) -> Result<Option<(UserId, Email)>, Error> {
         let search = UserSearch::having_with_trust(address);
-        Ok(self.having(origin, search, address, |email| email.verified, 1).await?.pop())
+        Ok(self.having(origin, search, address, |_, email| email.verified, 1).await?.pop())
     }
 
     /// The users among those of a search who have this email, as it is wanted, `most` of them at most.
@@ -157,7 +178,7 @@ impl App {
         origin: &Origin,
         search: UserSearch,
         address: &EmailAddress,
-        is_wanted: impl Fn(&Email) -> bool,
+        is_wanted: impl Fn(&User, &Email) -> bool,
         most: usize,
     ) -> Result<Vec<(UserId, Email)>, Error> {
         let canonical = address.canonical();
@@ -169,9 +190,8 @@ impl App {
             for document in &page.documents {
                 let user = User::from_document(document)?;
                 after = Some(user.user_id);
-                let mut emails = user.emails.into_iter();
-                let email = emails.find(|email| email.email.canonical() == canonical && is_wanted(email));
-                found.extend(email.map(|email| (user.user_id, email)));
+                let is_it = |email: &&Email| email.email.canonical() == canonical && is_wanted(&user, email);
+                found.extend(user.emails.iter().find(is_it).map(|email| (user.user_id, email.clone())));
                 if found.len() == most {
                     return Ok(found);
                 }

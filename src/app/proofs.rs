@@ -14,7 +14,7 @@ use crate::directory::user::User;
 use crate::error::{Error, Refusal};
 use crate::id::{RequestId, TenantId, UserId};
 use crate::secret::{PlainCode, PlainToken};
-use crate::store::{UserChange, Version};
+use crate::store::UserChange;
 use crate::time::Timestamp;
 
 /// How the link and the code get to who is to prove the address.
@@ -124,19 +124,21 @@ pub enum ResetView {
 }
 
 impl App {
-    /// That the user has this address; gives the version of the user.
+    /// That a user is there, may be changed by a call, and has this address. What is missing is told in this
+    /// order, as changes of the user tell it.
     ///
     /// # Errors
-    /// [`crate::error::Missing`].
-    pub async fn check_address(
+    /// [`crate::error::Missing`], [`Error::Changed`].
+    pub async fn check_address<'a>(
         &self,
-        tenant: &TenantId,
+        call: impl Into<Call<'a>>,
         user_id: UserId,
         address: AddressId,
-    ) -> Result<Version, Error> {
-        let kept = self.kept(tenant, user_id).await?;
-        User::from_document(&kept.document)?.address(address)?;
-        Ok(kept.version)
+    ) -> Result<(), Error> {
+        let call = call.into();
+        let kept = self.kept(&call.origin.tenant, user_id).await?;
+        call.check(kept.version)?;
+        User::from_document(&kept.document)?.address(address).map(drop)
     }
 
     /// Makes a link, a code, or both, by which an address of the user can be proved; earlier ones of
@@ -241,7 +243,7 @@ impl App {
         let call = call.into();
         let tenant = &call.origin.tenant;
         // Before the try is counted.
-        call.check(self.check_address(tenant, user_id, address).await?)?;
+        self.check_address(call, user_id, address).await?;
         let Standing { proofs, .. } = self.store.standing(tenant, user_id).await?;
         let wrong = || Error::from(Refusal::InvalidCode);
         let kept = proofs.into_iter().find(|kept| kept.proof.address == address).ok_or_else(wrong)?;

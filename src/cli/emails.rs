@@ -104,7 +104,8 @@ async fn run_on(
                 // Nobody is left to tell if standard error is closed.
                 let _ = writeln!(
                     std::io::stderr(),
-                    "email {id} of user {user_id} stays as it is: another user has it verified"
+                    "email {id} of user {user_id} stays as it is: another user has it verified{}",
+                    if *dry_run { ", or would have before" } else { "" }
                 );
             }
         }

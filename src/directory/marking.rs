@@ -32,7 +32,7 @@ names! {
         ProofEnded = "proof_ended",
         /// It was marked so already.
         Unchanged = "unchanged",
-        /// Another user has it verified, so it stays as it is.
+        /// Another user has it verified, so it stays as it is; or would have, by the time it is its turn.
         Taken = "taken",
         /// Several users claim it and none has it verified, so nobody knows whose is meant.
         Ambiguous = "ambiguous",

@@ -2,10 +2,11 @@
 
 use bytes::Bytes;
 
-use super::event::{Context, Event, EventType, Personal};
+use super::event::{Context, Event, EventType, Method, Personal};
 use super::group::Membership;
 use super::mail::Mail;
 use super::proof::{AddressId, AddressKind, Standing};
+use super::user::User;
 use crate::id::UserId;
 use crate::time::Timestamp;
 
@@ -64,14 +65,66 @@ pub struct AddressHistory<'a> {
     pub changes: Vec<&'a Event>,
 }
 
-/// The history of each address that events tell of, in the order in which they came.
-pub fn histories(events: &[(i64, Event)]) -> Vec<AddressHistory<'_>> {
+/// Whether an address that came with its user was trusted from the beginning: what became of its trust first
+/// tells, or else whether it is verified.
+pub fn came_trusted<'a>(changes: impl IntoIterator<Item = &'a Event>, is_verified: bool) -> bool {
+    changes.into_iter().next().map_or(is_verified, |event| {
+        matches!(event.kind, EventType::EmailUnverified | EventType::PhoneUnverified)
+    })
+}
+
+/// The event by which a user was imported, if these begin with the first of the user's and there is one.
+pub fn import_of(events: &[(i64, Event)]) -> Option<&Event> {
+    let mut events = events.iter().map(|(_, event)| event);
+    events.find(|event| event.kind == EventType::UserCreated).filter(|event| event.method == Method::Import)
+}
+
+/// The history of each address that a user has, if they are there, or that events of theirs tell of, in the
+/// order in which the addresses came.
+pub fn histories<'a>(user: Option<&'a User>, events: &'a [(i64, Event)]) -> Vec<AddressHistory<'a>> {
+    let was_added = |address: AddressId| {
+        events.iter().any(|(_, event)| {
+            matches!(event.kind, EventType::EmailAdded | EventType::PhoneAdded)
+                && event.identifier_id == Some(address.id)
+        })
+    };
+    let mut histories = told_of(events);
+    // Those that came with the user, of which there may be no event, came before all others.
+    let came: Vec<AddressHistory<'_>> = user
+        .into_iter()
+        .flat_map(addresses)
+        .filter(|(address, _)| !was_added(*address))
+        .map(|(address, typed)| {
+            let told = histories.iter().position(|history| history.address == address);
+            let changes = told.map(|place| histories.remove(place).changes).unwrap_or_default();
+            AddressHistory { address, typed: Some(typed), changes }
+        })
+        .collect();
+    histories.splice(0..0, came);
+    let Some(import) = import_of(events) else { return histories };
+    for history in histories.iter_mut().filter(|history| !was_added(history.address)) {
+        let is_verified = user.is_some_and(|user| user.has_verified(history.address).unwrap_or(false));
+        if came_trusted(history.changes.iter().copied(), is_verified) {
+            history.changes.insert(0, import);
+        }
+    }
+    histories
+}
+
+/// Each address of a user, as it was typed.
+fn addresses(user: &User) -> impl Iterator<Item = (AddressId, &str)> {
+    let emails = user.emails.iter().map(|email| (AddressId::email(email.id), email.email.as_str()));
+    emails.chain(user.phone_numbers.iter().map(|phone| (AddressId::phone(phone.id), phone.phone.as_str())))
+}
+
+/// What events tell of each address.
+fn told_of(events: &[(i64, Event)]) -> Vec<AddressHistory<'_>> {
     let mut histories: Vec<AddressHistory<'_>> = Vec::new();
     for (_, event) in events {
         let (kind, is_change) = match event.kind {
-            EventType::EmailAdded => (AddressKind::Email, false),
+            EventType::EmailAdded | EventType::EmailRemoved => (AddressKind::Email, false),
             EventType::EmailVerified | EventType::EmailUnverified => (AddressKind::Email, true),
-            EventType::PhoneAdded => (AddressKind::Phone, false),
+            EventType::PhoneAdded | EventType::PhoneRemoved => (AddressKind::Phone, false),
             EventType::PhoneVerified | EventType::PhoneUnverified => (AddressKind::Phone, true),
             _ => continue,
         };

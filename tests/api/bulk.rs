@@ -177,6 +177,33 @@ async fn of_several_who_claim_one_email_a_filter_verifies_one() {
 }
 
 #[tokio::test]
+async fn a_dry_run_counts_an_email_that_several_claim_once_as_a_run_does() {
+    let api = Api::new().await;
+    for number in 0..5 {
+        api.user(json!({"email": "claimed@example.com", "username": format!("user{number}")})).await;
+    }
+    let told = async |filter: &str, limit: usize, dry_run: bool| {
+        let (mut told, mut after) = (Vec::new(), Value::Null);
+        loop {
+            let body = json!({"filter": filter, "limit": limit, "after": after, "dry_run": dry_run});
+            let answer = api.post(VERIFY, body).await.json();
+            told.extend(sorted(&answer).into_iter().map(|(_, outcome)| outcome.to_owned()));
+            after = answer["next"].clone();
+            if after.is_null() {
+                told.sort_unstable();
+                return told;
+            }
+        }
+    };
+    // A claim that is not meant stands in nobody's way.
+    assert_eq!(told("username.username:user3", 100, true).await, ["verified"]);
+    let foreseen = told("emails.verified:false", 100, true).await;
+    assert_eq!(foreseen, ["taken", "taken", "taken", "taken", "verified"]);
+    assert_eq!(told("emails.verified:false", 2, true).await, foreseen);
+    assert_eq!(told("emails.verified:false", 100, false).await, foreseen);
+}
+
+#[tokio::test]
 async fn pages_of_a_filter_lead_over_all_users_although_they_change_on_the_way() {
     let api = Api::new().await;
     for number in 0..70 {

@@ -89,6 +89,57 @@ async fn all_that_is_kept_of_a_person_is_told_and_nothing_secret() {
 }
 
 #[tokio::test]
+async fn addresses_that_were_imported_are_told_with_their_beginning() {
+    let api = Api::new().await;
+    let lines = json!({
+        "email": "ada@first.example", "email_verified": true,
+        "phone_number": "+441514960453", "phone_number_verified": true,
+    });
+    let imported = api.post("/v1/import", lines).await;
+    assert!(imported.text().contains("\"users\":1"), "{}", imported.text());
+    let user = api.get("/v1/users").await.json()["users"][0].clone();
+    let paths = [("emails", 0), ("phone_numbers", 1)].map(|(kind, place)| {
+        let segment = if kind == "emails" { "emails" } else { "phones" };
+        let id = text(&user[kind][0]["id"]).to_owned();
+        (format!("/users/{}/{segment}/{id}", text(&user["user_id"])), place)
+    });
+    let as_told_elsewhere = async || {
+        let addresses = api.get(&export_path(&user)).await.json()["addresses"].clone();
+        assert_eq!(addresses.as_array().unwrap().len(), 2);
+        for (path, place) in &paths {
+            let told = api.get(&format!("/v1{path}/history")).await.json();
+            assert_eq!(addresses[place]["history"], told["history"]);
+        }
+        addresses
+    };
+    let told = as_told_elsewhere().await;
+    assert_eq!(
+        (&told[0]["address"], &told[1]["address"]),
+        (&json!("ada@first.example"), &json!("+441514960453"))
+    );
+    assert_eq!(told[0]["history"][0]["method"], "import");
+    assert_eq!(told[1]["history"][0]["verified"], true);
+    api.post(&format!("/api{}/unverify", paths[0].0), Value::Null).await.json();
+    let told = as_told_elsewhere().await;
+    assert_eq!([&told[0]["history"][0]["verified"], &told[0]["history"][1]["verified"]], [true, false]);
+    let gone = api.call(Method::DELETE, &format!("/api{}", paths[1].0), Value::Null).await;
+    assert_eq!(gone.status, StatusCode::OK);
+    as_told_elsewhere().await;
+}
+
+#[tokio::test]
+async fn the_document_shows_an_example_of_all_that_is_kept_of_a_person() {
+    let api = Api::new().await;
+    let user = api.user(json!({"email": "ada@example.com"})).await;
+    let export = api.get(&export_path(&user)).await.json();
+    let document = api.get("/openapi.json").await.json();
+    let answer = &document["paths"]["/v1/users/{user_id}/export"]["get"]["responses"]["200"];
+    let example = answer["content"]["application/json"]["example"].as_object().unwrap();
+    assert_eq!(example.keys().collect::<Vec<_>>(), export.as_object().unwrap().keys().collect::<Vec<_>>());
+    assert_eq!(example["addresses"][0]["address"], "user@example.com");
+}
+
+#[tokio::test]
 async fn what_is_left_of_a_deleted_user_is_told_too() {
     let api = Api::new().await;
     let user = api.user(json!({"email": "ada@example.com"})).await;

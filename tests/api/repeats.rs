@@ -96,6 +96,8 @@ async fn a_repeat_of_every_operation_gets_the_same_answer_and_changes_nothing() 
         let Some(operation) = item.get("post") else { continue };
         let parameters = operation["parameters"].as_array().into_iter().flatten();
         let takes = parameters.into_iter().any(|parameter| parameter["name"] == "Idempotency-Key");
+        let said = operation["description"].as_str().unwrap_or_default();
+        assert_eq!(takes, !said.contains("holds a secret, of which nothing is kept"), "{path}");
         assert_eq!(takes, operation["responses"].get("409").is_some(), "{path}");
         let name = operation["operationId"].as_str().unwrap();
         if !takes {

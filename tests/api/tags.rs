@@ -152,7 +152,12 @@ async fn every_change_of_a_user_can_be_bound_to_a_version() {
                 .replace("{identifier_id}", user[kind][0]["id"].as_str().unwrap());
             let method: Method = method.to_uppercase().parse().unwrap();
             let body = body_of(name, swept.len());
-            let refused = with(&api, ("if-match", "\"9\""), method, &path, body).await;
+            let refused = with(&api, ("if-match", "\"9\""), method.clone(), &path, body.clone()).await;
+            refused.problem(StatusCode::PRECONDITION_FAILED);
+            // Before it is looked for what of the user is named.
+            let id = user[kind][0]["id"].as_str().unwrap();
+            let unknown = path.replace(id, "9ba7b810-9dad-41d1-80b4-00c04fd430c8");
+            let refused = with(&api, ("if-match", "\"9\""), method, &unknown, body).await;
             refused.problem(StatusCode::PRECONDITION_FAILED);
             swept.insert(name.to_owned());
         }

@@ -7,8 +7,8 @@ use super::super::extract::MAX_BODY_BYTES;
 use super::super::passwords::ResetPasswordResponse;
 use super::super::problem::{CONTENT_TYPE_PROBLEM, Problem};
 use super::super::proofs::StartedProofAnswer;
-use super::headers;
 use super::keys::KeyExamples;
+use super::{headers, person};
 use crate::directory::api_key::Scope;
 use crate::directory::event::{Actor, Context, Method, Origin};
 use crate::directory::group::{Group, Membership, NewGroup};
@@ -34,6 +34,7 @@ pub(super) struct Examples {
     membership: Value,
     event: Value,
     log: Value,
+    person: Value,
     /// The path of the user.
     pub(super) path: String,
     pub(super) keys: KeyExamples,
@@ -72,6 +73,7 @@ impl Examples {
         let created = read(user.to_document());
         let email = user.emails[0].id;
         let event = user.verify_email(email, &ctx).expect("the example has this email").events.remove(0);
+        let happened = events.iter().cloned().chain([event.clone()]).collect();
         let event = serde_json::to_value(EventAnswer::new(1, event)).expect("an event is JSON");
         let system = LogSystem::new(1, [192, 0, 2, 1].into());
         let log = events.into_iter().find_map(|event| Log::of(LogId::of_position(1), event, &system));
@@ -112,6 +114,7 @@ impl Examples {
         };
         let group_path = format!("/api/groups/{}", group.group_id);
         let keys = KeyExamples::make(&ctx);
+        let person = person::example(&mut user, membership.clone(), happened, &ctx);
         let group = serde_json::to_value(group).expect("a group is JSON");
         let membership = serde_json::to_value(membership).expect("a membership is JSON");
         let path = format!("/api/users/{}", user.user_id);
@@ -130,6 +133,7 @@ impl Examples {
             membership,
             event,
             log,
+            person,
             path,
             keys,
             group_path,
@@ -182,6 +186,7 @@ impl Examples {
             }
             "getAllLogs" => json!([self.log]),
             "findLogById" => self.log.clone(),
+            "exportUser" => self.person.clone(),
             "walkUsers" => json!({"users": [self.summary], "next": Value::Null}),
             "verifyEmails" => self.marked("verified"),
             "unverifyEmails" => self.marked("unverified"),
