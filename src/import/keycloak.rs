@@ -184,7 +184,7 @@ impl Read for Bounded<'_> {
         }
         let read = self.input.read(&mut buffer[..most])?;
         self.way.left.set(left.map(|left| left - read));
-        let ended = buffer[..read].iter().filter(|byte| **byte == b'\n').count();
+        let ended = buffer[..read].split(|byte| *byte == b'\n').count() - 1;
         self.way.line.set(self.way.line.get() + ended as u64);
         Ok(read)
     }
