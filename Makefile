@@ -31,7 +31,9 @@ release: need-build ## Build the program as it is installed, and see that it is 
 	cargo build --release --locked
 	@size=$$(wc -c <"$(TARGET)/release/bonafide"); \
 		echo "$(TARGET)/release/bonafide has $$size bytes; $(LARGEST) are the most"; \
-		[ "$$size" -le $(LARGEST) ]
+		[ "$$size" -le $(LARGEST) ] || { \
+			echo "The program is too large by $$((size - $(LARGEST))) bytes: look at what was added last (cargo tree, cargo bloat)." >&2; \
+			exit 1; }
 
 # strace counts what is synced to the disk; curl is the client that people paste into; the browser
 # walks over the pages. The tests start a PostgreSQL server of their own, and never use one that runs.

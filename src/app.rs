@@ -176,8 +176,7 @@ impl App {
     /// What there is to tell Prometheus. Where the store does not answer, what only it knows is left out.
     pub(crate) async fn figures(&self) -> String {
         let mut text = Exposition::default();
-        self.metrics.tell(&mut text);
-        self.store.measured().tell(&mut text);
+        self.metrics.tell(&self.store.measured(), &mut text);
         if let Ok(waiting) = self.store.waiting_mails(MOST_WAITING).await {
             let name = "bonafide_mails_waiting";
             text.family(

@@ -129,8 +129,8 @@ struct RefusedLine<'a> {
     tag = "bulk",
     params(WantedImport),
     request_body(
-        description = "Rows of at most 1 MiB, as many as there are",
-        content((String = "application/x-ndjson"), (String = "text/csv"), (String = "application/json"))
+        description = "Rows of at most 1 MiB, as many as there are, under any label",
+        content((String = "application/x-ndjson"), (String = "text/csv"))
     ),
     responses((status = OK, description = "Lines of JSON: what was refused, and the summary", body = String, content_type = "application/x-ndjson"))
 )]

@@ -99,7 +99,7 @@ impl Outbox {
                 }
                 self.take(AT_ONCE - sending.len()).await
             };
-            match taken.await {
+            match self.app.metrics.mail.count(taken.await) {
                 Ok(taken) => taken.into_iter().for_each(|mail| {
                     let outbox = self.clone();
                     sending.spawn(async move { outbox.send(&mail).await });

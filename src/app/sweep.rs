@@ -34,9 +34,10 @@ impl App {
     /// [`Error::Unavailable`].
     pub async fn sweep(&self) -> Result<(), Error> {
         let now = self.clock.now();
-        self.store.forget_requests(now.before(COUNTED_FOR)).await?;
+        let (requests, answers) = (&self.metrics.old_requests, &self.metrics.old_answers);
+        requests.count(self.store.forget_requests(now.before(COUNTED_FOR)).await)?;
         // A few at a time, so that no change waits long for it.
-        while self.store.forget_answers(now.before(KEPT_FOR)).await? {}
+        while answers.count(self.store.forget_answers(now.before(KEPT_FOR)).await)? {}
         Ok(())
     }
 }

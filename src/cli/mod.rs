@@ -1,5 +1,6 @@
 //! The command line.
 
+mod addresses;
 mod backup;
 mod config;
 mod console_link;
@@ -9,6 +10,7 @@ mod doctor;
 mod emails;
 mod explain;
 mod export;
+mod health;
 mod import;
 mod keys;
 mod logging;
@@ -28,6 +30,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use clap::builder::Resettable;
+use clap::error::{ContextKind, ContextValue};
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use config::File;
 
@@ -59,7 +62,11 @@ enum Command {
     ///
     /// It takes the options of `serve`, and changes nothing. A line each: `ok`, `not configured` or
     /// `broken`. It ends with 1 if something is broken.
-    Doctor(Box<serve::Options>),
+    Doctor(Box<doctor::Options>),
+    /// Ask the server that runs whether it can serve; for what looks after containers
+    ///
+    /// It ends with 0 if the server answers `/readyz` with 200, and else with 1.
+    Health(health::Options),
     /// Create, list, limit, rotate and revoke API keys
     #[command(subcommand)]
     Keys(keys::Command),
@@ -124,16 +131,28 @@ pub fn main() -> ExitCode {
 
 fn read_and_run() -> Result<()> {
     let command = without_empty_variables(Arguments::command());
-    let words = command.clone().get_matches();
+    let words = words_of(command.clone());
     let arguments = Arguments::from_arg_matches(&words).unwrap_or_else(|error| error.exit());
     match arguments.file()? {
         None => run(arguments.command, &words, None),
         Some(file) => {
-            let words = file.under(command).get_matches();
+            let words = words_of(file.under(command));
             let arguments = Arguments::from_arg_matches(&words).unwrap_or_else(|error| error.exit());
             run(arguments.command, &words, Some(&file))
         }
     }
+}
+
+/// What the command line says. If it cannot be understood the program ends here, and says why; a URL
+/// is not repeated, for there may be a password in it.
+fn words_of(command: clap::Command) -> ArgMatches {
+    command.try_get_matches().unwrap_or_else(|mut error| {
+        let option = error.get(ContextKind::InvalidArg).map(ToString::to_string);
+        if option.is_some_and(|option| option.contains("url <")) {
+            error.insert(ContextKind::InvalidValue, ContextValue::String("(hidden)".to_owned()));
+        }
+        error.exit()
+    })
 }
 
 /// Takes variables of the environment that are empty for unset, as files of settings leave them.
@@ -171,6 +190,7 @@ fn run(command: Command, words: &ArgMatches, file: Option<&File>) -> Result<()> 
             Command::Copy(options) => copy::run(options, &*clock).await,
             Command::Explain(options) => explain::run(&options).await,
             Command::Doctor(options) => doctor::run(&options, file, &*clock).await,
+            Command::Health(options) => health::run(&options).await,
             Command::Openapi | Command::Config(_) => Ok(()),
             Command::Export(options) => export::run(&options, clock).await,
             Command::Import(options) => import::run(options, clock).await,

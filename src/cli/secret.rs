@@ -63,6 +63,11 @@ impl SecretOption {
         Ok(())
     }
 
+    /// Whether the file is the one beside the store, and none was named.
+    pub(super) fn is_beside_store(&self) -> bool {
+        self.secret_file.is_none()
+    }
+
     /// The file.
     pub(super) fn path(&self, store: &StoreOption) -> Result<PathBuf> {
         match &self.secret_file {

@@ -21,7 +21,7 @@ use super::mail::{MailOptions, TemplatesOption};
 use super::secret::SecretOption;
 use super::store::StoreOption;
 use super::tls::TlsOptions;
-use super::{dev, print};
+use super::{addresses, dev, print};
 use crate::app::App;
 use crate::app::outbox::Outbox;
 use crate::id::SystemRandom;
@@ -33,16 +33,18 @@ use crate::time::SystemClock;
 
 /// Files that are open beside connections: the store's, the log, the listener.
 const OTHER_FILES: u64 = 200;
+/// Where is listened if nothing is said.
+pub(super) const LISTEN: &str = "127.0.0.1:8080";
 /// How many connections there may be at once to the address for figures.
 const FIGURES_CONNECTIONS: usize = 32;
 
 #[derive(Args)]
 pub(super) struct Options {
     /// The address to listen on; port 0 picks a free one
-    #[arg(long, value_name = "ADDR", env = "BONAFIDE_LISTEN", default_value = "127.0.0.1:8080")]
+    #[arg(long, value_name = "ADDR", env = "BONAFIDE_LISTEN", default_value = LISTEN)]
     listen: String,
     /// The URL by which clients reach the server; the address bound if not given
-    #[arg(long, value_name = "URL", env = "BONAFIDE_PUBLIC_URL")]
+    #[arg(long, value_name = "URL", env = "BONAFIDE_PUBLIC_URL", hide_env_values = true)]
     pub(super) public_url: Option<url::Url>,
     /// For trying out: make a key and a sample user, and print how to use them
     #[arg(long, env = "BONAFIDE_DEV", value_parser = FalseyValueParser::new())]
@@ -104,6 +106,9 @@ impl Options {
     pub(super) fn faults(&self) -> Vec<(&'static str, anyhow::Error)> {
         let url = self.public_url.as_ref().map(url::Url::as_str);
         let checked = [
+            ("listen", addresses::check(&self.listen)),
+            ("metrics_listen", self.check_metrics_listen()),
+            ("public_url", self.public_url.as_ref().map_or(Ok(()), addresses::check_public)),
             ("store", self.store.check()),
             ("secret_file", self.secret.check(&self.store, self.dev)),
             ("mail", self.mail.check(url)),
@@ -111,6 +116,16 @@ impl Options {
             ("tls_cert", self.tls.named().map(drop)),
         ];
         checked.into_iter().filter_map(|(key, checked)| Some((key, checked.err()?))).collect()
+    }
+
+    fn check_metrics_listen(&self) -> Result<()> {
+        match &self.metrics_listen {
+            Some(MetricsListen::At(address)) => {
+                addresses::check(address)?;
+                addresses::check_apart(&self.listen, address)
+            }
+            Some(MetricsListen::Off) | None => Ok(()),
+        }
     }
 
     /// The files that are named and that only the server should be able to read.
@@ -124,6 +139,7 @@ impl Options {
         match key {
             "store" => self.store.shown(),
             "mail" => self.mail.shown(),
+            "public_url" => self.public_url.as_ref().and_then(addresses::shown),
             _ => None,
         }
     }

@@ -85,6 +85,11 @@ impl<S: Sync> FromRequestParts<S> for Named {
 pub(super) struct Fields(Vec<(String, String)>);
 
 impl Fields {
+    /// Those of a form that nobody has filled in yet.
+    pub(super) fn none() -> Self {
+        Self(Vec::new())
+    }
+
     /// The field, empty if it is not there.
     pub(super) fn field(&self, name: &str) -> &str {
         self.0.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)

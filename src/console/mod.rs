@@ -9,6 +9,7 @@ mod chart;
 mod events;
 mod groups;
 mod keys;
+mod new_user;
 mod operator;
 mod overview;
 mod page;
@@ -80,6 +81,7 @@ pub(crate) fn router(app: Arc<App>, mails: Arc<Templates>, visits: Visits) -> Ro
     let signed_in = Router::new()
         .route("/console", get(overview::show))
         .route("/console/users", get(users::list))
+        .route("/console/users/new", get(new_user::show).post(new_user::create))
         .route("/console/users/{user_id}", get(user::show).post(changes::act))
         .route("/console/users/{user_id}/emails/{identifier_id}", get(user::email))
         .route("/console/users/{user_id}/phones/{identifier_id}", get(user::phone))

@@ -28,7 +28,7 @@ macro_rules! embedded {
 
 /// Every template, by the name of its file. They are no texts for users, and change with the program:
 /// operators cannot put others in their place.
-const EMBEDDED: [(&str, &str); 25] = embedded! {
+const EMBEDDED: [(&str, &str); 26] = embedded! {
     "address.html"
     "bare.html"
     "created_key.html"
@@ -45,6 +45,7 @@ const EMBEDDED: [(&str, &str); 25] = embedded! {
     "keys.html"
     "layout.html"
     "mails.html"
+    "new_user.html"
     "overview.html"
     "pager.html"
     "settings.html"
@@ -103,6 +104,7 @@ pub(super) fn date(time: Timestamp) -> String {
 /// What was done, by the word for it in the address of a page.
 fn told(done: &str) -> &'static str {
     match done {
+        "created" => "The user was created.",
         "verified" => "The address is verified.",
         "unverified" => "The address is not verified any more.",
         "primary" => "The address is the primary one.",

@@ -4,6 +4,7 @@
 //! program is built: no id, no address, no name.
 
 mod histogram;
+mod jobs;
 mod requests;
 mod store;
 mod text;
@@ -11,8 +12,9 @@ mod text;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::directory::event::{Event, EventType, Method, names};
+pub use jobs::Job;
 use requests::Requests;
-pub use store::{Connections, Measured, Writing};
+pub use store::{Connections, Lists, Measured, Waiting, Writing};
 pub use text::{CONTENT_TYPE, Exposition};
 
 names! {
@@ -62,6 +64,12 @@ pub(crate) struct Metrics {
     mails: Box<[AtomicU64]>,
     /// By method, and for each by what was verified.
     verifications: Box<[[AtomicU64; VERIFIED.len()]]>,
+    /// Looking for mail that is due.
+    pub(crate) mail: Job,
+    /// Forgetting the requests for proofs and mails that no limit counts.
+    pub(crate) old_requests: Job,
+    /// Forgetting the answers that are too old for repeats.
+    pub(crate) old_answers: Job,
 }
 
 impl Default for Metrics {
@@ -71,6 +79,9 @@ impl Default for Metrics {
             refusals: KeyRefusal::ALL.iter().map(|_| AtomicU64::default()).collect(),
             mails: MailOutcome::ALL.iter().map(|_| AtomicU64::default()).collect(),
             verifications: Method::ALL.iter().map(|_| Default::default()).collect(),
+            mail: Job::named("mail"),
+            old_requests: Job::named("forget_requests"),
+            old_answers: Job::named("forget_answers"),
         }
     }
 }
@@ -93,8 +104,8 @@ impl Metrics {
         }
     }
 
-    /// Tells all of it.
-    pub(crate) fn tell(&self, text: &mut Exposition) {
+    /// Tells all of it, and what the store has measured.
+    pub(crate) fn tell(&self, measured: &Measured<'_>, text: &mut Exposition) {
         text.family("bonafide_build_info", "gauge", "Which version this is; always 1.");
         text.sample("bonafide_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1);
         self.requests.tell(text);
@@ -116,6 +127,10 @@ impl Metrics {
         for (outcome, count) in MailOutcome::ALL.iter().zip(&self.mails) {
             text.sample(name, &[("outcome", outcome.as_str())], count.load(Ordering::Relaxed));
         }
+        let own = [&self.mail, &self.old_requests, &self.old_answers];
+        let all: Vec<&Job> = own.into_iter().chain(measured.jobs.iter().copied()).collect();
+        jobs::tell(&all, text);
+        measured.tell(text);
     }
 }
 

@@ -1,7 +1,9 @@
 //! What a store tells of its work.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use super::Job;
 use super::histogram::{DURATIONS, Histogram, SIZES};
 use super::text::Exposition;
 use crate::time::{Clock, SystemClock};
@@ -47,6 +49,47 @@ pub struct Measured<'a> {
     pub writing: &'a Writing,
     /// Its connections to another server, if it has any.
     pub connections: Vec<Connections>,
+    /// The lists that are read.
+    pub lists: Lists,
+    /// What it does without anybody asking for it.
+    pub jobs: Vec<&'a Job>,
+}
+
+/// The lists that are read, each in a place of which there are so many.
+#[derive(Default)]
+pub struct Lists {
+    /// How many are read.
+    pub running: usize,
+    /// How many wait for a place.
+    pub waiting: usize,
+    /// How many are read at once at most.
+    pub most: usize,
+}
+
+/// How many wait for something.
+#[derive(Default)]
+pub struct Waiting(AtomicUsize);
+
+impl Waiting {
+    /// Counts one more, until what this gives is dropped.
+    pub fn one(&self) -> OneWaiting<'_> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        OneWaiting(self)
+    }
+
+    /// How many wait.
+    pub fn count(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// One who waits.
+pub struct OneWaiting<'a>(&'a Waiting);
+
+impl Drop for OneWaiting<'_> {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// Connections of one purpose.
@@ -75,6 +118,18 @@ impl Measured<'_> {
             "How long a transaction took, from its beginning to the end of its commit.",
         );
         self.writing.commits.tell(text, name, &[]);
+        for (name, count, help) in [
+            (
+                "bonafide_store_lists_running",
+                self.lists.running,
+                "Lists that are read, each in a place of its own.",
+            ),
+            ("bonafide_store_lists_waiting", self.lists.waiting, "Lists that wait for a place."),
+            ("bonafide_store_lists_places", self.lists.most, "How many lists are read at once at most."),
+        ] {
+            text.family(name, "gauge", help);
+            text.sample(name, &[], count);
+        }
         if self.connections.is_empty() {
             return;
         }

@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use super::harness::{Answer, Api};
 
 /// Every page that only who is signed in may see.
-const PAGES: [&str; 8] = ["", "/users", "/groups", "/events", "/keys", "/settings", "/mail", "/mail/verify"];
+const PAGES: [&str; 9] =
+    ["", "/users", "/users/new", "/groups", "/events", "/keys", "/settings", "/mail", "/mail/verify"];
 
 async fn send(api: &Api, method: Method, path: &str, cookie: &str, form: Option<&str>) -> Answer {
     let request = Request::builder().method(method).uri(path).header("cookie", cookie);
@@ -278,10 +279,10 @@ async fn users_are_searched_with_the_filter_language_and_shown_by_pages() {
     }
     let operator = Operator::of(&api).await;
     let page = operator.look("/users").await;
-    assert_eq!(page.matches("href=\"/console/users/").count(), 25);
+    assert_eq!(page.matches("<td><a href=\"/console/users/").count(), 25);
     assert!(page.contains("1–25 of 30") && page.contains("page=2") && !page.contains("rel=\"prev\""));
     let page = operator.look("/users?page=2").await;
-    assert_eq!(page.matches("href=\"/console/users/").count(), 5);
+    assert_eq!(page.matches("<td><a href=\"/console/users/").count(), 5);
     assert!(page.contains("26–30 of 30") && page.contains("page=1") && !page.contains("rel=\"next\""));
 
     let page = operator.look("/users?filter=emails.verified%3Atrue").await;
@@ -294,6 +295,80 @@ async fn users_are_searched_with_the_filter_language_and_shown_by_pages() {
     assert_eq!(wrong.status, StatusCode::BAD_REQUEST);
     assert!(wrong.text().contains("The filter is wrong at character"));
     assert!(wrong.text().contains("maybe&lt;b&gt;") && !wrong.text().contains("<b>"));
+}
+
+#[tokio::test]
+async fn a_user_is_made_as_the_api_does_with_the_operators_key_as_the_actor() {
+    let api = Api::new().await;
+    let operator = Operator::of(&api).await;
+    let page = operator
+        .act(
+            "/users/new",
+            &[
+                ("email", " ada@example.com "),
+                ("email_verified", "true"),
+                ("phone_number", "+441514960453"),
+                ("username", "ada"),
+                ("given_name", "Ada"),
+                ("family_name", ""),
+            ],
+        )
+        .await;
+    assert!(page.contains("The user was created.") && page.contains("ada@example.com"), "{page}");
+    let users = api.get("/api/users").await.json();
+    let made = user(&api, text(&users[0]["user_id"])).await;
+    assert_eq!(
+        (&made["emails"][0]["verified"], &made["phone_numbers"][0]["verified"]),
+        (&json!(true), &json!(false))
+    );
+    assert_eq!(
+        (text(&made["username"]["username"]), &made["claims"]),
+        ("ada", &json!({"given_name": "Ada"}))
+    );
+    let events = api.events().await;
+    let created = events.iter().find(|event| event.kind == EventType::UserCreated).unwrap();
+    assert!(matches!(&created.actor, Actor::Key { key_id, .. } if key_id.as_str() == &api.admin[3..15]));
+
+    // Whoever is refused finds what they typed, and beside it what is wrong.
+    let wrong = [
+        ("email", "ada"),
+        ("phone_number", "12"),
+        ("phone_number_verified", "true"),
+        ("picture", "<b>"),
+        ("name", "\"Countess\""),
+    ];
+    let answer = operator.post("/users/new", &wrong).await;
+    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+    for expected in [
+        "name=\"email\" value=\"ada\" ",
+        "aria-invalid=\"true\" aria-describedby=\"email-fault\" autofocus>",
+        "<p class=\"wrong\" id=\"email-fault\">",
+        "<p class=\"wrong\" id=\"phone_number-fault\">A phone number is a +",
+        "name=\"phone_number_verified\" value=\"true\" checked>",
+        "id=\"picture-fault\"",
+        "value=\"&lt;b&gt;\"",
+        "value=\"&quot;Countess&quot;\"",
+    ] {
+        assert!(answer.text().contains(expected), "{expected}: {}", answer.text());
+    }
+    assert!(!answer.text().contains("role=\"alert\"") && !answer.text().contains("name-fault"));
+    for (fields, beside) in [
+        (
+            &[("email", "ADA@example.com"), ("email_verified", "true")][..],
+            "email-fault\">This email address is",
+        ),
+        (&[("username", "Ada")], "username-fault\">"),
+        (&[("username", "a b")], "username-fault\">"),
+    ] {
+        let answer = operator.post("/users/new", fields).await;
+        assert!(answer.status.is_client_error() && answer.text().contains(beside), "{}", answer.text());
+    }
+    let told = operator.fault("/users/new", &[("name", "Nobody")], StatusCode::UNPROCESSABLE_ENTITY).await;
+    assert!(told.contains("at least one"), "{told}");
+    let without_form =
+        send(&api, Method::POST, "/console/users/new", &operator.cookie, Some("email=b@example.com")).await;
+    assert_eq!(without_form.status, StatusCode::BAD_REQUEST);
+    assert_eq!(api.get("/api/users").await.json().as_array().unwrap().len(), 1);
 }
 
 #[tokio::test]

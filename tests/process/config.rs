@@ -169,3 +169,63 @@ fn mail_goes_where_the_file_says_with_a_password_from_a_file() {
     super::dev::run(&home, &line);
     assert!(mails.newest_of(1).mail.contains("no-reply@acme.example"));
 }
+
+#[test]
+fn addresses_and_the_public_url_are_looked_at_as_the_server_does_when_it_starts() {
+    let home = Home::new();
+    for (options, told) in [
+        (&["--listen", "8080"][..], "listen (--listen): this is no address to listen on"),
+        (
+            &["--metrics-listen", "localhost"],
+            "metrics_listen (--metrics-listen): this is no address to listen on",
+        ),
+        (
+            &["--listen", "0.0.0.0:1", "--metrics-listen", "127.0.0.1:1"],
+            "metrics_listen (--metrics-listen): --listen takes this address already",
+        ),
+        (
+            &["--public-url", "ftp://users.example.com"],
+            "public_url (--public-url): it is no URL of a web server",
+        ),
+        (
+            &["--public-url", "https://ada:tellnobody@example.com"],
+            "public_url (--public-url): it has a user or",
+        ),
+        (
+            &["--public-url", "https://example.com/?password=tellnobody"],
+            "public_url (--public-url): it has a ?",
+        ),
+        (
+            &["--public-url", "ada:tellnobody@example.com"],
+            "public_url (--public-url): it is no URL of a web server",
+        ),
+    ] {
+        let output = home.run(&[&["config", "check"], options].concat());
+        let all = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
+        assert_eq!(output.status.code(), Some(1), "{all}");
+        assert!(all.contains(&format!("\n  {told}")) && !all.contains("tellnobody"), "{all}");
+        let complaint = home.complains(&[&["serve"], options].concat());
+        let words = told.split_once(": ").unwrap().1;
+        assert!(complaint.starts_with(&format!("bonafide: {words}")), "{complaint}");
+        assert!(!complaint.contains("tellnobody"), "{complaint}");
+    }
+    // Also where it is no URL at all.
+    let mut command = home.command(&["config", "check"]);
+    let output = command.env("BONAFIDE_PUBLIC_URL", "https//ada:tellnobody@example.com").output().unwrap();
+    let complaint = String::from_utf8(output.stderr).unwrap();
+    assert!(complaint.contains("--public-url") && complaint.contains("relative URL"), "{complaint}");
+    assert!(!complaint.contains("tellnobody"), "{complaint}");
+    let printed = home.prints(&["config", "check", "--public-url", "https://example.com/directory"]);
+    assert_eq!(told(&printed, "public_url"), ("\"https://example.com/directory\"", "--public-url"));
+    assert_eq!(fs::read_dir(home.path("")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_password_of_a_store_on_several_hosts_is_not_shown() {
+    let home = Home::new();
+    let text = "store = \"postgres://me:tellnobody@one:5433,two:5434/users\"\nsecret_file = \"secret\"\n";
+    fs::write(home.path("bonafide.toml"), text).unwrap();
+    let printed = home.prints(&["config", "check"]);
+    assert_eq!(told(&printed, "store").0, "\"postgres://one:5433,two:5434/users\"");
+    assert!(!printed.contains("tellnobody"), "{printed}");
+}

@@ -1,4 +1,4 @@
-//! The console in a real browser: eight journeys, each on a desk by day and on a telephone at night.
+//! The console in a real browser: nine journeys, each on a desk by day and on a telephone at night.
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -177,6 +177,37 @@ async fn users_are_found_by_words_and_by_conditions() {
             heading.is_some_and(|name| ["Ada Lovelace active", "Katherine Johnson active"].contains(&&*name))
         })
         .await;
+        desk.leave().await;
+    }
+}
+
+#[tokio::test]
+async fn a_user_is_made_by_the_keyboard_and_what_is_wrong_is_told_beside_the_field() {
+    for (name, view) in VIEWS {
+        let desk = Desk::signed_in(name, view).await;
+        people(&desk).await;
+        desk.visit("/users", "Users").await;
+        desk.browser.click(".search a").await;
+        desk.browser.reads("New user").await;
+        desk.inspect("new-user").await;
+        // Enter sends the form.
+        desk.browser.enter("#email", "grace@example.com").await;
+        desk.browser.click("input[name=email_verified]").await;
+        desk.browser.enter("#phone_number", "12\u{e007}").await;
+        until(true, async || {
+            let fault = desk.browser.text("#phone_number-fault").await;
+            fault.is_some_and(|fault| fault.contains("A phone number is a +"))
+        })
+        .await;
+        assert_eq!(desk.browser.evaluate("return document.activeElement.id").await, "phone_number");
+        desk.browser.replace("#phone_number", "+441514960453\u{e007}").await;
+        desk.shows("#email-fault", "This email address is already taken.").await;
+        desk.inspect("new-user-fault").await;
+        desk.browser.replace("#email", "mary@example.com").await;
+        desk.browser.enter("#name", "Mary Jackson\u{e007}").await;
+        desk.browser.reads("Mary Jackson active").await;
+        desk.told("The user was created.").await;
+        assert_eq!(desk.get("/api/users?filter=mary").await[0]["emails"][0]["verified"], true);
         desk.leave().await;
     }
 }

@@ -45,6 +45,18 @@ fn every_variable_that_is_named_is_one_of_the_program() {
 }
 
 #[test]
+fn a_container_asks_the_program_itself_whether_it_can_serve() {
+    assert!(read("deploy/Dockerfile").contains("CMD [\"bonafide\", \"health\"]\n"));
+    assert!(read("deploy/compose.yaml").contains("test: [\"CMD\", \"bonafide\", \"health\"]\n"));
+    // With the settings of the image it asks where the server listens, on the machine itself.
+    let home = Home::new();
+    let settings = format!("{PROJECT}/deploy/container.toml");
+    let output = home.run(&["health", "--config", &settings]);
+    let told = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
+    assert!(told.contains("the server at http://127.0.0.1:8080 "), "{told}");
+}
+
+#[test]
 fn every_command_that_operators_are_told_to_type_exists() {
     let text = read("docs/OPERATING.md");
     let lines = text.lines().filter_map(|line| line.strip_prefix("bonafide "));

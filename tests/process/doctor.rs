@@ -148,6 +148,104 @@ fn a_store_that_is_none_or_may_not_be_written_is_broken() {
 }
 
 #[test]
+fn a_store_and_a_secret_that_cannot_be_made_are_broken() {
+    let home = Home::new();
+    fs::create_dir(home.path("new")).unwrap();
+    // Not by the mode of the folder, which does not bind root.
+    let script = |options: &str| {
+        format!("mount --bind new new && mount -o remount,bind,ro new && exec {PROGRAM} doctor {options}")
+    };
+    let in_read_only = |options: &str| {
+        let mut command = home.command_of("unshare");
+        Told::by(command.args(["--map-root-user", "--mount", "sh", "-ec", &script(options)]))
+    };
+    let told = in_read_only("--store sqlite:new/a/b/users.db --secret-file secret");
+    told.assert_broken("store", &["new/a/b/users.db is not there and cannot be made", "write to new,"]);
+    let told = in_read_only("--secret-file new/secret");
+    told.assert_broken("secret", &["new/secret is not there and cannot be made", "write to new,"]);
+
+    fs::write(home.path("file"), "").unwrap();
+    let told = doctor(&home, &["--store", "sqlite:file/users.db", "--secret-file", "secret"]);
+    told.assert_broken("store", &["file/users.db is not there and cannot be made: file is no folder"]);
+    let told = doctor(&home, &["--secret-file", "nowhere/secret"]);
+    told.assert_broken("secret", &["there is no folder nowhere"]);
+    let folder = home.path("deeper/and/deeper/users.db");
+    let told = doctor(&home, &["--store", &format!("sqlite:{}", folder.display())]);
+    assert_eq!((told.of("store").0, told.of("secret").0), ("not configured", "not configured"), "{}", told.0);
+    assert!(!home.path("deeper").exists());
+}
+
+/// The names of what is in a folder.
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
+    let mut names: Vec<String> = entries.map(|name| name.to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_copy_that_is_looked_at_stays_as_it_is_with_nothing_beside_it() {
+    let home = with_store();
+    let folder = home.path("copies 100%?#");
+    fs::create_dir(&folder).unwrap();
+    home.prints(&["backup", "--to", "copies 100%?#/users.db"]);
+    let copy = folder.join("users.db");
+    let bytes = fs::read(&copy).unwrap();
+    let store = "sqlite:copies 100%?#/users.db";
+    let told = doctor(&home, &["--store", store, "--secret-file", "data/secret"]);
+    assert_eq!((told.of("store").0, told.of("integrity").0), ("ok", "ok"), "{}", told.0);
+    assert!(told.of("store").1.contains("nobody has it open"), "{}", told.0);
+    assert_eq!((names(&folder), fs::read(&copy).unwrap()), (vec!["users.db".to_owned()], bytes));
+
+    // One whose log was copied along is read with it.
+    let server = home.serve(&["--store", store, "--secret-file", "data/secret"]);
+    let other = home.path("other");
+    fs::create_dir(&other).unwrap();
+    for name in ["users.db", "users.db-wal"] {
+        fs::copy(folder.join(name), other.join(name)).unwrap();
+    }
+    let log = fs::read(other.join("users.db-wal")).unwrap();
+    for option in ["--secret-file=data/secret", "--thorough"] {
+        let told = doctor(&home, &["--store", "sqlite:other/users.db", option]);
+        assert_eq!(told.of("integrity").0, "ok", "{}", told.0);
+        assert_eq!(names(&other), ["users.db", "users.db-wal"]);
+        assert_eq!(fs::read(other.join("users.db-wal")).unwrap(), log);
+    }
+    let told = doctor(&home, &["--store", store, "--secret-file", "data/secret"]);
+    assert_eq!(told.of("store"), ("ok", "copies 100%?#/users.db can be read and written"), "{}", told.0);
+    assert_eq!(names(&folder), ["users.db", "users.db-shm", "users.db-wal"]);
+    drop(server);
+}
+
+#[test]
+fn an_index_that_says_something_else_than_its_table_is_found_by_a_thorough_look() {
+    let home = with_store();
+    let open = || Connection::open(home.path("data/bonafide.db")).unwrap();
+    let database = open();
+    let index =
+        "from sqlite_schema where type = 'index' and tbl_name = 'users' and sql like '%creation_time%'";
+    let (name, sql, page): (String, String, i64) = database
+        .query_row(&format!("select name, sql, rootpage {index}"), [], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })
+        .unwrap();
+    database.execute_batch("pragma writable_schema = on").unwrap();
+    assert_eq!(database.execute("delete from sqlite_schema where name = ?1", [&name]).unwrap(), 1);
+    drop(database);
+    // Without the index, so that it is not changed along.
+    let database = open();
+    assert_eq!(database.execute("update users set creation_time = creation_time + 1", []).unwrap(), 1);
+    database.execute_batch("pragma writable_schema = on").unwrap();
+    let back = "insert into sqlite_schema (type, name, tbl_name, rootpage, sql) values ('index', ?1, 'users', ?2, ?3)";
+    database.execute(back, rusqlite::params![name, page, sql]).unwrap();
+    drop(database);
+    let told = doctor(&home, &[]);
+    assert_eq!(told.of("integrity").0, "ok", "{}", told.0);
+    assert!(told.of("integrity").1.contains("quick_check"), "{}", told.0);
+    doctor(&home, &["--thorough"]).assert_broken("integrity", &[&name, "put a backup in its place"]);
+}
+
+#[test]
 fn an_older_schema_is_broken_and_a_newer_one_too() {
     let home = with_store();
     let database = Connection::open(home.path("data/bonafide.db")).unwrap();
@@ -288,9 +386,33 @@ fn a_public_url_that_others_could_read_along_is_broken() {
     let home = Home::new();
     let public = |url: &str| doctor(&home, &["--public-url", url]);
     public("http://users.example.com").assert_broken("public URL", &["it must be https"]);
-    public("ftp://users.example.com").assert_broken("public URL", &["it begins with https://"]);
+    public("ftp://users.example.com").assert_broken("settings", &["public_url: ", "it begins with https://"]);
+    for wrong in ["https://ada:tellnobody@users.example.com", "https://users.example.com?password=tellnobody"]
+    {
+        let told = public(wrong);
+        told.assert_broken("settings", &["public_url: it has"]);
+        assert!(!told.0.contains("tellnobody"), "{}", told.0);
+    }
     for good in ["https://users.example.com/directory", "http://localhost:8080"] {
         assert_eq!(public(good).of("public URL").0, "ok");
+    }
+}
+
+#[test]
+fn a_password_in_the_file_of_settings_is_noticed_however_the_url_is_written() {
+    let home = Home::new();
+    for store in [
+        "postgres://me:tellnobody@127.0.0.1:1,127.0.0.1:2/users",
+        "postgres://me@127.0.0.1:1/users?sslmode=disable&password=tellnobody",
+    ] {
+        let text = format!("store = \"{store}\"\nsecret_file = \"secret\"\n");
+        fs::write(home.path("bonafide.toml"), text).unwrap();
+        for (mode, state) in [(0o644, "broken"), (0o600, "ok")] {
+            set_mode(&home.path("bonafide.toml"), mode);
+            let told = doctor(&home, &[]);
+            assert_eq!(told.of("private files").0, state, "{}", told.0);
+            assert!(!told.0.contains("tellnobody"), "{}", told.0);
+        }
     }
 }
 

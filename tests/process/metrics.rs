@@ -164,6 +164,17 @@ async fn what_a_server_does_is_counted() {
     let written = figures.get("bonafide_store_batch_size_count");
     assert!(written >= 5 && written == figures.get("bonafide_store_commit_seconds_count"), "{written}");
     assert!(figures.written("bonafide_store_commit_seconds_sum") != "0");
+    // The jobs of every server: mail is looked for, and what counts no more was forgotten at the start.
+    for job in ["mail", "forget_requests", "forget_answers"] {
+        let of_it = |name: &str| figures.get(&format!("bonafide_job_{name}{{job=\"{job}\"}}"));
+        assert!(of_it("runs_total") >= 1 && of_it("failures_total") == 0, "{job}");
+        assert!(of_it("last_success_timestamp_seconds") > 1_767_225_600, "{job}");
+    }
+    assert_eq!(figures.get("bonafide_job_failures_total{job=\"checkpoint\"}"), 0);
+    assert_eq!(
+        ["running", "waiting", "places"].map(|name| figures.get(&format!("bonafide_store_lists_{name}"))),
+        [0, 0, 4]
+    );
     let told = format!("{:?}", figures.0);
     for secret in [&user.id, &user.email_id, "ada@", "nowhere", &key[3..15], &key[16..]] {
         assert!(!told.contains(secret), "{secret}");
@@ -251,5 +262,13 @@ async fn connections_to_postgresql_are_counted_while_it_is_there_and_while_it_is
         until(connections, async || Figures::of(&server).await.get(&format!("{open}{labels}"))).await;
         assert_eq!(Figures::of(&server).await.get(&format!("{wanted}{labels}")), connections);
     }
-    assert_eq!(Figures::of(&server).await.get("bonafide_mails_waiting"), 0);
+    let figures = Figures::of(&server).await;
+    assert_eq!(figures.get("bonafide_mails_waiting"), 0);
+    assert_eq!(
+        (figures.get("bonafide_store_lists_places"), figures.get("bonafide_store_lists_running")),
+        (5, 0)
+    );
+    // It has nobody beside it, and so moves the events.
+    let moved = "bonafide_job_last_success_timestamp_seconds{job=\"sequence\"}";
+    until(true, async || Figures::of(&server).await.get(moved) > 1_767_225_600).await;
 }

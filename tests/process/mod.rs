@@ -15,6 +15,7 @@ mod doctor;
 mod emails;
 mod environment;
 mod explain;
+mod health;
 mod http;
 mod journey;
 mod keys;

@@ -67,7 +67,6 @@ impl File {
 
     /// Whether there is a URL with a password in it.
     pub(in crate::cli) fn holds_password(&self) -> bool {
-        let has_password = |text: &str| url::Url::parse(text).is_ok_and(|url| url.password().is_some());
         self.settings.iter().any(|setting| has_password(&setting.value))
     }
 
@@ -91,6 +90,17 @@ impl File {
             })
             .mut_subcommands(|command| self.under(command))
     }
+}
+
+/// Whether this is a URL with a password in it: before the host, or hosts, or as a parameter. It is not
+/// read as strictly as by those who use it, for it need not be in order to be secret.
+fn has_password(text: &str) -> bool {
+    let Some((_, rest)) = text.split_once("://") else { return false };
+    let (place, parameters) = rest.split_once('?').unwrap_or((rest, ""));
+    let login = place.rsplit_once('@').map_or("", |(login, _)| login);
+    login.split_once(':').is_some_and(|(_, password)| !password.is_empty())
+        || url::form_urlencoded::parse(parameters.as_bytes())
+            .any(|(name, value)| name == "password" && !value.is_empty())
 }
 
 /// Whether an option is a setting, as those of `serve` are.
@@ -215,6 +225,30 @@ mod tests {
             "`mail` is a section",
         ]) {
             assert!(told.contains(expected), "{told} should say {expected}");
+        }
+    }
+
+    #[test]
+    fn a_password_is_noticed_wherever_a_url_can_have_one() {
+        for text in [
+            "smtps://ada:hush@mail.example",
+            "postgres://me:hush@db.example/users",
+            "postgres://me:hush@one:5433,two:5434/users",
+            "postgres://me:hu/sh@one/users",
+            "postgresql://me@db.example/users?sslmode=require&password=hush",
+            "postgres://db.example/users?user=me&%70assword=hush",
+            "https://ada:hush@users.example.com",
+        ] {
+            assert!(has_password(text), "{text}");
+        }
+        for text in [
+            "sqlite:data/bonafide.db",
+            "postgres://me@one:5433,two:5434/users?application_name=a:b@c",
+            "smtps://ada@mail.example:465",
+            "https://users.example.com:8443",
+            "Acme <no-reply@acme.example>",
+        ] {
+            assert!(!has_password(text), "{text}");
         }
     }
 

@@ -3,7 +3,8 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
+use rustix::fs::Access;
 
 use super::Finding;
 use crate::cli::config::File;
@@ -19,6 +20,8 @@ pub(super) fn secret(options: &serve::Options) -> Finding {
     let look = || {
         let path = options.secret.path(&options.store)?;
         if !path.exists() {
+            // Folders are made on the way to the store alone.
+            file_can_be_made(&path, options.secret.is_beside_store())?;
             return Ok(Finding::not_configured(
                 WHAT,
                 format!(
@@ -82,6 +85,33 @@ pub(super) fn disk(store: &StoreOption) -> Finding {
         })
     };
     Finding::or_broken(WHAT, look())
+}
+
+/// Whether this file can be made where none is yet, and, if need be, the folders on the way to it.
+///
+/// # Errors
+/// What keeps it from being made, and what to do.
+pub(super) fn file_can_be_made(file: &Path, with_folders: bool) -> Result<()> {
+    let file_shown = file.display();
+    let is_there = |folder: &&PathBuf| folder.symlink_metadata().is_ok();
+    let here = Path::new(".");
+    let named =
+        |folder: &Path| if folder.as_os_str().is_empty() { PathBuf::from(here) } else { folder.to_owned() };
+    let folders: Vec<PathBuf> = file.ancestors().skip(1).map(named).collect();
+    let parent = folders.first().map_or(here, PathBuf::as_path);
+    let Some(folder) = folders.iter().find(is_there) else { return Ok(()) };
+    let shown = folder.display();
+    ensure!(
+        with_folders || folder.as_path() == parent,
+        "{file_shown} is not there and cannot be made, for there is no folder {}: make it, for the user of the server",
+        parent.display()
+    );
+    ensure!(folder.is_dir(), "{file_shown} is not there and cannot be made: {shown} is no folder");
+    rustix::fs::access(folder, Access::WRITE_OK | Access::EXEC_OK).with_context(|| {
+        format!(
+            "{file_shown} is not there and cannot be made: let the user of the server write to {shown}, or name another place"
+        )
+    })
 }
 
 /// The folder that the file is in, or the one that it would be made in.

@@ -6,10 +6,23 @@ mod network;
 mod store;
 
 use anyhow::{Result, ensure};
+use clap::Args;
 
 use super::config::File;
 use super::{print, serve};
 use crate::time::Clock;
+
+// The group that clap makes of this name would meet that of `serve`.
+#[derive(Args)]
+#[group(skip)]
+pub(super) struct Options {
+    /// Compare every index of a store in a file with its table, too, which takes much longer than the
+    /// quick check that is made else; PostgreSQL has `pg_amcheck` for that
+    #[arg(long)]
+    thorough: bool,
+    #[command(flatten)]
+    serve: serve::Options,
+}
 
 /// How it stands with one thing.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -58,7 +71,8 @@ impl Finding {
 }
 
 /// Looks at one thing after the other, and prints a line for each.
-pub(super) async fn run(options: &serve::Options, file: Option<&File>, clock: &dyn Clock) -> Result<()> {
+pub(super) async fn run(options: &Options, file: Option<&File>, clock: &dyn Clock) -> Result<()> {
+    let Options { thorough, serve: options } = options;
     let watch = clock::Watch::start(clock);
     let mut broken = 0;
     let mut tell = |findings: Vec<Finding>| -> Result<()> {
@@ -73,7 +87,7 @@ pub(super) async fn run(options: &serve::Options, file: Option<&File>, clock: &d
     let is_in_order = |key: &str| !faulty.contains(&key);
     let mut seen = Vec::new();
     if is_in_order("store") {
-        let (findings, times) = store::look(&options.store).await;
+        let (findings, times) = store::look(&options.store, *thorough).await;
         seen = times;
         tell(findings)?;
         tell(vec![files::disk(&options.store)])?;
@@ -88,7 +102,10 @@ pub(super) async fn run(options: &serve::Options, file: Option<&File>, clock: &d
     if is_in_order("tls_cert") {
         tell(vec![network::tls(options, clock.now())])?;
     }
-    tell(vec![network::public_url(options), watch.compare(clock, &seen)])?;
+    if is_in_order("public_url") {
+        tell(vec![network::public_url(options)])?;
+    }
+    tell(vec![watch.compare(clock, &seen)])?;
     ensure!(broken == 0, "{broken} of these {} broken", if broken == 1 { "is" } else { "are" });
     Ok(())
 }

@@ -6,20 +6,22 @@ use anyhow::{Result, ensure};
 
 use super::Finding;
 use super::clock::Seen;
+use super::files::file_can_be_made;
 use crate::cli::store::{Kind, StoreOption};
 use crate::store::postgres::{self, Options};
-use crate::store::sqlite;
+use crate::store::sqlite::{self, Check};
 
 const WHAT: &str = "store";
 /// The oldest version of PostgreSQL that will do.
 const POSTGRES: i32 = 150_000;
 
-/// Looks at the store. Gives the times that were seen there, too.
-pub(super) async fn look(option: &StoreOption) -> (Vec<Finding>, Vec<Seen>) {
+/// Looks at the store, a file by SQLite's full check if it is to be `thorough`. Gives the times that were
+/// seen there, too.
+pub(super) async fn look(option: &StoreOption, thorough: bool) -> (Vec<Finding>, Vec<Seen>) {
     let mut findings = Vec::new();
     let mut seen = Vec::new();
     let looked = match option.kind() {
-        Ok(Kind::Sqlite(path)) => file(&path, &mut findings, &mut seen),
+        Ok(Kind::Sqlite(path)) => file(&path, thorough, &mut findings, &mut seen),
         Ok(Kind::Postgres(options)) => database(&options, &mut findings, &mut seen).await,
         Err(error) => Err(error),
     };
@@ -29,9 +31,10 @@ pub(super) async fn look(option: &StoreOption) -> (Vec<Finding>, Vec<Seen>) {
     (findings, seen)
 }
 
-fn file(path: &Path, findings: &mut Vec<Finding>, seen: &mut Vec<Seen>) -> Result<()> {
+fn file(path: &Path, thorough: bool, findings: &mut Vec<Finding>, seen: &mut Vec<Seen>) -> Result<()> {
     let shown = path.display();
     if !path.exists() {
+        file_can_be_made(path, true)?;
         findings.push(Finding::not_configured(
             WHAT,
             format!("there is no {shown} yet: `bonafide serve` makes it"),
@@ -40,17 +43,32 @@ fn file(path: &Path, findings: &mut Vec<Finding>, seen: &mut Vec<Seen>) -> Resul
     }
     let (taken, known) = sqlite::steps(path)?;
     if taken == 0 {
+        sqlite::may_be_written(path)?;
         findings.push(Finding::not_configured(
             WHAT,
             format!("{shown} is empty: `bonafide serve` makes it a store"),
         ));
         return Ok(());
     }
-    let health = sqlite::examine(path)?;
-    findings.push(Finding::ok(WHAT, format!("{shown} can be read and written")));
+    let check = if thorough { Check::Full } else { Check::Quick };
+    let health = sqlite::examine(path, check)?;
+    findings.push(Finding::ok(
+        WHAT,
+        if health.is_in_use {
+            format!("{shown} can be read and written")
+        } else {
+            format!("{shown} can be read and written; nobody has it open, and nothing was made beside it")
+        },
+    ));
     findings.push(schema(taken, known));
     findings.push(if health.damage.is_empty() {
-        Finding::ok("integrity", "SQLite finds the whole file in order")
+        Finding::ok(
+            "integrity",
+            match check {
+                Check::Quick => "SQLite's quick_check finds the whole file in order; --thorough compares the indexes with the tables, too",
+                Check::Full => "SQLite's integrity_check finds the whole file in order, and the indexes as the tables say",
+            },
+        )
     } else {
         Finding::broken(
             "integrity",

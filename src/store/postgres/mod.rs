@@ -72,6 +72,7 @@ use lookups::Lookups;
 pub use options::Options;
 use sequencer::Sequencer;
 use snapshot::Snapshots;
+pub(crate) use tls::to_anybody;
 use writer::{Operation, Writer};
 
 /// How many changes of [`Store::keep_all`] share a transaction. While it lasts, others wait who make or
@@ -545,7 +546,13 @@ impl Store for PostgresStore {
     }
 
     fn measured(&self) -> Measured<'_> {
-        self.writer.measured(self.server.connections())
+        Measured {
+            waiting: self.writer.waiting(),
+            writing: self.writer.written(),
+            connections: self.server.connections(),
+            lists: self.snapshots.lists(),
+            jobs: vec![self.sequencer.moved()],
+        }
     }
 
     async fn ping(&self) -> Result<(), Error> {

@@ -5,6 +5,7 @@
 //! events. The sequencer moves what it sees of `pending_events` to the end of `events`: a reader who
 //! has seen a position has seen all before it.
 
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use tokio_postgres::Client;
 use super::connection::{Answer, Purpose, Server};
 use super::logs::is_logged;
 use super::told;
+use crate::metrics::Job;
 
 /// The lock that one server holds: "bona", and 2.
 const LOCK: i64 = 0x626f_6e61_0000_0002;
@@ -62,20 +64,28 @@ fn moving() -> String {
 /// The handle of the task.
 pub(super) struct Sequencer {
     end: Arc<Notify>,
+    moved: Arc<Job>,
     task: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Sequencer {
     pub(super) fn start(server: Arc<Server>) -> Self {
         let end = Arc::new(Notify::new());
-        let ended = end.clone();
+        let moved = Arc::new(Job::named("sequence"));
+        let (ended, counted) = (end.clone(), moved.clone());
         let task = tokio::spawn(async move {
             tokio::select! {
-                () = stand_for_election(&server) => {}
+                () = stand_for_election(&server, &counted) => {}
                 () = ended.notified() => {}
             }
         });
-        Self { end, task: Mutex::new(Some(task)) }
+        Self { end, moved, task: Mutex::new(Some(task)) }
+    }
+
+    /// How often it was looked for events without a position, by the server that holds the lock, and how
+    /// often it could not be stood for the lock.
+    pub(super) fn moved(&self) -> &Job {
+        &self.moved
     }
 
     /// Ends it, and with its connection the lock.
@@ -95,18 +105,17 @@ impl Drop for Sequencer {
     }
 }
 
-async fn stand_for_election(server: &Server) {
+async fn stand_for_election(server: &Server, moved: &Job) {
     loop {
-        if let Err(reason) = serve_once(server).await {
-            tracing::debug!(reason, "no events are given positions from here");
-        }
+        let Err(reason) = moved.count(serve_once(server, moved).await);
+        tracing::debug!(reason, "no events are given positions from here");
         tokio::time::sleep(TRY_EVERY).await;
     }
 }
 
 /// Waits for the lock, and does the work while it is held. All is done on the one connection that
 /// holds it: when that is lost, so is the lock, and nothing more can come of it.
-async fn serve_once(server: &Server) -> Result<(), String> {
+async fn serve_once(server: &Server, counted: &Job) -> Result<Infallible, String> {
     let in_time = "PostgreSQL does not answer in time";
     let (client, _driven) = tokio::time::timeout(server.patience(), server.connect(Purpose::Sequence))
         .await
@@ -127,6 +136,8 @@ async fn serve_once(server: &Server) -> Result<(), String> {
         let moved = tokio::time::timeout(server.patience(), client.query_one(&moving, &[]));
         let moved = moved.await.map_err(|_| in_time.to_owned())?.map_err(|error| told(&error))?;
         let moved: i64 = moved.try_get(0).map_err(|error| told(&error))?;
+        // A failure is counted by who gets it.
+        let _ = counted.count(Ok::<_, Infallible>(()));
         moved_since += moved;
         if moved_since >= CLEAR_AFTER {
             moved_since = 0;

@@ -9,23 +9,33 @@ use tokio_postgres::error::SqlState;
 use super::connection::{Answer, Link, Purpose, Server, Session};
 use super::failure;
 use crate::error::Error;
+use crate::metrics::{Lists, Waiting};
 
 /// Connections that are lent to one reader at a time; who finds none waits for one.
 pub(super) struct Snapshots {
     idle: Mutex<Vec<Link>>,
     places: Semaphore,
+    connections: usize,
+    waiting: Waiting,
 }
 
 impl Snapshots {
     pub(super) fn start(server: &Arc<Server>, connections: usize) -> Self {
         let links = (0..connections).map(|_| Link::start(server.clone(), Purpose::Lists)).collect();
-        Self { idle: Mutex::new(links), places: Semaphore::new(connections) }
+        Self {
+            idle: Mutex::new(links),
+            places: Semaphore::new(connections),
+            connections,
+            waiting: Waiting::default(),
+        }
     }
 
     /// Begins to read at one moment: all that is read until [`Snapshot::end`] is of that moment.
     pub(super) async fn begin(&self) -> Result<Snapshot<'_>, Error> {
         let closed = || Error::Unavailable("the store is closed".to_owned());
+        let waits = self.waiting.one();
         let place = self.places.acquire().await.map_err(|_| closed())?;
+        drop(waits);
         let link = self.idle().pop().ok_or_else(closed)?;
         let mut snapshot = Snapshot { of: self, link: Some(link), session: None, _place: place };
         let session = snapshot.link().session().await?;
@@ -33,6 +43,12 @@ impl Snapshots {
         let begun = session.run("begin isolation level repeatable read, read only").await;
         begun.map_err(|error| failure(&error))?;
         Ok(snapshot)
+    }
+
+    /// How many connections are lent, and to how many more some would be.
+    pub(super) fn lists(&self) -> Lists {
+        let running = self.connections.saturating_sub(self.places.available_permits());
+        Lists { running, waiting: self.waiting.count(), most: self.connections }
     }
 
     pub(super) async fn close(&self) {

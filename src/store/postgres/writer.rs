@@ -19,7 +19,7 @@ use crate::directory::password::PasswordHash;
 use crate::directory::settings::Choices;
 use crate::error::Error;
 use crate::id::{MailId, TenantId, UserId};
-use crate::metrics::{Connections, Measured, Writing};
+use crate::metrics::Writing;
 use crate::secret::{KeyId, TokenId};
 use crate::time::Timestamp;
 
@@ -102,10 +102,15 @@ impl Writer {
         }
     }
 
-    pub(super) fn measured(&self, connections: Vec<Connections>) -> Measured<'_> {
+    /// How many operations wait.
+    pub(super) fn waiting(&self) -> usize {
         let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let waiting = queue.map_or(0, |queue| queue.max_capacity() - queue.capacity());
-        Measured { waiting, writing: &self.written, connections }
+        queue.map_or(0, |queue| queue.max_capacity() - queue.capacity())
+    }
+
+    /// What was written.
+    pub(super) fn written(&self) -> &Writing {
+        &self.written
     }
 
     /// Does an operation; it is durable when this returns. Whoever is told that the store is

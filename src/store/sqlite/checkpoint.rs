@@ -8,6 +8,8 @@ use std::thread::JoinHandle;
 
 use rusqlite::Connection;
 
+use crate::metrics::Job;
+
 /// When the log is copied.
 #[derive(Clone, Copy)]
 pub(super) struct Limits {
@@ -34,6 +36,7 @@ pub(super) struct Checkpoints {
     wake: Option<SyncSender<()>>,
     thread: Option<JoinHandle<()>>,
     log_is_long: Arc<AtomicBool>,
+    copied: Arc<Job>,
     limits: Limits,
     changes: usize,
 }
@@ -42,11 +45,17 @@ impl Checkpoints {
     pub(super) fn start(connection: Connection, limits: Limits) -> std::io::Result<Self> {
         let (wake, woken) = sync_channel(1);
         let log_is_long = Arc::new(AtomicBool::new(false));
-        let long = log_is_long.clone();
+        let copied = Arc::new(Job::named("checkpoint"));
+        let (long, counted) = (log_is_long.clone(), copied.clone());
         let thread = std::thread::Builder::new()
             .name("bonafide-checkpoint".to_owned())
-            .spawn(move || checkpoint_when_woken(&connection, limits, &woken, &long))?;
-        Ok(Self { wake: Some(wake), thread: Some(thread), log_is_long, limits, changes: 0 })
+            .spawn(move || checkpoint_when_woken(&connection, limits, &woken, &long, &counted))?;
+        Ok(Self { wake: Some(wake), thread: Some(thread), log_is_long, copied, limits, changes: 0 })
+    }
+
+    /// How often the log was copied.
+    pub(super) fn copied(&self) -> Arc<Job> {
+        self.copied.clone()
     }
 
     /// Is told by the writing thread, between two commits, how many changes the last one held.
@@ -55,7 +64,7 @@ impl Checkpoints {
     /// other thread never sees that moment, so what little is left then is copied here.
     pub(super) fn after_commit(&mut self, connection: &Connection, changes: usize) {
         if self.log_is_long.swap(false, Ordering::Relaxed) {
-            checkpoint(connection);
+            checkpoint(connection, &self.copied);
         }
         self.changes += changes;
         if self.changes >= self.limits.changes
@@ -82,20 +91,21 @@ fn checkpoint_when_woken(
     limits: Limits,
     woken: &Receiver<()>,
     log_is_long: &AtomicBool,
+    copied: &Job,
 ) {
     while woken.recv().is_ok() {
-        if (0..ROUNDS).all(|_| checkpoint(connection) > limits.long_log) {
+        if (0..ROUNDS).all(|_| checkpoint(connection, copied) > limits.long_log) {
             log_is_long.store(true, Ordering::Relaxed);
         }
     }
 }
 
 /// Copies what can be copied without waiting for anybody, and gives the log's length in pages.
-fn checkpoint(connection: &Connection) -> i64 {
+fn checkpoint(connection: &Connection, copied: &Job) -> i64 {
     let length = connection
         .prepare_cached("pragma wal_checkpoint(passive)")
         .and_then(|mut statement| statement.query_row([], |row| row.get(1)));
-    length.unwrap_or_else(|error| {
+    copied.count(length).unwrap_or_else(|error| {
         // Nothing is lost: the changes are in the log, and the next checkpoint tries again.
         tracing::warn!(%error, "the log could not be copied into the store's file");
         0

@@ -6,6 +6,7 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use super::health::look_only;
 use super::migrate;
 use crate::time::Timestamp;
 
@@ -62,7 +63,12 @@ pub(super) fn look(path: &Path) -> rusqlite::Result<Connection> {
 /// A sentence naming the file when it is no store, or has a schema newer than this program knows.
 pub fn steps(path: &Path) -> anyhow::Result<(usize, usize)> {
     use anyhow::Context as _;
-    let taken = || if path.exists() { migrate::steps_taken(&look(path)?) } else { Ok(0) };
+    let taken = || {
+        if !path.exists() {
+            return Ok(0);
+        }
+        look_only(path, |connection, _| migrate::steps_taken(connection)).map(|(_, taken)| taken)
+    };
     let taken = taken()
         .map_err(with_advice)
         .with_context(|| format!("the store {} cannot be used", path.display()))?;

@@ -66,7 +66,7 @@ pub(crate) use file::make_private_folder;
 use file::{READER_CACHE_KIB, WRITER_CACHE_KIB, connect, look, made, with_advice};
 pub use file::{path_of_url, steps};
 pub(in crate::store) use groups::SearchForms;
-pub use health::{Health, examine};
+pub use health::{Check, Health, examine, may_be_written};
 pub use load::NewRecord;
 use reader::Readers;
 pub(in crate::store) use rows::{actor_columns, keyless, personal, personal_json};
@@ -442,7 +442,7 @@ impl Store for SqliteStore {
     }
 
     fn measured(&self) -> Measured<'_> {
-        self.writer.measured()
+        self.writer.measured(self.readers.lists())
     }
 
     async fn ping(&self) -> Result<(), Error> {

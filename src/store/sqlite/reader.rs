@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout_at};
 use super::failure;
 use super::file::{READER_CACHE_KIB, connect};
 use crate::error::Error;
+use crate::metrics::{Lists, Waiting};
 
 /// How many long reads run at once; more wait for their turn without holding a thread.
 const LONG_READS: usize = 4;
@@ -32,13 +33,21 @@ struct Pool {
     /// Turns of long reads, each held until its read has ended, whether or not anybody waits for it.
     long_reads: Arc<Semaphore>,
     longest: Duration,
+    /// Who waits for such a turn.
+    waiting: Waiting,
 }
 
 impl Readers {
     /// Those of the store in this file, whose long reads take so long at most.
     pub(super) fn new(path: PathBuf, longest: Duration) -> Self {
         let long_reads = Arc::new(Semaphore::new(LONG_READS));
-        Self(Arc::new(Pool { path, idle: Mutex::default(), long_reads, longest }))
+        Self(Arc::new(Pool {
+            path,
+            idle: Mutex::default(),
+            long_reads,
+            longest,
+            waiting: Waiting::default(),
+        }))
     }
 
     /// Reads on this thread.
@@ -69,9 +78,11 @@ impl Readers {
             return Ok(short);
         }
         let end = Instant::now() + self.0.longest;
+        let waits = self.0.waiting.one();
         let turn = timeout_at(end, self.0.long_reads.clone().acquire_owned()).await;
         let turn = turn.map_err(|_| Error::Unavailable("other long lists are being read".to_owned()))?;
         let turn = turn.expect("the semaphore is never closed");
+        drop(waits);
         let readers = self.clone();
         let long = move || {
             let _turn = turn;
@@ -80,6 +91,12 @@ impl Readers {
         tokio::task::spawn_blocking(long)
             .await
             .unwrap_or_else(|error| Err(Error::Internal(format!("a reading thread failed: {error}"))))
+    }
+
+    /// The long reads at this moment.
+    pub(super) fn lists(&self) -> Lists {
+        let running = LONG_READS.saturating_sub(self.0.long_reads.available_permits());
+        Lists { running, waiting: self.0.waiting.count(), most: LONG_READS }
     }
 
     /// Reads on this thread, or gives nothing if that takes long.

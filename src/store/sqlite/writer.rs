@@ -19,7 +19,7 @@ use crate::directory::password::PasswordHash;
 use crate::directory::settings::Choices;
 use crate::error::Error;
 use crate::id::{MailId, TenantId, UserId};
-use crate::metrics::{Measured, Writing};
+use crate::metrics::{Job as BackgroundJob, Lists, Measured, Writing};
 use crate::secret::{KeyId, TokenId};
 use crate::time::Timestamp;
 
@@ -64,6 +64,7 @@ struct Job {
 /// The handle of the writing thread.
 pub(super) struct Writer {
     written: Arc<Writing>,
+    copied: Arc<BackgroundJob>,
     queue: Mutex<Option<mpsc::Sender<Job>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -73,17 +74,17 @@ impl Writer {
     pub(super) fn start(connection: Connection, checkpoints: Checkpoints) -> std::io::Result<Self> {
         let (queue, jobs) = mpsc::channel(QUEUE);
         let written = Arc::new(Writing::default());
-        let counted = written.clone();
+        let (counted, copied) = (written.clone(), checkpoints.copied());
         let thread = std::thread::Builder::new()
             .name("bonafide-writer".to_owned())
             .spawn(move || write_until_closed(connection, jobs, checkpoints, &counted))?;
-        Ok(Self { written, queue: Mutex::new(Some(queue)), thread: Mutex::new(Some(thread)) })
+        Ok(Self { written, copied, queue: Mutex::new(Some(queue)), thread: Mutex::new(Some(thread)) })
     }
 
-    pub(super) fn measured(&self) -> Measured<'_> {
+    pub(super) fn measured(&self, lists: Lists) -> Measured<'_> {
         let queue = self.queue.lock().ok().and_then(|queue| queue.clone());
         let waiting = queue.map_or(0, |queue| queue.max_capacity() - queue.capacity());
-        Measured { waiting, writing: &self.written, connections: Vec::new() }
+        Measured { waiting, writing: &self.written, connections: Vec::new(), lists, jobs: vec![&self.copied] }
     }
 
     /// Does an operation; it is durable when this returns.
