@@ -2,7 +2,7 @@
 
 use super::condition::Always;
 use super::{App, Call};
-use crate::directory::event::{Event, Origin};
+use crate::directory::event::{Origin, Recorded};
 use crate::directory::group::Membership;
 use crate::directory::person::{Person, erased, removed_and_erased};
 use crate::error::{Error, Missing};
@@ -61,7 +61,7 @@ impl App {
     }
 
     /// All events of a user, oldest first.
-    async fn events_of(&self, tenant: &TenantId, user_id: UserId) -> Result<Vec<(i64, Event)>, Error> {
+    async fn events_of(&self, tenant: &TenantId, user_id: UserId) -> Result<Vec<(i64, Recorded)>, Error> {
         // From the newest on: that way leads along a user's events on every store.
         let (mut events, mut before) = (Vec::new(), None);
         loop {

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::event::{Context, Event, EventType, Method, Personal};
+use super::event::{Context, Event, EventType, Method, Personal, Recorded, Word};
 use super::group::Membership;
 use super::mail::Mail;
 use super::proof::{AddressId, AddressKind, Standing};
@@ -17,7 +17,7 @@ pub struct Person {
     /// The groups that the user is in.
     pub groups: Vec<Membership>,
     /// What happened to the user, oldest first, each with its position in the record.
-    pub events: Vec<(i64, Event)>,
+    pub events: Vec<(i64, Recorded)>,
     /// The proofs of the user's addresses, and what is known of the password.
     pub standing: Standing,
     /// What else there is.
@@ -62,29 +62,29 @@ pub struct AddressHistory<'a> {
     /// The address as it was typed, unless that was erased.
     pub typed: Option<&'a str>,
     /// Each change of its trust, oldest first.
-    pub changes: Vec<&'a Event>,
+    pub changes: Vec<&'a Recorded>,
 }
 
 /// Whether an address that came with its user was trusted from the beginning: what became of its trust first
 /// tells, or else whether it is verified.
-pub fn came_trusted<'a>(changes: impl IntoIterator<Item = &'a Event>, is_verified: bool) -> bool {
+pub fn came_trusted<'a>(changes: impl IntoIterator<Item = &'a Recorded>, is_verified: bool) -> bool {
     changes.into_iter().next().map_or(is_verified, |event| {
-        matches!(event.kind, EventType::EmailUnverified | EventType::PhoneUnverified)
+        matches!(event.kind, Word::Known(EventType::EmailUnverified | EventType::PhoneUnverified))
     })
 }
 
 /// The event by which a user was imported, if these begin with the first of the user's and there is one.
-pub fn import_of(events: &[(i64, Event)]) -> Option<&Event> {
+pub fn import_of(events: &[(i64, Recorded)]) -> Option<&Recorded> {
     let mut events = events.iter().map(|(_, event)| event);
     events.find(|event| event.kind == EventType::UserCreated).filter(|event| event.method == Method::Import)
 }
 
 /// The history of each address that a user has, if they are there, or that events of theirs tell of, in the
 /// order in which the addresses came.
-pub fn histories<'a>(user: Option<&'a User>, events: &'a [(i64, Event)]) -> Vec<AddressHistory<'a>> {
+pub fn histories<'a>(user: Option<&'a User>, events: &'a [(i64, Recorded)]) -> Vec<AddressHistory<'a>> {
     let was_added = |address: AddressId| {
         events.iter().any(|(_, event)| {
-            matches!(event.kind, EventType::EmailAdded | EventType::PhoneAdded)
+            matches!(event.kind, Word::Known(EventType::EmailAdded | EventType::PhoneAdded))
                 && event.identifier_id == Some(address.id)
         })
     };
@@ -118,10 +118,11 @@ fn addresses(user: &User) -> impl Iterator<Item = (AddressId, &str)> {
 }
 
 /// What events tell of each address.
-fn told_of(events: &[(i64, Event)]) -> Vec<AddressHistory<'_>> {
+fn told_of(events: &[(i64, Recorded)]) -> Vec<AddressHistory<'_>> {
     let mut histories: Vec<AddressHistory<'_>> = Vec::new();
     for (_, event) in events {
-        let (kind, is_change) = match event.kind {
+        let Word::Known(told) = event.kind else { continue };
+        let (kind, is_change) = match told {
             EventType::EmailAdded | EventType::EmailRemoved => (AddressKind::Email, false),
             EventType::EmailVerified | EventType::EmailUnverified => (AddressKind::Email, true),
             EventType::PhoneAdded | EventType::PhoneRemoved => (AddressKind::Phone, false),

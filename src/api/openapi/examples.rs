@@ -74,9 +74,9 @@ impl Examples {
         let email = user.emails[0].id;
         let event = user.verify_email(email, &ctx).expect("the example has this email").events.remove(0);
         let happened = events.iter().cloned().chain([event.clone()]).collect();
-        let event = serde_json::to_value(EventAnswer::new(1, event)).expect("an event is JSON");
+        let event = serde_json::to_value(EventAnswer::new(1, event.into())).expect("an event is JSON");
         let system = LogSystem::new(1, [192, 0, 2, 1].into());
-        let log = events.into_iter().find_map(|event| Log::of(LogId::of_position(1), event, &system));
+        let log = events.into_iter().find_map(|event| Log::of(LogId::of_position(1), event.into(), &system));
         let log = serde_json::to_value(log).expect("a log is JSON");
         let verified = read(user.to_document());
         let mut owner = user.clone();

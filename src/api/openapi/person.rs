@@ -14,7 +14,7 @@ pub(super) fn example(user: &mut User, membership: Membership, happened: Vec<Eve
     let person = Person {
         document: Some(user.to_document().into()),
         groups: vec![membership],
-        events: (1..).zip(happened).collect(),
+        events: (1..).zip(happened.into_iter().map(Into::into)).collect(),
         standing: Standing::default(),
         traces: Traces::default(),
     };

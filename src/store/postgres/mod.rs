@@ -50,7 +50,7 @@ use super::{
     PasswordTry, Portion, Sorted, Store, Tenant, UserChange, Version,
 };
 use crate::directory::api_key::ApiKey;
-use crate::directory::event::Event;
+use crate::directory::event::{Event, Recorded};
 use crate::directory::group::{Group, Membership};
 use crate::directory::log::LogId;
 use crate::directory::mail::Mail;
@@ -370,7 +370,7 @@ impl Store for PostgresStore {
         tenant: &TenantId,
         user_id: UserId,
         identifier_id: IdentifierId,
-    ) -> Result<Option<Vec<Event>>, Error> {
+    ) -> Result<Option<Vec<Recorded>>, Error> {
         let read = async {
             let snapshot = self.snapshots.begin().await?;
             let found = events::of_identifier(snapshot.client(), tenant, user_id, identifier_id).await;
@@ -384,7 +384,7 @@ impl Store for PostgresStore {
         tenant: &TenantId,
         filter: Option<LogSearch>,
         list: Sorted<LogSortKey>,
-    ) -> Result<Page<(LogId, Event)>, Error> {
+    ) -> Result<Page<(LogId, Recorded)>, Error> {
         let search = filter.unwrap_or(Search::All);
         let read = async {
             let snapshot = self.snapshots.begin().await?;
@@ -394,7 +394,7 @@ impl Store for PostgresStore {
         self.server.wait_for(read).await?
     }
 
-    async fn log(&self, tenant: &TenantId, id: LogId) -> Result<Option<Event>, Error> {
+    async fn log(&self, tenant: &TenantId, id: LogId) -> Result<Option<Recorded>, Error> {
         let row = self.readers.row(events::AT, &[&tenant.as_str(), &id.position()]).await?;
         rows::one(row, |row| events::event(row).map(|(_, event)| event))
     }
