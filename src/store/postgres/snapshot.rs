@@ -2,8 +2,10 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use std::time::Duration;
+
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio_postgres::Client;
+use tokio::time::{Instant, timeout_at};
 use tokio_postgres::error::SqlState;
 
 use super::connection::{Answer, Link, Purpose, Server, Session};
@@ -17,6 +19,8 @@ pub(super) struct Snapshots {
     places: Semaphore,
     connections: usize,
     waiting: Waiting,
+    /// How long all that a list needs is waited for.
+    patience: Duration,
 }
 
 impl Snapshots {
@@ -27,22 +31,33 @@ impl Snapshots {
             places: Semaphore::new(connections),
             connections,
             waiting: Waiting::default(),
+            patience: server.patience(),
         }
     }
 
-    /// Begins to read at one moment: all that is read until [`Snapshot::end`] is of that moment.
-    pub(super) async fn begin(&self) -> Result<Snapshot<'_>, Error> {
+    /// Begins to read at one moment: all that is read on this session until [`Snapshot::end`] is of that
+    /// moment. From here on a list has its time, whatever it waits for.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], also where others have all connections until the time is over.
+    pub(super) async fn begin(&self) -> Result<(Snapshot<'_>, Arc<Session>), Error> {
+        let until = Instant::now() + self.patience;
+        let late = |_| Error::Unavailable("no connection for lists was free in time".to_owned());
+        timeout_at(until, self.begin_until(until)).await.map_err(late)?
+    }
+
+    async fn begin_until(&self, until: Instant) -> Result<(Snapshot<'_>, Arc<Session>), Error> {
         let closed = || Error::Unavailable("the store is closed".to_owned());
         let waits = self.waiting.one();
         let place = self.places.acquire().await.map_err(|_| closed())?;
         drop(waits);
         let link = self.idle().pop().ok_or_else(closed)?;
-        let mut snapshot = Snapshot { of: self, link: Some(link), session: None, _place: place };
+        let mut snapshot = Snapshot { of: self, until, link: Some(link), session: None, _place: place };
         let session = snapshot.link().session().await?;
         snapshot.session = Some(session.clone());
         let begun = session.run("begin isolation level repeatable read, read only").await;
         begun.map_err(|error| failure(&error))?;
-        Ok(snapshot)
+        Ok((snapshot, session))
     }
 
     /// How many connections are lent, and to how many more some would be.
@@ -65,6 +80,8 @@ impl Snapshots {
 /// A moment that is read, on a connection of its own.
 pub(super) struct Snapshot<'a> {
     of: &'a Snapshots,
+    /// When the list has taken too long.
+    until: Instant,
     link: Option<Link>,
     /// There while the transaction is not known to have ended.
     session: Option<Arc<Session>>,
@@ -76,22 +93,22 @@ impl Snapshot<'_> {
         self.link.as_ref().expect("the connection is given back when this is dropped")
     }
 
-    /// What reads.
-    pub(super) fn client(&self) -> &Client {
-        self.session.as_ref().expect("it was set when the transaction began").client()
-    }
-
-    /// Ends the transaction and gives what was read in it.
-    pub(super) async fn end<T>(mut self, read: Answer<T>) -> Result<T, Error> {
+    /// Ends the transaction when this was read in it, and gives that.
+    ///
+    /// # Errors
+    /// [`Error::TooCostly`] when it takes too long. The server answers, but not soon enough with all of it: so this
+    /// connection alone is given up, and nobody else is disturbed.
+    pub(super) async fn end<T>(mut self, read: impl Future<Output = Answer<T>>) -> Result<T, Error> {
+        let read = timeout_at(self.until, read).await.map_err(|_| Error::TooCostly)?;
         let answer = read.map_err(|error| match error.code() {
             // The server gave it up after the time that a statement may take.
             Some(code) if *code == SqlState::QUERY_CANCELED => Error::TooCostly,
             _ => failure(&error),
         });
-        if let Some(session) = self.session.take()
-            && session.run("rollback").await.is_err()
+        if let Some(session) = &self.session
+            && let Ok(Ok(())) = timeout_at(self.until, session.run("rollback")).await
         {
-            session.spoil();
+            self.session = None;
         }
         answer
     }
