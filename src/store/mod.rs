@@ -15,6 +15,8 @@ mod columns;
 pub(crate) mod contract;
 pub mod copy;
 mod drivers;
+#[cfg(test)]
+mod expand;
 pub mod index;
 mod list;
 pub mod postgres;
