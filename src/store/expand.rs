@@ -12,7 +12,8 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[];
 fn statements(sql: &str) -> Vec<String> {
     let lines = sql.lines().map(|line| line.split_once("--").map_or(line, |(before, _)| before));
     let text = lines.collect::<Vec<_>>().join(" ").to_lowercase();
-    let statements = text.split(';').map(|statement| statement.split_whitespace().collect::<Vec<_>>().join(" "));
+    let statements =
+        text.split(';').map(|statement| statement.split_whitespace().collect::<Vec<_>>().join(" "));
     statements.filter(|statement| !statement.is_empty()).collect()
 }
 
@@ -50,7 +51,9 @@ fn breaking(sql: &str) -> Vec<(String, &'static str)> {
             }
         }
         // How a column is kept in the table is nothing that a program sees.
-        ["alter", "table", _, "alter", "column", _, "set", "storage" | "compression" | "statistics", ..] => None,
+        ["alter", "table", _, "alter", "column", _, "set", "storage" | "compression" | "statistics", ..] => {
+            None
+        }
         ["drop", ..] | ["alter", "table", _, "drop", ..] => Some("it may use what is dropped"),
         ["alter", "table", _, "rename", ..] => Some("it uses the name that was"),
         _ => Some("it is not known to do without this"),
@@ -82,9 +85,8 @@ fn a_program_of_the_version_before_gets_over_each_step() {
     let mut excepted = BTreeSet::new();
     for (file, sql) in &steps {
         for (statement, why) in breaking(sql) {
-            let exception = EXCEPTIONS
-                .iter()
-                .position(|(of, begins, _)| of == file && statement.starts_with(begins));
+            let exception =
+                EXCEPTIONS.iter().position(|(of, begins, _)| of == file && statement.starts_with(begins));
             let Some(exception) = exception else {
                 panic!(
                     "{file}: `{statement}` stands in the way of a server of the version before, which runs \
