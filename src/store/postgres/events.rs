@@ -16,7 +16,7 @@ use crate::time::Timestamp;
 pub(super) const LOOKED_AT: i64 = 10_000;
 
 /// The columns that [`event`] reads.
-pub(super) const COLUMNS: &str = "position, event_id, type, time, user_id, identifier_id, method, key_id, key_name, request_id, personal, group_id, actor, details";
+pub(super) use super::super::statement::EVENT as COLUMNS;
 
 /// The event at a position.
 pub(super) const AT: &str = "select position, event_id, type, time, user_id, identifier_id, method, key_id, key_name, request_id, personal, group_id, actor, details \

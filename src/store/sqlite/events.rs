@@ -10,7 +10,7 @@ use crate::id::{IdentifierId, TenantId, UserId};
 /// How many events are looked at for one answer at most; what is rare among them comes in several.
 const LOOKED_AT: usize = 10_000;
 
-pub(super) const COLUMNS: &str = "position, event_id, type, time, user_id, identifier_id, method, key_id, key_name, request_id, personal, group_id, actor, details";
+pub(super) use super::super::statement::EVENT as COLUMNS;
 
 /// The event at this position.
 pub(super) fn at(
