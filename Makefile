@@ -16,7 +16,7 @@ PEERS := $(abspath $(TARGET))/peers
 LARGEST := 25000000
 
 .DEFAULT_GOAL := help
-.PHONY: help run release test torture upgrade-test lint bench fuzz openapi need-build
+.PHONY: help run release test torture upgrade-test deploy-test lint bench fuzz openapi need-build
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 21
@@ -58,6 +58,11 @@ upgrade-test: need-build ## Replace an older program by this one, under load (OL
 		echo "Say which program is the older one: make upgrade-test OLD=PROGRAM" >&2; exit 1; }
 	@scripts/need '/usr/lib/postgresql/*/bin/postgres' postgresql
 	OLD="$(abspath $(OLD))" cargo test --test integration -- --ignored --nocapture --test-threads 1 process::upgrade
+
+# It needs root, Docker and Debian's packages, which the scripts say; no other target does.
+deploy-test: release ## Try the image, the Compose file, the systemd unit and the site for nginx for real
+	scripts/deploy-containers
+	scripts/deploy-machine
 
 lint: need-build ## Check format, clippy, fuzz targets, rustdoc and docs/openapi.json
 	cargo fmt --check
