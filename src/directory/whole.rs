@@ -176,8 +176,8 @@ impl User {
         if let Some(message) = disorder(&self.phone_numbers, |phone| phone.verification_source.is_some()) {
             note("phone_numbers", message.to_owned());
         }
-        if let Some(name) = self.claims.keys().find(|name| !claims::names().any(|known| known == *name)) {
-            note("claims", format!("There is no claim {name:?}."));
+        if let Some(message) = claims::unknown(&self.claims) {
+            note("claims", message);
         }
         let mut empty = serde_json::Map::new();
         let checked = claims::patch(&mut empty, self.claims.clone(), Checks::Skipped);

@@ -263,6 +263,7 @@ async fn each_line_is_refused_for_itself_and_the_rest_goes_on() {
         "{\"email\":\"a@example.com\",\"email\":\"b@example.com\"}".to_owned(),
         format!("{{\"email\":\"{}\"}}", "x".repeat(1_100_000)),
         json!({"email": 5}).to_string(),
+        json!({"email": "e@example.com", "claims": {"shoe_size": "40"}}).to_string(),
         json!({"email": "last@example.com", "claims": {"birthdate": "1815-12-10"}, "private_data": {"plan": "gold"}}).to_string(),
     ];
     let (refused, told) = import(&api, "", &lines.join("\n")).await;
@@ -278,9 +279,10 @@ async fn each_line_is_refused_for_itself_and_the_rest_goes_on() {
         (12, "Unreadable"),
         (13, "Unreadable"),
         (14, "Invalid"),
+        (15, "Invalid"),
     ];
     assert_eq!(codes(&refused), expected, "{refused:?}");
-    assert_eq!(told, summary(3, 0, 0, 11));
+    assert_eq!(told, summary(3, 0, 0, 12));
     assert!(
         refused.iter().all(|row| !row["reason"].as_str().unwrap().contains("example.com")),
         "{refused:?}"
