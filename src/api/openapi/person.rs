@@ -19,8 +19,9 @@ pub(super) fn example(user: &mut User, membership: Membership, happened: &[Event
         traces: Traces::default(),
     };
     let mut gathering = Gathering::default();
-    for event in happened.iter().rev() {
-        gathering.note(0, 1, event);
+    let events: Vec<(i64, &Event)> = (1..).zip(happened).collect();
+    for (position, event) in events.iter().rev() {
+        gathering.note(0, *position, event);
     }
     let address = |history: &AddressHistory| {
         let changes = happened.iter().filter(|event| trust_changed(event) == Some(history.address));
@@ -30,7 +31,7 @@ pub(super) fn example(user: &mut User, membership: Membership, happened: &[Event
     };
     let mut answer = PersonAnswer::new(&person, ctx.now).expect("the example can be read");
     answer.addresses.extend(gathering.histories(Some(user)).addresses.iter().map(address));
-    let events = (1..).zip(happened).map(|(position, event)| EventAnswer::new(position, event.clone()));
-    answer.events.extend(events);
+    let told = events.iter().map(|(position, event)| EventAnswer::new(*position, (*event).clone()));
+    answer.events.extend(told);
     serde_json::to_value(answer).expect("an answer is JSON")
 }
