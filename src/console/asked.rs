@@ -22,6 +22,9 @@ use crate::id::{GroupId, IdentifierId, UserId};
 const MAX_FORM_BYTES: usize = 256 * 1024;
 /// How many rows a page of a list has.
 pub(super) const ROWS: u32 = 25;
+/// How many rows are shown of a search, and of the users of a group: each row before a page is passed over, and to
+/// find out who is next, others are asked in between.
+pub(super) const REACH: u64 = 5_000;
 
 /// The query.
 pub(super) struct Asked(HashMap<String, String>);
@@ -40,6 +43,17 @@ impl Asked {
     /// How many rows lie before the page.
     pub(super) fn offset(&self) -> u64 {
         u64::from(self.page() - 1) * u64::from(ROWS)
+    }
+
+    /// Refuses a page of which nothing is shown.
+    ///
+    /// # Errors
+    /// [`Error::BadRequest`] beyond [`REACH`].
+    pub(super) fn within_reach(&self) -> Result<(), Error> {
+        if self.offset() < REACH {
+            return Ok(());
+        }
+        Err(Error::BadRequest(format!("Only the first {REACH} are shown here.")))
     }
 }
 

@@ -18,6 +18,7 @@ mod drivers;
 pub mod index;
 mod list;
 pub mod postgres;
+mod reading;
 pub mod search;
 pub mod sqlite;
 mod statement;

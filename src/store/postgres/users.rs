@@ -16,6 +16,7 @@ use tokio_postgres::Client;
 
 use super::super::columns::{looked_at, order, ranges, sorted_by};
 use super::super::drivers::{Drivers, can_be_looked_up, drivers};
+use super::super::reading::{FirstUsers, from_the_first, gathered};
 use super::super::search::users::{Column, UserLeaf, UserSearch};
 use super::super::search::{Operand, Range, Search};
 use super::super::statement::Statement as _;
@@ -177,8 +178,13 @@ impl<'a> Listing<'a> {
             let way = Way::Few(few.count.unsigned_abs());
             return self.take_counting(way, &Source::Drivers(few), None).await;
         }
-        // A page that lies further than that is not on the way.
-        if self.wanted() <= walked {
+        let gathers = self.gathers();
+        if gathers && let Some(found) = self.take_read().await? {
+            return Ok(found);
+        }
+        // A page that lies further than that is not on the way. Nor is gathering many worth while for a walk that
+        // hardly gets there.
+        if self.wanted() <= walked && !(gathers && self.looked().await?.all.reach(self.wanted()) > walked) {
             let found = self.take(Way::Walk(walked.unsigned_abs()), &Source::Index(Some(walked))).await?;
             if found.documents.len() > self.limit as usize || self.known.users <= walked {
                 return Ok(found);
@@ -317,6 +323,17 @@ impl<'a> Listing<'a> {
         let Bounds { few, sampled, probed, .. } = self.bounds;
         let users = self.known.users;
         let common = self.known.counts.iter().filter(|(_, count)| *count > few).map(|(leaf, _)| *leaf);
+        if self.gathers()
+            && let Some(first) = self.first(Place::ById { after: None }).await?.1
+        {
+            let estimate = |leaf: &UserLeaf| match leaf {
+                // Of ids, the first are no sample.
+                UserLeaf::Column(Column::UserId, _) => users,
+                _ => first.sample(&Search::Is(leaf.clone())).estimate(users).max(few + 1),
+            };
+            let common = common.map(|leaf| (leaf, estimate(leaf))).collect();
+            return Ok(self.looked.get_or_init(|| Looked { all: first.sample(self.search), common }));
+        }
         let mut sql = Sql::new(self.tenant);
         sql.push("select ");
         push_share(&mut sql, self.search, sampled);
@@ -328,6 +345,30 @@ impl<'a> Listing<'a> {
         let all = Sample { seen: users.min(sampled), matched: row.next().unwrap_or_default() };
         let common = common.zip(row).map(|(leaf, estimate)| (leaf, estimate.max(few + 1))).collect();
         Ok(self.looked.get_or_init(|| Looked { all, common }))
+    }
+
+    /// Whether many users would be gathered before anybody is asked. How many meet what is denied was not counted.
+    fn gathers(&self) -> bool {
+        let are_many = |leaf: &&UserLeaf| self.known.count(leaf).is_none_or(|count| count > self.bounds.few);
+        gathered(self.search).iter().any(are_many)
+    }
+
+    /// The first users of all in an order, and the statement that has read them.
+    async fn first(&self, place: Place) -> Answer<(Sql, Option<FirstUsers>)> {
+        let known = Known { users: self.known.users, counts: Vec::new() };
+        let (limit, looked) = (self.bounds.read, OnceLock::new());
+        let everybody = Listing { search: &Search::All, place, limit, known, looked, ..*self };
+        let Found { sql, documents, .. } = everybody.take(Way::Everybody, &Source::Index(None)).await?;
+        Ok((sql, FirstUsers::of(documents, limit)))
+    }
+
+    /// The users of the page, if the first of all in the order are enough for it.
+    async fn take_read(&self) -> Answer<Option<Found>> {
+        let (place, skipped) = from_the_first(self.place);
+        let (sql, first) = self.first(place).await?;
+        let page = first.and_then(|first| first.page(self.search, skipped, self.limit));
+        let way = Way::Read(self.bounds.read);
+        Ok(page.map(|(documents, matches)| Found { documents, matches, way, sql }))
     }
 
     /// The users of the page. Their places are found in the index alone where that will do, then the
