@@ -97,7 +97,11 @@ impl<'a> Limit<'a> {
         let mut command: Command = self.cluster.client("pgbench", "pgbench");
         let output = command
             // As on the connections of the store that write; plans by index are right for reading, too.
-            .env("PGOPTIONS", "-c jit=off -c plan_cache_mode=force_generic_plan -c enable_seqscan=off")
+            .env(
+                "PGOPTIONS",
+                "-c jit=off -c plan_cache_mode=force_generic_plan -c enable_seqscan=off \
+                 -c default_toast_compression=lz4",
+            )
             .args(["--no-vacuum", "--protocol=prepared", "--log", "--sampling-rate=0.25"])
             .arg(format!("--log-prefix={}", log.display()))
             .arg(format!("--define=document={}", self.document))

@@ -154,8 +154,11 @@ impl Server {
             + match purpose {
                 Purpose::Lists => "",
                 Purpose::Keys => {
+                    // Documents are compressed in a fraction of the time where the server was built with LZ4.
                     "set plan_cache_mode = force_generic_plan; set enable_seqscan = off; \
-                     set enable_hashjoin = off; set enable_mergejoin = off"
+                     set enable_hashjoin = off; set enable_mergejoin = off; \
+                     select set_config(name, 'lz4', false) from pg_settings \
+                     where name = 'default_toast_compression' and 'lz4' = any (enumvals)"
                 }
                 Purpose::Sequence => {
                     "set idle_session_timeout = 3000; set enable_seqscan = off; set enable_nestloop = off"
@@ -395,5 +398,23 @@ impl Readers {
 
     pub(super) async fn close(&self) {
         futures_util::future::join_all(self.links.iter().map(Link::close)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Database;
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_written_is_compressed_with_lz4_where_the_server_can() {
+        let database = Database::empty().await;
+        let server = Server::new(&Options::new(&database.url)).unwrap();
+        let (client, _driven) = server.connect(Purpose::Keys).await.unwrap();
+        client.batch_execute("create temporary table documents (document text)").await.unwrap();
+        let insert = "insert into documents values (repeat('verified ', 1000))";
+        client.execute(insert, &[]).await.unwrap();
+        let row = client.query_one("select pg_column_compression(document) from documents", &[]).await;
+        assert_eq!(row.unwrap().get::<_, &str>(0), "lz4");
     }
 }
