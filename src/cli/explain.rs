@@ -127,8 +127,8 @@ fn way(way: Way) -> String {
                 .to_owned()
         }
         Way::AskEverybody => {
-            "Few may match, and no index finds them: so everybody was asked in the order of ids, and those who match were \
-             sorted."
+            "Few may match, and no index finds them: so everybody was asked, in the order that is least work, and those \
+             who match were sorted."
                 .to_owned()
         }
     }

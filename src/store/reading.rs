@@ -33,37 +33,49 @@ pub(super) fn from_the_first(place: Place) -> (Place, u64) {
 
 /// The first users of an order, or all.
 pub(super) struct FirstUsers {
-    users: Vec<(User, Bytes)>,
+    documents: Vec<Bytes>,
     /// Whether there are no others.
     are_all: bool,
 }
 
 impl FirstUsers {
-    /// Those of these documents, of which there is one more than `most` if there are others; nothing if one cannot
-    /// be read: the indexes still tell who matches.
-    pub(super) fn of(mut documents: Vec<Bytes>, most: u32) -> Option<Self> {
+    /// Those of these documents, of which there is one more than `most` if there are others.
+    pub(super) fn of(mut documents: Vec<Bytes>, most: u32) -> Self {
         let are_all = documents.len() <= most as usize;
         documents.truncate(most as usize);
-        let read = |document: Bytes| Some((User::from_document(&document).ok()?, document));
-        let users = documents.into_iter().map(read).collect::<Option<_>>()?;
-        Some(Self { users, are_all })
+        Self { documents, are_all }
     }
 
-    /// How many of them match a search.
-    pub(super) fn sample(&self, search: &UserSearch) -> Sample {
-        let count = |users: usize| i64::try_from(users).unwrap_or(i64::MAX);
-        let matched = self.users.iter().filter(|(user, _)| search.finds(user)).count();
-        Sample { seen: count(self.users.len()), matched: count(matched) }
+    /// All of them, read; nothing if one cannot be: the indexes still tell who matches.
+    pub(super) fn read(&self) -> Option<Vec<User>> {
+        self.documents.iter().map(|document| User::from_document(document).ok()).collect()
     }
 
-    /// The users of a page, and one more if there is one; nothing if it takes others to tell.
+    /// The users of a page, and one more if there is one; nothing if it takes others, or the indexes, to tell. No
+    /// more are read than that takes.
     pub(super) fn page(self, search: &UserSearch, offset: u64, limit: u32) -> Option<(Vec<Bytes>, Matches)> {
-        let matches =
-            if self.are_all { Matches::Exactly(self.sample(search).matched) } else { Matches::Unknown };
-        let matching = self.users.into_iter().filter(|(user, _)| search.finds(user));
-        let skipped = usize::try_from(offset).unwrap_or(usize::MAX);
-        let page = matching.skip(skipped).take(limit as usize + 1);
-        let documents: Vec<Bytes> = page.map(|(_, document)| document).collect();
-        (self.are_all || documents.len() > limit as usize).then_some((documents, matches))
+        let (mut matched, mut page) = (0, Vec::new());
+        for document in self.documents {
+            if search.finds(&User::from_document(&document).ok()?) {
+                matched += 1;
+                if matched > offset {
+                    page.push(document);
+                }
+                if page.len() > limit as usize {
+                    return Some((page, Matches::Unknown));
+                }
+            }
+        }
+        let matches = Matches::Exactly(matched.cast_signed());
+        self.are_all.then_some((page, matches))
+    }
+}
+
+/// How many of some users match a search.
+pub(super) fn sample(users: &[User], search: &UserSearch) -> Sample {
+    let count = |users: usize| i64::try_from(users).unwrap_or(i64::MAX);
+    Sample {
+        seen: count(users.len()),
+        matched: count(users.iter().filter(|user| search.finds(user)).count()),
     }
 }

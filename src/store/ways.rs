@@ -5,7 +5,7 @@
 //! sorted, and those of the page are fetched. Else the index of the order is walked, and each user on
 //! the way is asked; but not far. If the page is not full by then, the users that the least common
 //! condition finds are fetched all the same, or, where no condition finds users by itself, the walk
-//! goes on to its end. Where a walk is sure to be long before it begins, because many users are gathered for
+//! goes on to its end; or, where few seem to match, everybody is asked in another order, which jumps less. Where a walk is sure to be long before it begins, because many users are gathered for
 //! it, the first users are read instead (`reading.rs`).
 
 use super::Page;
@@ -136,7 +136,7 @@ pub enum Way {
     Many(u64),
     /// No index finds so few, so the walk went on until the page was full.
     WalkOn,
-    /// No index finds so few, and few match: everybody was asked, in the order of ids, which is that of the terms,
-    /// and those who match were sorted.
+    /// No index finds so few, and few match: everybody was asked in whatever order is least work, and those who
+    /// match were sorted.
     AskEverybody,
 }

@@ -213,12 +213,12 @@ impl Store for PostgresStore {
     }
 
     async fn users(&self, tenant: &TenantId, list: List) -> Result<Page, Error> {
+        let snapshot = self.snapshots.begin().await?;
         let read = async {
-            let snapshot = self.snapshots.begin().await?;
             let page = users::list(snapshot.client(), tenant, &list).await;
             snapshot.end(page).await
         };
-        self.server.wait_for(read).await?
+        self.snapshots.in_time(read).await
     }
 
     async fn keep(&self, change: UserChange) -> Result<(), KeepError> {
@@ -278,12 +278,12 @@ impl Store for PostgresStore {
         list: Sorted<GroupSortKey>,
     ) -> Result<Page<Group>, Error> {
         let search = filter.unwrap_or(Search::All);
+        let snapshot = self.snapshots.begin().await?;
         let read = async {
-            let snapshot = self.snapshots.begin().await?;
             let page = groups::list(snapshot.client(), tenant, &search, list).await;
             snapshot.end(page).await
         };
-        self.server.wait_for(read).await?
+        self.snapshots.in_time(read).await
     }
 
     async fn auto_assigned(&self, tenant: &TenantId) -> Result<Vec<GroupId>, Error> {
@@ -312,12 +312,12 @@ impl Store for PostgresStore {
         user_id: UserId,
         list: Sorted<MembershipSortKey>,
     ) -> Result<Page<Membership>, Error> {
+        let snapshot = self.snapshots.begin().await?;
         let read = async {
-            let snapshot = self.snapshots.begin().await?;
             let page = groups::memberships(snapshot.client(), tenant, user_id, list).await;
             snapshot.end(page).await
         };
-        self.server.wait_for(read).await?
+        self.snapshots.in_time(read).await
     }
 
     async fn keep_membership(&self, change: MembershipChange) -> Result<bool, KeepError> {
@@ -339,30 +339,30 @@ impl Store for PostgresStore {
     }
 
     async fn events(&self, tenant: &TenantId, wanted: EventList) -> Result<EventPage, Error> {
+        let snapshot = self.snapshots.begin().await?;
         let read = async {
-            let snapshot = self.snapshots.begin().await?;
             let page = events::list(snapshot.client(), tenant, wanted).await;
             snapshot.end(page).await
         };
-        self.server.wait_for(read).await?
+        self.snapshots.in_time(read).await
     }
 
     async fn newest_events(&self, tenant: &TenantId, wanted: NewestEvents) -> Result<EventPage, Error> {
+        let snapshot = self.snapshots.begin().await?;
         let read = async {
-            let snapshot = self.snapshots.begin().await?;
             let page = newest::list(snapshot.client(), tenant, wanted).await;
             snapshot.end(page).await
         };
-        self.server.wait_for(read).await?
+        self.snapshots.in_time(read).await
     }
 
     async fn events_by_day(&self, tenant: &TenantId, newest: u32) -> Result<Vec<DayCount>, Error> {
+        let snapshot = self.snapshots.begin().await?;
         let read = async {
-            let snapshot = self.snapshots.begin().await?;
             let counts = newest::by_day(snapshot.client(), tenant, newest).await;
             snapshot.end(counts).await
         };
-        self.server.wait_for(read).await?
+        self.snapshots.in_time(read).await
     }
 
     async fn identifier_events(
@@ -371,12 +371,12 @@ impl Store for PostgresStore {
         user_id: UserId,
         identifier_id: IdentifierId,
     ) -> Result<Option<Vec<Event>>, Error> {
+        let snapshot = self.snapshots.begin().await?;
         let read = async {
-            let snapshot = self.snapshots.begin().await?;
             let found = events::of_identifier(snapshot.client(), tenant, user_id, identifier_id).await;
             snapshot.end(found).await
         };
-        self.server.wait_for(read).await?
+        self.snapshots.in_time(read).await
     }
 
     async fn logs(
@@ -386,12 +386,12 @@ impl Store for PostgresStore {
         list: Sorted<LogSortKey>,
     ) -> Result<Page<(LogId, Event)>, Error> {
         let search = filter.unwrap_or(Search::All);
+        let snapshot = self.snapshots.begin().await?;
         let read = async {
-            let snapshot = self.snapshots.begin().await?;
             let page = logs::list(snapshot.client(), tenant, &search, list).await;
             snapshot.end(page).await
         };
-        self.server.wait_for(read).await?
+        self.snapshots.in_time(read).await
     }
 
     async fn log(&self, tenant: &TenantId, id: LogId) -> Result<Option<Event>, Error> {
@@ -489,12 +489,12 @@ impl Store for PostgresStore {
     }
 
     async fn traces(&self, tenant: &TenantId, user_id: UserId) -> Result<Traces, Error> {
+        let snapshot = self.snapshots.begin().await?;
         let read = async {
-            let snapshot = self.snapshots.begin().await?;
             let traces = person::traces(snapshot.client(), tenant, user_id).await;
             snapshot.end(traces).await
         };
-        self.server.wait_for(read).await?
+        self.snapshots.in_time(read).await
     }
 
     async fn erase_record(&self, tenant: &TenantId, user_id: UserId, receipt: Event) -> Result<bool, Error> {

@@ -13,6 +13,7 @@ use crate::metrics::{Lists, Waiting};
 
 /// Connections that are lent to one reader at a time; who finds none waits for one.
 pub(super) struct Snapshots {
+    server: Arc<Server>,
     idle: Mutex<Vec<Link>>,
     places: Semaphore,
     connections: usize,
@@ -23,6 +24,7 @@ impl Snapshots {
     pub(super) fn start(server: &Arc<Server>, connections: usize) -> Self {
         let links = (0..connections).map(|_| Link::start(server.clone(), Purpose::Lists)).collect();
         Self {
+            server: server.clone(),
             idle: Mutex::new(links),
             places: Semaphore::new(connections),
             connections,
@@ -30,19 +32,34 @@ impl Snapshots {
         }
     }
 
-    /// Begins to read at one moment: all that is read until [`Snapshot::end`] is of that moment.
+    /// Begins to read at one moment: all that is read until [`Snapshot::end`] is of that moment. That this needs
+    /// no work tells whether PostgreSQL answers at all.
     pub(super) async fn begin(&self) -> Result<Snapshot<'_>, Error> {
         let closed = || Error::Unavailable("the store is closed".to_owned());
         let waits = self.waiting.one();
-        let place = self.places.acquire().await.map_err(|_| closed())?;
+        let place = tokio::time::timeout(self.server.patience(), self.places.acquire()).await;
+        let place = place.map_err(|_| Error::Unavailable("other long lists are being read".to_owned()))?;
+        let place = place.map_err(|_| closed())?;
         drop(waits);
         let link = self.idle().pop().ok_or_else(closed)?;
         let mut snapshot = Snapshot { of: self, link: Some(link), session: None, _place: place };
-        let session = snapshot.link().session().await?;
-        snapshot.session = Some(session.clone());
-        let begun = session.run("begin isolation level repeatable read, read only").await;
-        begun.map_err(|error| failure(&error))?;
+        let beginning = async {
+            let session = snapshot.link().session().await?;
+            snapshot.session = Some(session.clone());
+            let begun = session.run("begin isolation level repeatable read, read only").await;
+            begun.map_err(|error| failure(&error))
+        };
+        self.server.wait_for(beginning).await??;
         Ok(snapshot)
+    }
+
+    /// Waits for what is read in a snapshot. One that takes several statements can take longer than each of them
+    /// may: it is broken off, with its own connection, and all others are left in peace.
+    ///
+    /// # Errors
+    /// [`Error::TooCostly`] when it takes too long.
+    pub(super) async fn in_time<T>(&self, read: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        tokio::time::timeout(self.server.patience(), read).await.unwrap_or(Err(Error::TooCostly))
     }
 
     /// How many connections are lent, and to how many more some would be.
@@ -106,5 +123,39 @@ impl Drop for Snapshot<'_> {
         if let Some(link) = self.link.take() {
             self.of.idle().push(link);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::testing::Database;
+    use super::super::{Options, PostgresStore};
+    use super::*;
+    use crate::store::Store;
+    use crate::time::Timestamp;
+
+    /// One costly search would else be felt by everybody, each time it is asked.
+    #[tokio::test]
+    async fn a_list_that_takes_too_long_is_broken_off_and_others_are_left_in_peace() {
+        let database = Database::empty().await;
+        let options = Options { statement_timeout: Duration::from_secs(1), ..Options::new(&database.url) };
+        let store = PostgresStore::open(&options, Timestamp(0)).await.unwrap();
+        let other = store.snapshots.begin().await.unwrap();
+        let snapshot = store.snapshots.begin().await.unwrap();
+        let read = async {
+            // Each statement takes no longer than one may.
+            let mut read = Ok(());
+            while read.is_ok() {
+                read = snapshot.client().batch_execute("select pg_sleep(0.1)").await;
+            }
+            snapshot.end(read).await
+        };
+        let told = store.snapshots.in_time(read).await;
+        assert!(matches!(told, Err(Error::TooCostly)), "{told:?}");
+        let read = other.client().batch_execute("select 1").await;
+        other.end(read).await.unwrap();
+        store.close().await;
     }
 }

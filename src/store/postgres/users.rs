@@ -16,11 +16,13 @@ use tokio_postgres::Client;
 
 use super::super::columns::{looked_at, order, ranges, sorted_by};
 use super::super::drivers::{Drivers, can_be_looked_up, drivers};
-use super::super::reading::{FirstUsers, from_the_first, gathered};
+use super::super::reading::{self, FirstUsers, from_the_first, gathered};
 use super::super::search::users::{Column, UserLeaf, UserSearch};
 use super::super::search::{Operand, Range, Search};
 use super::super::statement::Statement as _;
-use super::super::ways::{BOUNDS, Bounds, Counted, Explanation, Matches, Sample, Way, asks_for_ids};
+use super::super::ways::{
+    BOUNDS, Bounds, Counted, Explanation, Matches, Sample, Way, asks_for_columns, asks_for_ids,
+};
 use super::super::{List, Page, Place};
 use super::connection::Answer;
 use super::rows;
@@ -197,6 +199,10 @@ impl<'a> Listing<'a> {
                 self.take_counting(way, &Source::Drivers(many), None).await
             }
             _ if self.surely_many(sample) => self.take(Way::WalkOn, &Source::Index(None)).await,
+            // Without an order and a bound the planner compares all users with all terms at once.
+            _ if !asks_for_columns(self.search) => {
+                self.take_counting(Way::AskEverybody, &Source::Index(None), None).await
+            }
             // Those who match are counted on the same walk.
             _ => {
                 let most = self.wanted().max(counted + 1);
@@ -324,15 +330,17 @@ impl<'a> Listing<'a> {
         let users = self.known.users;
         let common = self.known.counts.iter().filter(|(_, count)| *count > few).map(|(leaf, _)| *leaf);
         if self.gathers()
-            && let Some(first) = self.first(Place::ById { after: None }).await?.1
+            && let Some(first) = self.first(Place::ById { after: None }).await?.1.read()
         {
             let estimate = |leaf: &UserLeaf| match leaf {
                 // Of ids, the first are no sample.
                 UserLeaf::Column(Column::UserId, _) => users,
-                _ => first.sample(&Search::Is(leaf.clone())).estimate(users).max(few + 1),
+                _ => reading::sample(&first, &Search::Is(leaf.clone())).estimate(users).max(few + 1),
             };
             let common = common.map(|leaf| (leaf, estimate(leaf))).collect();
-            return Ok(self.looked.get_or_init(|| Looked { all: first.sample(self.search), common }));
+            return Ok(self
+                .looked
+                .get_or_init(|| Looked { all: reading::sample(&first, self.search), common }));
         }
         let mut sql = Sql::new(self.tenant);
         sql.push("select ");
@@ -354,7 +362,7 @@ impl<'a> Listing<'a> {
     }
 
     /// The first users of all in an order, and the statement that has read them.
-    async fn first(&self, place: Place) -> Answer<(Sql, Option<FirstUsers>)> {
+    async fn first(&self, place: Place) -> Answer<(Sql, FirstUsers)> {
         let known = Known { users: self.known.users, counts: Vec::new() };
         let (limit, looked) = (self.bounds.read, OnceLock::new());
         let everybody = Listing { search: &Search::All, place, limit, known, looked, ..*self };
@@ -366,7 +374,7 @@ impl<'a> Listing<'a> {
     async fn take_read(&self) -> Answer<Option<Found>> {
         let (place, skipped) = from_the_first(self.place);
         let (sql, first) = self.first(place).await?;
-        let page = first.and_then(|first| first.page(self.search, skipped, self.limit));
+        let page = first.page(self.search, skipped, self.limit);
         let way = Way::Read(self.bounds.read);
         Ok(page.map(|(documents, matches)| Found { documents, matches, way, sql }))
     }

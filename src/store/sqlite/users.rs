@@ -13,7 +13,7 @@ use rusqlite::{Connection, params};
 
 use super::super::columns::{looked_at, order, ranges, sorted_by};
 use super::super::drivers::{Drivers, can_be_looked_up, drivers};
-use super::super::reading::{FirstUsers, from_the_first, gathered};
+use super::super::reading::{self, FirstUsers, from_the_first, gathered};
 use super::super::search::users::{Column, UserLeaf, UserSearch};
 use super::super::search::{Operand, Range, Search};
 use super::super::statement::Statement as _;
@@ -295,9 +295,9 @@ impl<'a> Listing<'a> {
     /// How many of so many first users, in the order of their ids, match a search.
     fn look_at_first(&self, search: &UserSearch, most: i64) -> rusqlite::Result<Sample> {
         if self.gathers(search)?
-            && let Some(first) = self.first(Place::ById { after: None })?.1
+            && let Some(users) = self.first(Place::ById { after: None })?.1.read()
         {
-            return Ok(first.sample(search));
+            return Ok(reading::sample(&users, search));
         }
         let mut sql = Sql::new(self.tenant);
         sql.push("select count(*) ");
@@ -341,7 +341,7 @@ impl<'a> Listing<'a> {
     }
 
     /// The first users of all in an order, and the statement that has read them.
-    fn first(&self, place: Place) -> rusqlite::Result<(Sql, Option<FirstUsers>)> {
+    fn first(&self, place: Place) -> rusqlite::Result<(Sql, FirstUsers)> {
         let list = List { filter: None, place, limit: self.bounds.read };
         let Found { sql, documents, .. } =
             Listing::of(self.connection, self.tenant, &list, self.bounds).find()?;
@@ -352,7 +352,7 @@ impl<'a> Listing<'a> {
     fn take_read(&self) -> rusqlite::Result<Option<Found>> {
         let (place, skipped) = from_the_first(self.place);
         let (sql, first) = self.first(place)?;
-        let page = first.and_then(|first| first.page(self.search, skipped, self.limit));
+        let page = first.page(self.search, skipped, self.limit);
         let way = Way::Read(self.bounds.read);
         Ok(page.map(|(documents, matches)| Found { documents, matches, way, sql }))
     }

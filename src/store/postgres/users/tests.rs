@@ -131,7 +131,18 @@ async fn the_way_follows_from_how_common_what_is_asked_for_is() {
     // Nothing finds a complement.
     let both = Search::And(vec![value("one"), value("two")]);
     let (way, page) = newest(&client, Search::Not(Box::new(Search::Not(Box::new(both))))).await;
-    assert_eq!((way, page.total, page.documents.len()), (Way::WalkOn, 5, 5));
+    assert_eq!((way, page.total, page.documents.len()), (Way::AskEverybody, 5, 5));
+
+    // Nor is the walk bounded, so that all users and all terms are compared at once and not one by one.
+    let rare = List {
+        filter: Some(Search::Not(Box::new(value("all")))),
+        place: Place::Sorted { sort: SortKey::CreationTime, descending: true, offset: 0 },
+        limit: 10,
+    };
+    let tenant = TenantId::default_tenant();
+    let listing = Listing::of(&client, &tenant, &rare, BOUNDS).await.unwrap();
+    let statement = listing.find().await.unwrap().sql.expanded();
+    assert!(!statement[..statement.find("n.matches").unwrap()].contains("limit"), "{statement}");
 
     let times = |range| Search::Is(UserLeaf::Column(Column::LastUpdated, range));
     let some =
