@@ -54,11 +54,11 @@ impl FirstUsers {
     /// The users of a page, and one more if there is one; nothing if it takes others, or the indexes, to tell. No
     /// more are read than that takes.
     pub(super) fn page(self, search: &UserSearch, offset: u64, limit: u32) -> Option<(Vec<Bytes>, Matches)> {
-        let (mut matched, mut page) = (0, Vec::new());
+        let (mut found, mut page) = (0_u64, Vec::new());
         for document in self.documents {
             if search.finds(&User::from_document(&document).ok()?) {
-                matched += 1;
-                if matched > offset {
+                found += 1;
+                if found > offset {
                     page.push(document);
                 }
                 if page.len() > limit as usize {
@@ -66,8 +66,7 @@ impl FirstUsers {
                 }
             }
         }
-        let matches = Matches::Exactly(matched.cast_signed());
-        self.are_all.then_some((page, matches))
+        self.are_all.then_some((page, Matches::Exactly(found.cast_signed())))
     }
 }
 

@@ -36,7 +36,7 @@ pub(in crate::store) fn document(known: &Known) -> String {
     user.user_id = id(known.place).parse().unwrap();
     (user.creation_time, user.last_updated) = (Timestamp(known.place / 3), Timestamp(known.place));
     user.public_data.insert("f".to_owned(), known.terms.iter().copied().collect());
-    String::from_utf8(user.to_document().to_vec()).unwrap()
+    String::from_utf8(user.to_document()).unwrap()
 }
 
 /// The place of the user of a document.

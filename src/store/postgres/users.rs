@@ -4,6 +4,7 @@
 //! has a limit or an offset is done as it stands there, and tables are not read whole.
 
 mod condition;
+mod read;
 #[cfg(test)]
 mod tests;
 
@@ -16,7 +17,7 @@ use tokio_postgres::Client;
 
 use super::super::columns::{looked_at, order, ranges, sorted_by};
 use super::super::drivers::{Drivers, can_be_looked_up, drivers};
-use super::super::reading::{self, FirstUsers, from_the_first, gathered};
+use super::super::reading;
 use super::super::search::users::{Column, UserLeaf, UserSearch};
 use super::super::search::{Operand, Range, Search};
 use super::super::statement::Statement as _;
@@ -353,30 +354,6 @@ impl<'a> Listing<'a> {
         let all = Sample { seen: users.min(sampled), matched: row.next().unwrap_or_default() };
         let common = common.zip(row).map(|(leaf, estimate)| (leaf, estimate.max(few + 1))).collect();
         Ok(self.looked.get_or_init(|| Looked { all, common }))
-    }
-
-    /// Whether many users would be gathered before anybody is asked. How many meet what is denied was not counted.
-    fn gathers(&self) -> bool {
-        let are_many = |leaf: &&UserLeaf| self.known.count(leaf).is_none_or(|count| count > self.bounds.few);
-        gathered(self.search).iter().any(are_many)
-    }
-
-    /// The first users of all in an order, and the statement that has read them.
-    async fn first(&self, place: Place) -> Answer<(Sql, FirstUsers)> {
-        let known = Known { users: self.known.users, counts: Vec::new() };
-        let (limit, looked) = (self.bounds.read, OnceLock::new());
-        let everybody = Listing { search: &Search::All, place, limit, known, looked, ..*self };
-        let Found { sql, documents, .. } = everybody.take(Way::Everybody, &Source::Index(None)).await?;
-        Ok((sql, FirstUsers::of(documents, limit)))
-    }
-
-    /// The users of the page, if the first of all in the order are enough for it.
-    async fn take_read(&self) -> Answer<Option<Found>> {
-        let (place, skipped) = from_the_first(self.place);
-        let (sql, first) = self.first(place).await?;
-        let page = first.page(self.search, skipped, self.limit);
-        let way = Way::Read(self.bounds.read);
-        Ok(page.map(|(documents, matches)| Found { documents, matches, way, sql }))
     }
 
     /// The users of the page. Their places are found in the index alone where that will do, then the

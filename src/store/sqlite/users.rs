@@ -1,6 +1,7 @@
 //! Lists of users: pages in an order, with or without a filter, found in one of the `ways`.
 
 mod condition;
+mod read;
 #[cfg(test)]
 mod tests;
 
@@ -13,7 +14,6 @@ use rusqlite::{Connection, params};
 
 use super::super::columns::{looked_at, order, ranges, sorted_by};
 use super::super::drivers::{Drivers, can_be_looked_up, drivers};
-use super::super::reading::{self, FirstUsers, from_the_first, gathered};
 use super::super::search::users::{Column, UserLeaf, UserSearch};
 use super::super::search::{Operand, Range, Search};
 use super::super::statement::Statement as _;
@@ -292,21 +292,6 @@ impl<'a> Listing<'a> {
         Ok(*self.sample.get_or_init(|| sample))
     }
 
-    /// How many of so many first users, in the order of their ids, match a search.
-    fn look_at_first(&self, search: &UserSearch, most: i64) -> rusqlite::Result<Sample> {
-        if self.gathers(search)?
-            && let Some(users) = self.first(Place::ById { after: None })?.1.read()
-        {
-            return Ok(reading::sample(&users, search));
-        }
-        let mut sql = Sql::new(self.tenant);
-        sql.push("select count(*) ");
-        push_first(&mut sql, search, ("user_id", "asc"), most, &[]);
-        push_search(&mut sql, search, "u.user_id");
-        let matched = sql.value(self.connection)?;
-        Ok(Sample { seen: self.users()?.min(most), matched })
-    }
-
     /// The users of the page, where everybody matches. The index is walked from the tenant's end of it, and
     /// whose the rows are is asked of the page alone: asked of each row that is passed over, it would
     /// take three times as long as passing over it.
@@ -327,34 +312,6 @@ impl<'a> Listing<'a> {
         sql.push(&format!(" order by {}", order("d", column, "d.user_id", direction)));
         let documents = sql.rows(self.connection, rows::document)?;
         Ok(Found { documents, matches: Matches::Unknown, way: Way::Everybody, sql })
-    }
-
-    /// Whether many users would be gathered before anybody is asked for a search.
-    fn gathers(&self, search: &UserSearch) -> rusqlite::Result<bool> {
-        let few = self.bounds.few;
-        for leaf in gathered(search) {
-            if self.count_leaf(leaf, few)? > few {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    /// The first users of all in an order, and the statement that has read them.
-    fn first(&self, place: Place) -> rusqlite::Result<(Sql, FirstUsers)> {
-        let list = List { filter: None, place, limit: self.bounds.read };
-        let Found { sql, documents, .. } =
-            Listing::of(self.connection, self.tenant, &list, self.bounds).find()?;
-        Ok((sql, FirstUsers::of(documents, list.limit)))
-    }
-
-    /// The users of the page, if the first of all in the order are enough for it.
-    fn take_read(&self) -> rusqlite::Result<Option<Found>> {
-        let (place, skipped) = from_the_first(self.place);
-        let (sql, first) = self.first(place)?;
-        let page = first.page(self.search, skipped, self.limit);
-        let way = Way::Read(self.bounds.read);
-        Ok(page.map(|(documents, matches)| Found { documents, matches, way, sql }))
     }
 
     /// The users of the page. Their places are found in the index alone where that will do, then the
