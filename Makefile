@@ -16,10 +16,10 @@ PEERS := $(abspath $(TARGET))/peers
 LARGEST := 25000000
 
 .DEFAULT_GOAL := help
-.PHONY: help run release test torture lint bench fuzz openapi need-build
+.PHONY: help run release test torture deploy-test lint bench fuzz openapi need-build
 
 help: ## List the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
 run: need-build ## Build and start a server to try out, on 127.0.0.1:8080
 	@echo "Building in release; the first time takes some minutes."
@@ -51,6 +51,11 @@ torture: need-build ## Break the store, the network and servers under load, and 
 	@scripts/need '/usr/lib/postgresql/*/bin/postgres' postgresql
 	TORTURE=long cargo test --test integration -- process::torture process::kill process::postgres \
 		process::disk process::power_loss
+
+# It needs root, Docker and Debian's packages, which the scripts say; no other target does.
+deploy-test: release ## Try the image, the Compose file, the systemd unit and the site for nginx for real
+	scripts/deploy-containers
+	scripts/deploy-machine
 
 lint: need-build ## Check format, clippy, fuzz targets, rustdoc and docs/openapi.json
 	cargo fmt --check

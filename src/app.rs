@@ -15,7 +15,7 @@ mod logs;
 pub mod marking;
 pub mod outbox;
 mod passwords;
-mod person;
+pub mod person;
 pub mod proofs;
 mod rates;
 mod repeats;

@@ -41,6 +41,12 @@ pub enum Error {
         /// The most that is taken, in bytes.
         limit: usize,
     },
+    /// The body of an import that its client has named is larger than can be told apart from others.
+    #[error("the body of a named import is larger than {limit} bytes")]
+    TooLargeToName {
+        /// The most that is taken, in bytes.
+        limit: usize,
+    },
     /// The body did not arrive in time.
     #[error("the body did not arrive in time")]
     Timeout,

@@ -32,8 +32,11 @@ impl Format {
     /// The format of a file that begins so.
     pub(crate) fn guess(beginning: &[u8]) -> Self {
         let beginning = beginning.strip_prefix(b"\xef\xbb\xbf").unwrap_or(beginning).trim_ascii_start();
-        if beginning.first() != Some(&b'{') {
-            return Self::Csv;
+        match beginning.first() {
+            Some(b'{') => {}
+            // A list is none of these. Of what comes by lines, each is told what it must be.
+            Some(b'[') => return Self::Ndjson,
+            _ => return Self::Csv,
         }
         let first = beginning.split(|byte| *byte == b'\n').next().unwrap_or_default();
         if keycloak::is_like(first) {
@@ -98,6 +101,7 @@ mod tests {
             ("{\"email\":\"a@example.com\"}\n", Format::Ndjson),
             ("\u{feff}{\"user\":{\"user_id\":\"x\"}}\n", Format::Ndjson),
             ("{\"group\":{}}", Format::Ndjson),
+            ("[{\"email\":\"a@example.com\"}]", Format::Ndjson),
             ("{\"user_id\":\"auth0|1\",\"email\":\"a@example.com\"}\n", Format::Auth0),
             (
                 "{\"_id\":{\"$oid\":\"1\"},\"email\":\"a@example.com\",\"passwordHash\":\"x\"}\n",

@@ -72,6 +72,8 @@ fn wire_type(expected: &str) -> &str {
     match without_place(expected) {
         "i64" => "a whole number",
         "a map" => "an object",
+        "a sequence" => "a list",
+        other if other.starts_with("struct ") => "an object",
         other => other,
     }
 }

@@ -182,10 +182,11 @@ async fn mark(
         }
         Wanted::Found { filter, after, limit } => app.mark_found(marking, &filter, after, limit).await?,
     };
+    let users = marked.iter().filter_map(|marked| marked.place.map(|(user_id, _)| user_id)).collect();
     let told = Document::of(&MarkedEmails {
         dry_run,
         results: marked.into_iter().map(MarkedEmail::from).collect(),
         next: next.map(|user_id| user_id.to_string()),
     })?;
-    repeats::kept(app, &caller, About::Several, told).await
+    repeats::kept(app, &caller, About::Several(users), told).await
 }

@@ -1,12 +1,16 @@
 //! JSON as an answer.
 
-use axum::http::HeaderValue;
 use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde::Serialize;
 
 use crate::error::Error;
+
+/// How JSON is labelled.
+pub(super) const JSON: [(HeaderName, HeaderValue); 1] =
+    [(CONTENT_TYPE, HeaderValue::from_static("application/json"))];
 
 /// JSON as an answer: a user's document as it is kept, or a value that was made for the answer.
 pub(super) struct Document(pub(super) Bytes);
@@ -21,6 +25,6 @@ impl Document {
 
 impl IntoResponse for Document {
     fn into_response(self) -> Response {
-        ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], self.0).into_response()
+        (JSON, self.0).into_response()
     }
 }

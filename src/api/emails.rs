@@ -32,7 +32,7 @@ pub(super) struct AddEmailRequest {
 
 /// Add an email
 ///
-/// Gives the user another address; the first one becomes primary.
+/// Gives the user another address; the first one becomes primary. A user has 100 at most.
 #[utoipa::path(
     post,
     path = "/api/users/{user_id}/emails",

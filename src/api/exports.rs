@@ -85,7 +85,7 @@ pub(super) async fn export(
 }
 
 /// The lines that follow. One that fails breaks the answer off, so that nobody takes it for whole.
-fn rest(lines: Lines) -> impl stream::Stream<Item = Result<bytes::Bytes, Error>> {
+pub(super) fn rest(lines: Lines) -> impl stream::Stream<Item = Result<bytes::Bytes, Error>> {
     stream::unfold(lines, |mut lines| async {
         let next = lines.recv().await?;
         if let Err(error) = &next {

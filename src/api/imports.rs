@@ -1,5 +1,6 @@
 //! `/v1/import`: users and groups from elsewhere, row by row.
 
+use std::borrow::Cow;
 use std::io::{self, BufReader, Read};
 use std::sync::Arc;
 use std::time::Duration;
@@ -64,15 +65,18 @@ impl FromRequestParts<Arc<App>> for WantedImport {
 
     async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Error> {
         let query = parts.uri.query();
-        let format = match given(query, "format") {
-            Some(name) => Format::from_str(&name, false).map_err(|_| {
-                Error::BadRequest("format must be ndjson, csv, auth0 or keycloak.".to_owned())
-            })?,
-            None if is_csv(&parts.headers) => Format::Csv,
-            None => Format::Ndjson,
-        };
+        let format = given(query, "format").or_else(|| label(parts).map(Cow::Borrowed));
+        let format = format.map_or(Ok(Format::Ndjson), |name| {
+            let refused = |_| Error::BadRequest("format must be ndjson, csv, auth0 or keycloak.".to_owned());
+            Format::from_str(&name, false).map_err(refused)
+        })?;
         Ok(Self { dry_run: flag(query, "dry_run")?, format })
     }
+}
+
+/// The format that a body is labelled as, where the query names none: `csv` or nothing.
+pub(super) fn label(parts: &Parts) -> Option<&'static str> {
+    (given(parts.uri.query(), "format").is_none() && is_csv(&parts.headers)).then_some("csv")
 }
 
 /// Whether a body is labelled as values between commas.

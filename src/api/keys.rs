@@ -15,15 +15,15 @@ use super::document::Document;
 use super::extract::{Body, Caller, KeyPath, KeysWrite, OptionalBody};
 use super::lists::within;
 use super::repeats;
-use crate::app::App;
-use crate::app::keys::ShownKey;
+use crate::app::keys::{RevokedKey, ShownKey};
+use crate::app::{Answered, App};
 use crate::directory::api_key::{self, ApiKey, Bounds, NewKey, Scope};
 use crate::directory::group::Wanted;
 use crate::directory::network::Network;
 use crate::directory::rate::{MalformedLimit, RateLimit};
 use crate::error::{Error, InvalidFields};
 use crate::secret::KeyId;
-use crate::store::About;
+use crate::store::Answer;
 use crate::time::Timestamp;
 
 /// The most keys that one answer holds.
@@ -344,11 +344,19 @@ pub(super) async fn revoke(
     State(app): State<Arc<App>>,
     caller: Caller<KeysWrite>,
     path: KeyPath,
-) -> Result<Document, Error> {
+) -> Result<Response, Error> {
     let guard = |key: &ApiKey| caller.key().may_give(&key.scopes);
-    let key = app.revoke_key(&caller.origin, path.id()?, guard).await?;
-    let told = Document::of(&KeyAnswer::new(key, app.clock.now()))?;
-    repeats::kept(&app, &caller, About::Nobody, told).await
+    let revoked = app.revoke_key(&caller, path.id()?, guard).await?;
+    repeats::told(&revoked)
+}
+
+impl Answered for RevokedKey {
+    /// The key, whose state is the same at any moment.
+    fn answer(&self) -> Result<Answer, Error> {
+        let Self(key) = self;
+        let told = KeyAnswer::new(key.clone(), key.revoked_at.unwrap_or(key.created_at));
+        Document::of(&told).map(repeats::untagged)
+    }
 }
 
 /// What is to change of a key; a field that is not named stays.

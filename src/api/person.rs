@@ -2,24 +2,35 @@
 
 use std::sync::Arc;
 
+use axum::body::Body;
 use axum::extract::{FromRequestParts, State};
-use axum::http::request::Parts;
+use axum::http::request;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use serde::Serialize;
 use serde_json::value::RawValue;
+use tokio::sync::mpsc;
 use utoipa::{IntoParams, ToSchema};
 
-use super::document::Document;
+use super::document::{Document, JSON};
 use super::events::{EventAnswer, TrustChange};
+use super::exports;
 use super::extract::{Caller, UserPath, UsersRead};
 use crate::app::App;
+use crate::app::person::WholePerson;
 use crate::directory::api_key::Scope;
 use crate::directory::group::Membership;
 use crate::directory::mail::Mail;
-use crate::directory::person::{AddressHistory, Asked, Person, histories};
-use crate::directory::proof::{KeptProof, Standing};
+use crate::directory::person::{AddressHistory, Asked, Person, trust_changed};
+use crate::directory::proof::KeptProof;
 use crate::directory::user::User;
 use crate::error::Error;
 use crate::time::Timestamp;
+
+/// How many parts of the answer wait for whoever sends them.
+const WAITING: usize = 2;
+/// How many bytes a part of the answer has, or little more.
+const PART: usize = 64 * 1024;
 
 /// All that is kept of one person. Nothing in it opens anything: links, codes, passwords and hashes of them
 /// are left out.
@@ -35,8 +46,6 @@ pub(super) struct PersonAnswer<'a> {
     groups: Vec<Membership>,
     /// When an email or phone number of the user was first proved by a link or a code.
     proved_at: Option<i64>,
-    /// Each email and phone number that the user has, or once had.
-    addresses: Vec<AddressAnswer>,
     /// The password, if there is one.
     password: Option<PasswordAnswer>,
     /// Until when a link to reset the password works, if there is one.
@@ -49,14 +58,39 @@ pub(super) struct PersonAnswer<'a> {
     requests: Vec<RequestAnswer>,
     /// Mail that waits to be sent.
     mails: Vec<MailAnswer>,
+    /// Each email and phone number that the user has, or once had.
+    pub(super) addresses: Vec<AddressAnswer>,
     /// What happened to the user, oldest first.
-    events: Vec<EventAnswer>,
+    pub(super) events: Vec<EventAnswer>,
+}
+
+impl<'a> PersonAnswer<'a> {
+    /// What is not in the record: without addresses, and without events.
+    pub(super) fn new(person: &'a Person, now: Timestamp) -> Result<Self, Error> {
+        let Person { document, groups, standing, traces } = person;
+        let unread = |_| Error::Internal("a stored user is no JSON".to_owned());
+        let tries = traces.password_tries.iter().map(|(at, times)| TryAnswer { time: at.0, times: *times });
+        Ok(Self {
+            exported_at: now.0,
+            user: document.as_deref().map(serde_json::from_slice).transpose().map_err(unread)?,
+            groups: groups.clone(),
+            proved_at: standing.proved_at.map(|time| time.0),
+            password: standing.password_set_by.map(|by| PasswordAnswer { set_by: by.as_str() }),
+            reset_expires_at: standing.reset_until.map(|time| time.0),
+            password_tries: tries.collect(),
+            proofs: standing.proofs.iter().map(ProofAnswer::new).collect(),
+            requests: traces.requests.iter().cloned().map(RequestAnswer::from).collect(),
+            mails: traces.mails.iter().cloned().map(MailAnswer::from).collect(),
+            addresses: Vec::new(),
+            events: Vec::new(),
+        })
+    }
 }
 
 /// An email or phone number, and its history.
 #[derive(Serialize, ToSchema)]
 #[schema(as = PersonAddress)]
-struct AddressAnswer {
+pub(super) struct AddressAnswer {
     /// `email` or `phone`.
     #[schema(example = "email")]
     kind: &'static str,
@@ -65,16 +99,17 @@ struct AddressAnswer {
     /// It as it was typed; `null` where that was erased.
     address: Option<String>,
     /// Each change of its trust, oldest first.
-    history: Vec<TrustChange>,
+    pub(super) history: Vec<TrustChange>,
 }
 
 impl AddressAnswer {
-    fn new(history: &AddressHistory<'_>) -> Self {
+    /// The address, without its history.
+    pub(super) fn new(history: &AddressHistory) -> Self {
         Self {
             kind: history.address.kind.as_str(),
             identifier_id: history.address.id.to_string(),
-            address: history.typed.map(str::to_owned),
-            history: history.changes.iter().map(|event| TrustChange::new((*event).clone())).collect(),
+            address: history.typed.clone(),
+            history: Vec::new(),
         }
     }
 }
@@ -204,38 +239,86 @@ pub(super) async fn export(
     State(app): State<Arc<App>>,
     caller: Caller<UsersRead>,
     path: UserPath,
-) -> Result<Document, Error> {
+) -> Result<Response, Error> {
     caller.must_hold(Scope::GroupsRead)?;
     caller.must_hold(Scope::EventsRead)?;
-    let person = app.person(&caller.origin.tenant, path.user_id).await?;
-    answer(person, app.clock.now())
+    let whole = app.person(&caller.origin.tenant, path.user_id).await?;
+    let (to, parts) = mpsc::channel(WAITING);
+    tokio::spawn(async move {
+        let mut answer = Parts { to, part: Vec::new() };
+        if let Err(error) = write(&app, whole, &mut answer).await {
+            // Nobody may be left to be told.
+            let _ = answer.to.send(Err(error)).await;
+        }
+    });
+    Ok((JSON, Body::from_stream(exports::rest(parts))).into_response())
 }
 
-/// The export of a person.
-pub(super) fn answer(person: Person, now: Timestamp) -> Result<Document, Error> {
-    let Person { document, groups, events, standing, traces } = person;
-    let Standing { proved_at, password_set_by, reset_until, proofs } = standing;
-    let unread = |_| Error::Internal("a stored user is no JSON".to_owned());
-    let user = document.as_deref().map(serde_json::from_slice).transpose().map_err(unread)?;
-    let read = document.as_deref().map(User::from_document).transpose()?;
-    Document::of(&PersonAnswer {
-        exported_at: now.0,
-        user,
-        groups,
-        proved_at: proved_at.map(|time| time.0),
-        addresses: histories(read.as_ref(), &events).iter().map(AddressAnswer::new).collect(),
-        password: password_set_by.map(|by| PasswordAnswer { set_by: by.as_str() }),
-        reset_expires_at: reset_until.map(|time| time.0),
-        password_tries: traces
-            .password_tries
-            .into_iter()
-            .map(|(at, times)| TryAnswer { time: at.0, times })
-            .collect(),
-        proofs: proofs.iter().map(ProofAnswer::new).collect(),
-        requests: traces.requests.into_iter().map(RequestAnswer::from).collect(),
-        mails: traces.mails.into_iter().map(MailAnswer::from).collect(),
-        events: events.into_iter().map(|(position, event)| EventAnswer::new(position, event)).collect(),
-    })
+/// The parts of an answer, for whoever sends them. It waits while some are there to be sent.
+struct Parts {
+    to: mpsc::Sender<Result<Bytes, Error>>,
+    /// What was written since the last one.
+    part: Vec<u8>,
+}
+
+impl Parts {
+    fn text(&mut self, text: &str) {
+        self.part.extend_from_slice(text.as_bytes());
+    }
+
+    /// Begins an object of which the last field is a list: up to the place of its first item. As many such
+    /// lists as `ends` says are left out, with what follows.
+    fn begin(&mut self, object: &impl Serialize, ends: &str) -> Result<(), Error> {
+        let json = Document::of(object)?.0;
+        let begun = json.strip_suffix(ends.as_bytes());
+        self.part.extend_from_slice(begun.ok_or_else(|| Error::Internal("no list comes last".to_owned()))?);
+        Ok(())
+    }
+
+    /// Writes an item of a list, and what stands before it.
+    async fn item(&mut self, before: &mut &str, item: &impl Serialize) -> Result<(), Error> {
+        self.text(std::mem::replace(before, ","));
+        self.part.extend_from_slice(&Document::of(item)?.0);
+        if self.part.len() < PART { Ok(()) } else { self.send().await }
+    }
+
+    /// Hands over what was written.
+    async fn send(&mut self) -> Result<(), Error> {
+        let part = std::mem::take(&mut self.part).into();
+        self.to.send(Ok(part)).await.map_err(|_| Error::Unavailable("nobody takes the answer".to_owned()))
+    }
+}
+
+/// Writes all that is kept of a person. The record is read page by page.
+async fn write(app: &App, whole: WholePerson, answer: &mut Parts) -> Result<(), Error> {
+    let WholePerson { person, histories, mut course } = whole;
+    answer.begin(&PersonAnswer::new(&person, app.clock.now())?, "],\"events\":[]}")?;
+    let mut between_addresses = "";
+    for history in &histories.addresses {
+        answer.text(std::mem::replace(&mut between_addresses, ","));
+        answer.begin(&AddressAnswer::new(history), "]}")?;
+        let mut between = "";
+        if let Some(import) = histories.import.as_ref().filter(|_| history.begins_with_import) {
+            answer.item(&mut between, &TrustChange::new(import.clone())).await?;
+        }
+        for place in history.pages.iter().rev() {
+            for (_, event) in course.page(&*app.store, *place).await? {
+                if trust_changed(event) == Some(history.address) {
+                    answer.item(&mut between, &TrustChange::new(event.clone())).await?;
+                }
+            }
+        }
+        answer.text("]}");
+    }
+    answer.text("],\"events\":[");
+    let mut between = "";
+    for place in course.places() {
+        for (position, event) in course.page(&*app.store, place).await? {
+            answer.item(&mut between, &EventAnswer::new(*position, event.clone())).await?;
+        }
+    }
+    answer.text("]}");
+    answer.send().await
 }
 
 /// The query parameters of deleting a user.
@@ -254,7 +337,7 @@ pub(super) struct Erasing(pub(super) bool);
 impl FromRequestParts<Arc<App>> for Erasing {
     type Rejection = Error;
 
-    async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Error> {
+    async fn from_request_parts(parts: &mut request::Parts, _: &Arc<App>) -> Result<Self, Error> {
         let mut erase = false;
         for (name, value) in url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()) {
             if name == "erase" {

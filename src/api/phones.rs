@@ -30,7 +30,7 @@ pub(super) struct AddPhoneRequest {
 
 /// Add a phone number
 ///
-/// Gives the user another number; the first one becomes primary.
+/// Gives the user another number; the first one becomes primary. A user has 100 at most.
 #[utoipa::path(
     post,
     path = "/api/users/{user_id}/phones",

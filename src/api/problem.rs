@@ -51,7 +51,7 @@ pub(crate) fn status(error: &Error) -> StatusCode {
         Error::Unauthenticated => StatusCode::UNAUTHORIZED,
         Error::Forbidden { .. } | Error::WrongNetwork => StatusCode::FORBIDDEN,
         Error::BadRequest(_) | Error::NotKept => StatusCode::BAD_REQUEST,
-        Error::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+        Error::TooLarge { .. } | Error::TooLargeToName { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         Error::Timeout => StatusCode::REQUEST_TIMEOUT,
         Error::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Error::Changed => StatusCode::PRECONDITION_FAILED,
@@ -78,6 +78,9 @@ pub(crate) fn detail(error: &Error) -> String {
         ),
         Error::BadRequest(reason) => reason.clone(),
         Error::TooLarge { limit } => format!("The body is larger than {limit} bytes."),
+        Error::TooLargeToName { limit } => format!(
+            "An import with an Idempotency-Key has {limit} bytes at most. Leave the header away, because rows that are sent again are found there already; or send them in smaller parts, each with a key of its own."
+        ),
         Error::Timeout => "The body did not arrive in time.".into(),
         Error::UnsupportedMediaType => {
             "The body must be JSON, with the Content-Type application/json.".into()

@@ -49,9 +49,15 @@ async fn once(app: &App, request: Request, next: Next) -> Result<Response, Error
     let key = admit(request.headers(), request.extensions(), app).await?;
     let name = name(request.headers())?;
     let (mut parts, body) = request.into_parts();
-    let body = read_bytes(Request::new(body), MAX_BODY_BYTES).await?;
+    let is_import = route.as_str() == imports::PATH;
+    let body = read_bytes(Request::new(body), MAX_BODY_BYTES).await.map_err(|error| match error {
+        Error::TooLarge { limit } if is_import => Error::TooLargeToName { limit },
+        other => other,
+    })?;
     let path = parts.uri.path_and_query().map_or(parts.uri.path(), |path| path.as_str());
-    let fingerprint = Fingerprint::new(&app.secret, path, &body);
+    // Of all operations an import alone reads the same body in another way under another label.
+    let label = if is_import { imports::label(&parts) } else { None };
+    let fingerprint = Fingerprint::new(&app.secret, path, label, &body);
     let named = Arc::new(NamedRequest { tenant: key.tenant.clone(), key_id: key.id, name, fingerprint });
     let _claim = app.claim(&named)?;
     let replayed = |answer| replayed(&route, answer);

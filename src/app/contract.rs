@@ -427,7 +427,7 @@ async fn of_many_requests_of_one_name_at_once_one_is_done_whichever_server_has_i
             tenant: TenantId::default_tenant(),
             key_id,
             name: format!("name {number}").parse().unwrap(),
-            fingerprint: Fingerprint::new(&scene.servers[0].secret, "/path", b""),
+            fingerprint: Fingerprint::new(&scene.servers[0].secret, "/path", None, b""),
         });
         let before = scene.events().await.len();
         let asked = (0..8).map(|number| {

@@ -1,8 +1,8 @@
 //! The history of an address, from the record of what happened.
 
 use super::App;
-use crate::directory::event::{Event, EventType};
-use crate::directory::person::{came_trusted, import_of};
+use crate::directory::event::{Event, EventType, Method};
+use crate::directory::person::came_trusted;
 use crate::directory::proof::{AddressId, AddressKind};
 use crate::directory::user::User;
 use crate::error::{Error, Missing};
@@ -60,7 +60,7 @@ impl App {
             Err(Error::NotFound(_)) if knows_user => return Err(Error::NotFound(missing)),
             Err(error) => return Err(error),
         };
-        if came_trusted(&history, is_verified)
+        if came_trusted(history.first().map(|event| event.kind), is_verified)
             && let Some(import) = self.import_of(tenant, user_id).await?
         {
             history.insert(0, import);
@@ -83,6 +83,7 @@ impl App {
         let created =
             EventList { after: 0, limit: 1, user_id: Some(user_id), kind: Some(EventType::UserCreated) };
         let page = self.store.events(tenant, created).await?;
-        Ok(import_of(&page.events).cloned())
+        let created = page.events.into_iter().map(|(_, event)| event).next();
+        Ok(created.filter(|event| event.method == Method::Import))
     }
 }

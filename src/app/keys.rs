@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::{App, MAX_ATTEMPTS};
+use super::{Answered, App, Call, MAX_ATTEMPTS, refused};
 use crate::directory::api_key::{ApiKey, Bounds, NewKey};
 use crate::directory::event::{Context, Event, Method, Origin};
 use crate::error::{Error, Missing};
 use crate::id::TenantId;
 use crate::secret::{KeyHash, KeyId, PlainKey};
-use crate::store::{KeyChange, KeyKept};
+use crate::store::{About, KeyChange, KeyKept};
 
 /// A key with its secret, for the one moment in which its holder is told.
 #[derive(Debug)]
@@ -18,6 +18,19 @@ pub struct ShownKey {
     /// The key as it is kept.
     pub key: ApiKey,
 }
+
+/// A key that is revoked.
+#[derive(Debug)]
+pub struct RevokedKey(pub ApiKey);
+
+impl From<ApiKey> for RevokedKey {
+    fn from(key: ApiKey) -> Self {
+        Self(key)
+    }
+}
+
+/// A key that was given another secret or other bounds, of which nothing is kept for repeats.
+impl Answered for ApiKey {}
 
 impl App {
     /// The key of this public id, if it is the tenant's.
@@ -79,8 +92,8 @@ impl App {
         new: NewKey,
     ) -> Result<ApiKey, Error> {
         let (key, event) = ApiKey::create(id, hash, new.check()?, &self.context(origin, self.clock.now()));
-        let change = KeyChange { kept: KeyKept::Create(key.clone()), events: vec![event] };
-        let is_kept = self.store.keep_key(change).await?;
+        let change = KeyChange { kept: KeyKept::Create(key.clone()), events: vec![event], answer: None };
+        let is_kept = self.store.keep_key(change).await.map_err(refused)?;
         if is_kept { Ok(key) } else { Err(Error::Internal(format!("there is no tenant {}", origin.tenant))) }
     }
 
@@ -96,7 +109,8 @@ impl App {
         overlap: impl Fn(&ApiKey) -> Result<Duration, Error>,
     ) -> Result<ShownKey, Error> {
         let plain = PlainKey::of(id, &*self.random);
-        let rotated = self.change_key(origin, id, |key, ctx| key.rotate(plain.hash(), overlap(key)?, ctx));
+        let rotated =
+            self.change_key(origin.into(), id, |key, ctx| key.rotate(plain.hash(), overlap(key)?, ctx));
         let key = rotated.await?;
         Ok(ShownKey { plain, key })
     }
@@ -111,20 +125,20 @@ impl App {
         id: KeyId,
         wanted: impl Fn(&ApiKey) -> Result<Bounds, Error>,
     ) -> Result<ApiKey, Error> {
-        self.change_key(origin, id, |key, ctx| key.bound(wanted(key)?, ctx)).await
+        self.change_key(origin.into(), id, |key, ctx| key.bound(wanted(key)?, ctx)).await
     }
 
     /// Revokes a key of the tenant for good. One that was revoked before stays as it is.
     ///
     /// # Errors
     /// [`Missing::Key`], and what `guard` says of the key.
-    pub async fn revoke_key(
+    pub async fn revoke_key<'a>(
         &self,
-        origin: &Origin,
+        call: impl Into<Call<'a>>,
         id: KeyId,
         guard: impl Fn(&ApiKey) -> Result<(), Error>,
-    ) -> Result<ApiKey, Error> {
-        self.change_key(origin, id, |key, ctx| {
+    ) -> Result<RevokedKey, Error> {
+        self.change_key(call.into(), id, |key, ctx| {
             guard(key)?;
             Ok(key.revoke(ctx))
         })
@@ -132,26 +146,30 @@ impl App {
     }
 
     /// Changes a key by a rule, and gives it as it is afterwards. A rule that names no events changes
-    /// nothing: then nothing is written.
-    async fn change_key(
+    /// nothing: then no more is kept than the answer to who asked for it, if that is to be kept.
+    async fn change_key<T: From<ApiKey> + Answered>(
         &self,
-        origin: &Origin,
+        call: Call<'_>,
         id: KeyId,
         rule: impl Fn(&mut ApiKey, &Context) -> Result<Vec<Event>, Error>,
-    ) -> Result<ApiKey, Error> {
+    ) -> Result<T, Error> {
         self.in_time(async {
             for _ in 0..MAX_ATTEMPTS {
-                let mut key = self.key(&origin.tenant, id).await?;
-                let events = rule(&mut key, &self.context(origin, self.clock.now()))?;
+                let mut key = self.key(&call.origin.tenant, id).await?;
+                let ctx = self.context(call.origin, self.clock.now());
+                let events = rule(&mut key, &ctx)?;
+                let given = T::from(key.clone());
                 if events.is_empty() {
-                    return Ok(key);
+                    self.keep_answer(call, About::Nobody, &given).await?;
+                    return Ok(given);
                 }
-                let kept = self.store.keep_key(KeyChange { kept: KeyKept::Replace(key.clone()), events });
+                let answer = call.answered(&given, About::Nobody, ctx.now)?;
+                let change = KeyChange { kept: KeyKept::Replace(key), events, answer };
+                let kept = self.store.keep_key(change).await;
                 // It may be kept also where that could not be told.
-                let kept = kept.await;
                 self.forget_key(id);
-                if kept? {
-                    return Ok(key);
+                if kept.map_err(refused)? {
+                    return Ok(given);
                 }
             }
             Err(Error::Unavailable("others keep changing this key".to_owned()))

@@ -4,33 +4,117 @@ use super::condition::Always;
 use super::{App, Call};
 use crate::directory::event::{Event, Origin};
 use crate::directory::group::Membership;
-use crate::directory::person::{Person, erased, removed_and_erased};
+use crate::directory::person::{Gathering, Histories, Person, erased, removed_and_erased};
+use crate::directory::user::User;
 use crate::error::{Error, Missing};
 use crate::id::{TenantId, UserId};
-use crate::store::{MembershipSortKey, NewestEvents, Sorted, UserChange};
+use crate::store::{MembershipSortKey, NewestEvents, Sorted, Store, UserChange};
 
 /// How much is read at a time of what may be long.
 const AT_A_TIME: u32 = 1_000;
 
+/// All that is kept of a person.
+pub struct WholePerson {
+    /// What is not in the record.
+    pub person: Person,
+    /// What the record tells of addresses.
+    pub histories: Histories,
+    /// The record.
+    pub course: Course,
+}
+
+/// What had happened to a user when it was first looked at. It is read page by page, and one page of it is held.
+pub struct Course {
+    tenant: TenantId,
+    user_id: UserId,
+    /// What happened last: all pages are before it, so that what happens since moves none of them.
+    last: Option<(i64, Event)>,
+    /// Before which event each page ends, the newest first.
+    pages: Vec<i64>,
+    /// Which page was read last, and its events, oldest first.
+    held: Option<(usize, Vec<(i64, Event)>)>,
+}
+
+impl Course {
+    /// Looks through all that has happened to a user, and gives what that tells of addresses, too.
+    async fn begin(
+        store: &dyn Store,
+        tenant: &TenantId,
+        user_id: UserId,
+    ) -> Result<(Self, Gathering), Error> {
+        let newest = NewestEvents { before: None, limit: 1, user_id: Some(user_id), kind: None };
+        let last = store.newest_events(tenant, newest).await?.events.pop();
+        let mut next = last.as_ref().map(|(position, _)| *position);
+        let mut course = Self { tenant: tenant.clone(), user_id, last, pages: Vec::new(), held: None };
+        let mut gathering = Gathering::default();
+        while let Some(before) = next {
+            let place = course.pages.len();
+            course.pages.push(before);
+            let (events, older) = course.read(store, place).await?;
+            for (position, event) in events.iter().rev() {
+                gathering.note(place, *position, event);
+            }
+            (course.held, next) = (Some((place, events)), older);
+        }
+        Ok((course, gathering))
+    }
+
+    /// Whether nothing has ever happened.
+    fn is_empty(&self) -> bool {
+        self.last.is_none()
+    }
+
+    /// Which pages there are, the oldest first.
+    pub fn places(&self) -> impl Iterator<Item = usize> + use<> {
+        (0..self.pages.len()).rev()
+    }
+
+    /// The events of a page with their positions, oldest first.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn page(&mut self, store: &dyn Store, place: usize) -> Result<&[(i64, Event)], Error> {
+        let held = match self.held.take() {
+            Some(held) if held.0 == place => held,
+            _ => (place, self.read(store, place).await?.0),
+        };
+        Ok(&self.held.insert(held).1)
+    }
+
+    /// Reads a page, and tells before which event the next older one ends, if there is one.
+    async fn read(&self, store: &dyn Store, place: usize) -> Result<(Vec<(i64, Event)>, Option<i64>), Error> {
+        // From the newest on: that way leads along a user's events on every store.
+        let before = Some(self.pages[place]);
+        let wanted = NewestEvents { before, limit: AT_A_TIME, user_id: Some(self.user_id), kind: None };
+        let mut page = store.newest_events(&self.tenant, wanted).await?;
+        page.events.reverse();
+        if place == 0 {
+            page.events.extend(self.last.clone());
+        }
+        Ok((page.events, page.next))
+    }
+}
+
 impl App {
     /// All that is kept of a user, also of one who was deleted. What changes while it is read may be told
-    /// as it was or as it is.
+    /// as it was or as it is; what happens meanwhile is not told.
     ///
     /// # Errors
     /// [`Missing::User`] if nothing is known of the user.
-    pub async fn person(&self, tenant: &TenantId, user_id: UserId) -> Result<Person, Error> {
+    pub async fn person(&self, tenant: &TenantId, user_id: UserId) -> Result<WholePerson, Error> {
         let document = self.store.user(tenant, user_id).await?.map(|kept| kept.document);
-        let events = self.events_of(tenant, user_id).await?;
-        if document.is_none() && events.is_empty() {
+        let (course, gathering) = Course::begin(&*self.store, tenant, user_id).await?;
+        if document.is_none() && course.is_empty() {
             return Err(Error::NotFound(Missing::User));
         }
-        Ok(Person {
+        let user = document.as_deref().map(User::from_document).transpose()?;
+        let person = Person {
             document,
             groups: self.groups_of(tenant, user_id).await?,
-            events,
             standing: self.store.standing(tenant, user_id).await?,
             traces: self.store.traces(tenant, user_id).await?,
-        })
+        };
+        Ok(WholePerson { person, histories: gathering.histories(user.as_ref()), course })
     }
 
     /// Removes a user and everything that was theirs, and erases what is personal in the record of what
@@ -58,22 +142,6 @@ impl App {
         let receipt = erased(user_id, &self.context(origin, self.clock.now()));
         let is_erased = self.in_time(self.store.erase_record(&origin.tenant, user_id, receipt)).await?;
         if is_erased { Ok(()) } else { Err(Error::NotFound(Missing::User)) }
-    }
-
-    /// All events of a user, oldest first.
-    async fn events_of(&self, tenant: &TenantId, user_id: UserId) -> Result<Vec<(i64, Event)>, Error> {
-        // From the newest on: that way leads along a user's events on every store.
-        let (mut events, mut before) = (Vec::new(), None);
-        loop {
-            let wanted = NewestEvents { before, limit: AT_A_TIME, user_id: Some(user_id), kind: None };
-            let page = self.store.newest_events(tenant, wanted).await?;
-            events.extend(page.events);
-            before = page.next;
-            if before.is_none() {
-                events.reverse();
-                return Ok(events);
-            }
-        }
     }
 
     /// All groups that a user is in, those joined first before others.

@@ -89,9 +89,7 @@ impl App {
         }
         earlier.answer.map(Some).ok_or(Error::NotFound(Missing::Answer))
     }
-}
 
-impl App {
     /// Keeps the answer to a named request that was done in several changes, now that all of them are kept.
     ///
     /// # Errors

@@ -211,7 +211,8 @@ impl Shown {
             None => "{spinner} {bytes}, {msg}",
         };
         let style = ProgressStyle::with_template(template).expect("the template is well-formed");
-        self.bar = input.length.map_or_else(ProgressBar::new_spinner, ProgressBar::new).with_style(style);
+        let bar = input.length.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
+        self.bar = bar.with_style(style).with_message("0 rows");
         self.read = input.read.clone();
     }
 

@@ -15,7 +15,7 @@ use crate::directory::rate::{MalformedLimit, RateLimit};
 use crate::error::Error;
 use crate::id::{SystemRandom, TenantId};
 use crate::secret::{KeyId, PlainKey};
-use crate::store::{KeyChange, KeyKept, Store};
+use crate::store::{KeepError, KeyChange, KeyKept, Store};
 use crate::time::{Clock, Timestamp};
 
 #[derive(Subcommand)]
@@ -148,8 +148,9 @@ async fn create(store: &dyn Store, tenant: &TenantId, new: NewKey, now: Timestam
     let ctx = Context { now, random: &random, origin: &origin };
     let new = new.check().map_err(|error| told(error.into()))?;
     let (key, event) = ApiKey::create(plain.id(), plain.hash(), new, &ctx);
-    let change = KeyChange { kept: KeyKept::Create(key), events: vec![event] };
-    if !store.keep_key(change).await.context("the key was not created")? {
+    let change = KeyChange { kept: KeyKept::Create(key), events: vec![event], answer: None };
+    let is_kept = store.keep_key(change).await.map_err(KeepError::unexpected);
+    if !is_kept.context("the key was not created")? {
         bail!("there is no tenant `{tenant}`; `bonafide tenants create {tenant}` makes it");
     }
     Ok(plain)
@@ -168,7 +169,11 @@ async fn change(
     let origin = Origin::of_server(key.tenant.clone(), Method::CommandLine, &SystemRandom);
     let ctx = Context { now, random: &SystemRandom, origin: &origin };
     let events = rule(&mut key, &ctx).map_err(told)?;
-    if !events.is_empty() && !store.keep_key(KeyChange { kept: KeyKept::Replace(key), events }).await? {
+    if events.is_empty() {
+        return Ok(());
+    }
+    let change = KeyChange { kept: KeyKept::Replace(key), events, answer: None };
+    if !store.keep_key(change).await.map_err(KeepError::unexpected)? {
         bail!("somebody else has changed the key `{id}` in the same moment, and nothing was done: try again");
     }
     Ok(())

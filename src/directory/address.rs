@@ -4,8 +4,12 @@
 
 use super::event::{Context, Event, EventType};
 use super::user::Provider;
-use crate::error::{Error, Missing, Refusal};
+use crate::error::{Error, InvalidFields, Missing, Refusal};
 use crate::id::{IdentifierId, UserId};
+
+/// How many addresses of one kind a user may have. People have a few: the bound is there so that documents and
+/// answers about many users stay within bounds.
+pub(super) const MOST_OF_A_KIND: usize = 100;
 
 /// What a change of one kind of address is called in the record.
 pub(super) struct EventTypes {
@@ -21,6 +25,10 @@ pub(super) trait Address {
     const EVENTS: EventTypes;
     const MISSING: Missing;
     const DUPLICATE: Refusal;
+    /// The field by which one is given.
+    const FIELD: &str;
+    /// What a user has at most, in words.
+    const TOO_MANY: &str;
 
     fn id(&self) -> IdentifierId;
     /// The address as typed.
@@ -39,7 +47,8 @@ pub(super) trait Address {
     }
 }
 
-/// Adds an address that no other of the list is the same as. The first one becomes primary.
+/// Adds an address that no other of the list is the same as, while there are not too many. The first one
+/// becomes primary.
 ///
 /// That nobody else has it verified is for the store to say, which alone sees all users.
 pub(super) fn add<A: Address>(
@@ -51,6 +60,9 @@ pub(super) fn add<A: Address>(
     let canonical = address.canonical();
     if list.iter().any(|other| other.canonical() == canonical) {
         return Err(A::DUPLICATE.into());
+    }
+    if list.len() >= MOST_OF_A_KIND {
+        return Err(InvalidFields::one(A::FIELD, A::TOO_MANY).into());
     }
     address.set_primary(list.is_empty());
     let mut events = vec![address.event(A::EVENTS.added, user_id, ctx)];

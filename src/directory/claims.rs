@@ -49,6 +49,12 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     CLAIMS.iter().map(|(name, _)| *name)
 }
 
+/// What is said of claims one of which is none: it would be lost without a word. Nothing, where all are.
+pub(super) fn unknown(given: &Map<String, Value>) -> Option<String> {
+    let unknown = given.keys().find(|name| !names().any(|known| known == *name))?;
+    Some(format!("There is no claim {unknown:?}."))
+}
+
 /// What is said of a claim, or a part of the address, that should be a text.
 const NO_TEXT: &str = "This is not of the right type: expected a string.";
 

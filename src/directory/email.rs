@@ -202,6 +202,8 @@ impl Address for Email {
     };
     const MISSING: Missing = Missing::Email;
     const DUPLICATE: Refusal = Refusal::DuplicateEmail;
+    const FIELD: &str = "email";
+    const TOO_MANY: &str = "A user has 100 emails at most: remove one first.";
 
     fn id(&self) -> IdentifierId {
         self.id
@@ -237,8 +239,9 @@ impl User {
     /// Gives the user another address. The first one becomes primary.
     ///
     /// # Errors
-    /// [`Refusal::DuplicateEmail`] when the user has the address in any spelling. That nobody else
-    /// has it verified is for the store to say, which alone sees all users.
+    /// [`Refusal::DuplicateEmail`] when the user has the address in any spelling, [`Error::Invalid`] when they
+    /// have as many as a user can. That nobody else has it verified is for the store to say, which alone sees
+    /// all users.
     pub fn add_email(
         &mut self,
         address: EmailAddress,

@@ -6,6 +6,7 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::claims;
 use super::event::{Context, Event, EventType};
 use super::group::Group;
 use super::password::{Given, Password, PasswordHash, Policy, SetBy, Wanted};
@@ -132,6 +133,9 @@ impl NewRow {
             ("picture", self.picture),
         ];
         let mut claims = self.claims;
+        if let Some(message) = claims::unknown(&claims) {
+            return Err(InvalidFields::one("claims", message).into());
+        }
         claims.extend(named.into_iter().filter_map(|(name, text)| Some((name.to_owned(), text?.into()))));
         let new = NewUser {
             username: self.username,

@@ -1,5 +1,7 @@
 //! All that is kept of one person: what is told when they ask for it, and what is left when it is erased.
 
+use std::collections::HashMap;
+
 use bytes::Bytes;
 
 use super::event::{Context, Event, EventType, Method, Personal};
@@ -10,14 +12,12 @@ use super::user::User;
 use crate::id::UserId;
 use crate::time::Timestamp;
 
-/// All that is kept of a person.
+/// What is kept of a person, but for the record of what happened.
 pub struct Person {
     /// The document, unless the user was deleted.
     pub document: Option<Bytes>,
     /// The groups that the user is in.
     pub groups: Vec<Membership>,
-    /// What happened to the user, oldest first, each with its position in the record.
-    pub events: Vec<(i64, Event)>,
     /// The proofs of the user's addresses, and what is known of the password.
     pub standing: Standing,
     /// What else there is.
@@ -56,90 +56,132 @@ impl std::fmt::Debug for Asked {
 }
 
 /// How an address that a user has, or once had, came to be trusted or not.
-pub struct AddressHistory<'a> {
+pub struct AddressHistory {
     /// Which address.
     pub address: AddressId,
     /// The address as it was typed, unless that was erased.
-    pub typed: Option<&'a str>,
-    /// Each change of its trust, oldest first.
-    pub changes: Vec<&'a Event>,
+    pub typed: Option<String>,
+    /// Whether it begins with the import of the user, which has vouched for the address.
+    pub begins_with_import: bool,
+    /// In which pages of the record the changes of its trust are, the newest first.
+    pub pages: Vec<usize>,
+}
+
+/// The histories of all addresses of a user.
+pub struct Histories {
+    /// Each address, those first that came first.
+    pub addresses: Vec<AddressHistory>,
+    /// The event by which the user was imported, if the first of the user's is there and was that.
+    pub import: Option<Event>,
 }
 
 /// Whether an address that came with its user was trusted from the beginning: what became of its trust first
 /// tells, or else whether it is verified.
-pub fn came_trusted<'a>(changes: impl IntoIterator<Item = &'a Event>, is_verified: bool) -> bool {
-    changes.into_iter().next().map_or(is_verified, |event| {
-        matches!(event.kind, EventType::EmailUnverified | EventType::PhoneUnverified)
-    })
+pub fn came_trusted(first_change: Option<EventType>, is_verified: bool) -> bool {
+    first_change
+        .map_or(is_verified, |kind| matches!(kind, EventType::EmailUnverified | EventType::PhoneUnverified))
 }
 
-/// The event by which a user was imported, if these begin with the first of the user's and there is one.
-pub fn import_of(events: &[(i64, Event)]) -> Option<&Event> {
-    let mut events = events.iter().map(|(_, event)| event);
-    events.find(|event| event.kind == EventType::UserCreated).filter(|event| event.method == Method::Import)
+/// Of which address an event changes the trust, if of any.
+pub fn trust_changed(event: &Event) -> Option<AddressId> {
+    address_of(event).filter(|_| is_trust(event.kind))
 }
 
-/// The history of each address that a user has, if they are there, or that events of theirs tell of, in the
-/// order in which the addresses came.
-pub fn histories<'a>(user: Option<&'a User>, events: &'a [(i64, Event)]) -> Vec<AddressHistory<'a>> {
-    let was_added = |address: AddressId| {
-        events.iter().any(|(_, event)| {
-            matches!(event.kind, EventType::EmailAdded | EventType::PhoneAdded)
-                && event.identifier_id == Some(address.id)
-        })
+/// Of which address an event tells, if of one.
+fn address_of(event: &Event) -> Option<AddressId> {
+    let address: fn(_) -> _ = match event.kind {
+        EventType::EmailAdded
+        | EventType::EmailRemoved
+        | EventType::EmailVerified
+        | EventType::EmailUnverified => AddressId::email,
+        EventType::PhoneAdded
+        | EventType::PhoneRemoved
+        | EventType::PhoneVerified
+        | EventType::PhoneUnverified => AddressId::phone,
+        _ => return None,
     };
-    let mut histories = told_of(events);
-    // Those that came with the user, of which there may be no event, came before all others.
-    let came: Vec<AddressHistory<'_>> = user
-        .into_iter()
-        .flat_map(addresses)
-        .filter(|(address, _)| !was_added(*address))
-        .map(|(address, typed)| {
-            let told = histories.iter().position(|history| history.address == address);
-            let changes = told.map(|place| histories.remove(place).changes).unwrap_or_default();
-            AddressHistory { address, typed: Some(typed), changes }
-        })
-        .collect();
-    histories.splice(0..0, came);
-    let Some(import) = import_of(events) else { return histories };
-    for history in histories.iter_mut().filter(|history| !was_added(history.address)) {
-        let is_verified = user.is_some_and(|user| user.has_verified(history.address).unwrap_or(false));
-        if came_trusted(history.changes.iter().copied(), is_verified) {
-            history.changes.insert(0, import);
+    event.identifier_id.map(address)
+}
+
+fn is_trust(kind: EventType) -> bool {
+    matches!(
+        kind,
+        EventType::EmailVerified
+            | EventType::EmailUnverified
+            | EventType::PhoneVerified
+            | EventType::PhoneUnverified
+    )
+}
+
+/// What the record of a user tells of addresses: gathered from the newest event to the oldest, page by page, so
+/// that the events themselves need not be held.
+#[derive(Default)]
+pub struct Gathering {
+    addresses: HashMap<AddressId, Told>,
+    /// By what the user was made: the oldest such event.
+    created: Option<Event>,
+}
+
+/// What is told of one address.
+#[derive(Default)]
+struct Told {
+    /// The position of the oldest event.
+    first: i64,
+    typed: Option<String>,
+    was_added: bool,
+    /// What first became of its trust.
+    first_change: Option<EventType>,
+    pages: Vec<usize>,
+}
+
+impl Gathering {
+    /// Takes note of an event, which is older than all before.
+    pub fn note(&mut self, page: usize, position: i64, event: &Event) {
+        if event.kind == EventType::UserCreated {
+            self.created = Some(event.clone());
+        }
+        let Some(address) = address_of(event) else { return };
+        let told = self.addresses.entry(address).or_default();
+        told.first = position;
+        told.typed = event.personal.address.clone().or(told.typed.take());
+        told.was_added |= matches!(event.kind, EventType::EmailAdded | EventType::PhoneAdded);
+        if is_trust(event.kind) {
+            told.first_change = Some(event.kind);
+            if told.pages.last() != Some(&page) {
+                told.pages.push(page);
+            }
         }
     }
-    histories
+
+    /// The history of each address that the user has, if they are there, or that was told of, in the order in
+    /// which the addresses came.
+    pub fn histories(mut self, user: Option<&User>) -> Histories {
+        // Those that came with the user, of which there may be no event, came before all others.
+        let mut all = Vec::new();
+        for (address, typed) in user.into_iter().flat_map(addresses) {
+            if self.addresses.get(&address).is_none_or(|told| !told.was_added) {
+                let told = self.addresses.remove(&address).unwrap_or_default();
+                all.push((address, Told { typed: Some(typed.to_owned()), ..told }));
+            }
+        }
+        let mut others: Vec<_> = self.addresses.into_iter().collect();
+        others.sort_by_key(|(_, told)| told.first);
+        all.append(&mut others);
+        let import = self.created.filter(|event| event.method == Method::Import);
+        let history = |(address, told): (AddressId, Told)| {
+            let is_verified = user.is_some_and(|user| user.has_verified(address).unwrap_or(false));
+            let came_trusted = !told.was_added && came_trusted(told.first_change, is_verified);
+            let begins_with_import = import.is_some() && came_trusted;
+            AddressHistory { address, typed: told.typed, begins_with_import, pages: told.pages }
+        };
+        Histories { addresses: all.into_iter().map(history).collect(), import }
+    }
 }
 
 /// Each address of a user, as it was typed.
 fn addresses(user: &User) -> impl Iterator<Item = (AddressId, &str)> {
     let emails = user.emails.iter().map(|email| (AddressId::email(email.id), email.email.as_str()));
     emails.chain(user.phone_numbers.iter().map(|phone| (AddressId::phone(phone.id), phone.phone.as_str())))
-}
-
-/// What events tell of each address.
-fn told_of(events: &[(i64, Event)]) -> Vec<AddressHistory<'_>> {
-    let mut histories: Vec<AddressHistory<'_>> = Vec::new();
-    for (_, event) in events {
-        let (kind, is_change) = match event.kind {
-            EventType::EmailAdded | EventType::EmailRemoved => (AddressKind::Email, false),
-            EventType::EmailVerified | EventType::EmailUnverified => (AddressKind::Email, true),
-            EventType::PhoneAdded | EventType::PhoneRemoved => (AddressKind::Phone, false),
-            EventType::PhoneVerified | EventType::PhoneUnverified => (AddressKind::Phone, true),
-            _ => continue,
-        };
-        let Some(id) = event.identifier_id else { continue };
-        let address = AddressId { kind, id };
-        let place = histories.iter().position(|history| history.address == address);
-        let place = place.unwrap_or_else(|| {
-            histories.push(AddressHistory { address, typed: None, changes: Vec::new() });
-            histories.len() - 1
-        });
-        let history = &mut histories[place];
-        history.typed = history.typed.or(event.personal.address.as_deref());
-        history.changes.extend(is_change.then_some(event));
-    }
-    histories
 }
 
 /// What is on record of a user who is removed and erased. It holds nothing personal, nor of who asked for

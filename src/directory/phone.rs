@@ -101,6 +101,8 @@ impl Address for Phone {
     };
     const MISSING: Missing = Missing::Phone;
     const DUPLICATE: Refusal = Refusal::DuplicatePhoneNumber;
+    const FIELD: &str = "phone_number";
+    const TOO_MANY: &str = "A user has 100 phone numbers at most: remove one first.";
 
     fn id(&self) -> IdentifierId {
         self.id
@@ -136,7 +138,8 @@ impl User {
     /// Gives the user another number. The first one becomes primary.
     ///
     /// # Errors
-    /// [`Refusal::DuplicatePhoneNumber`] when the user has the number. That nobody else has it
+    /// [`Refusal::DuplicatePhoneNumber`] when the user has the number, [`Error::Invalid`] when they have as
+    /// many as a user can. That nobody else has it
     /// verified is for the store to say, which alone sees all users.
     pub fn add_phone(
         &mut self,

@@ -39,7 +39,7 @@ names! {
 }
 
 /// Which address of a user.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct AddressId {
     /// What kind it is.
     pub kind: AddressKind,

@@ -51,16 +51,22 @@ impl fmt::Debug for IdempotencyKey {
     }
 }
 
-/// What tells requests apart that have the same name: made from the path and the body. A bare hash of a body
+/// What tells requests apart that have the same name: made from the path, the body, and what the body is
+/// labelled as where it is read by that. A bare hash of a body
 /// that holds a password would be a way to guess it, so it is made with the server's secret.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Fingerprint([u8; 32]);
 
 impl Fingerprint {
-    /// That of a request with this body to this path, with its query.
-    pub fn new(secret: &ServerSecret, path: &str, body: &[u8]) -> Self {
-        // No path holds a zero, so no two pairs read the same.
-        let mac = secret.for_requests().chain_update(path).chain_update([0]).chain_update(body);
+    /// That of a request with this body to this path, with its query. The label is what else decides how the
+    /// body is read, if anything does.
+    pub fn new(secret: &ServerSecret, path: &str, label: Option<&str>, body: &[u8]) -> Self {
+        // No path holds a space or a zero, and no label a zero, so no two requests read the same.
+        let mut mac = secret.for_requests().chain_update(path);
+        if let Some(label) = label {
+            mac = mac.chain_update(" ").chain_update(label);
+        }
+        let mac = mac.chain_update([0]).chain_update(body);
         Self(mac.finalize().into_bytes()[..32].try_into().expect("it has 64 bytes"))
     }
 
@@ -112,15 +118,21 @@ mod tests {
     }
 
     #[test]
-    fn requests_are_told_apart_by_path_and_body_and_by_nobody_without_the_secret() {
+    fn requests_are_told_apart_by_path_label_and_body_and_by_nobody_without_the_secret() {
         let secret = |seed| ServerSecret::new(&SeededRandom::new(seed));
-        let first = Fingerprint::new(&secret(1), "/a", b"{}");
-        assert!(first == Fingerprint::new(&secret(1), "/a", b"{}"));
+        let first = Fingerprint::new(&secret(1), "/a", None, b"{}");
+        assert!(first == Fingerprint::new(&secret(1), "/a", None, b"{}"));
         assert!(first == Fingerprint::from_stored(first.to_stored()));
-        for (seed, path, body) in
-            [(2, "/a", "{}"), (1, "/b", "{}"), (1, "/a", "{ }"), (1, "/a", ""), (1, "/a{}", "")]
-        {
-            assert!(first != Fingerprint::new(&secret(seed), path, body.as_bytes()), "{seed} {path} {body}");
+        for (seed, path, label, body) in [
+            (2, "/a", None, "{}"),
+            (1, "/b", None, "{}"),
+            (1, "/a", Some("csv"), "{}"),
+            (1, "/a", None, "{ }"),
+            (1, "/a", None, ""),
+            (1, "/a{}", None, ""),
+        ] {
+            let other = Fingerprint::new(&secret(seed), path, label, body.as_bytes());
+            assert!(first != other, "{seed} {path} {label:?} {body}");
         }
     }
 
@@ -131,7 +143,7 @@ mod tests {
             tenant: TenantId::default_tenant(),
             key_id: crate::secret::PlainKey::new(&random).id(),
             name: "user@example.com".parse().unwrap(),
-            fingerprint: Fingerprint::new(&ServerSecret::new(&random), "/a", b"{}"),
+            fingerprint: Fingerprint::new(&ServerSecret::new(&random), "/a", None, b"{}"),
         };
         let shown = format!("{request:?}");
         assert!(shown.contains(request.key_id.as_str()) && !shown.contains("example"), "{shown}");

@@ -145,13 +145,24 @@ pub(super) fn read(input: &mut dyn BufRead, take: &mut dyn FnMut(Numbered) -> bo
     }
 }
 
+/// Whether this could be meant as the name of a field, or of several.
+fn is_like_a_name(text: &str) -> bool {
+    text.len() <= 100 && text.chars().all(|char| char.is_ascii_alphanumeric() || "_-.; ".contains(char))
+}
+
 fn columns(header: &StringRecord) -> Result<Vec<Column>> {
     let mut columns: Vec<Column> = Vec::new();
-    for name in header {
+    for (place, name) in (1..).zip(header) {
         let name = name.trim().trim_start_matches('\u{feff}');
         let Some(column) = Column::named(name) else {
+            // Where the header is missing, this is somebody's address, and nothing to be told.
+            let told = if is_like_a_name(name) {
+                format!("`{name}`")
+            } else {
+                format!("something in column {place}")
+            };
             bail!(
-                "the header names `{name}`, which is no field; fields are {}, {}, {TIME}, {GROUPS}, and paths below \
+                "the header names {told}, which is no field; fields are {}, {}, {TIME}, {GROUPS}, and paths below \
                  claims, public_data and private_data",
                 TEXTS.join(", "),
                 FLAGS.join(", ")
@@ -288,11 +299,25 @@ mod tests {
             ("email,emial", "`emial`, which is no field"),
             ("email,claims.shoe_size", "`claims.shoe_size`, which is no field"),
             ("email,private_data.", "`private_data.`, which is no field"),
+            ("email;given_name", "`email;given_name`, which is no field"),
             ("email,email", "`email` beside `email`"),
             ("private_data.a,private_data.a.b", "`private_data.a.b` beside `private_data.a`"),
         ] {
             let error = rows(&format!("{header}\n")).unwrap_err().to_string();
             assert!(error.contains(told), "{error}");
+        }
+    }
+    /// Without a header the first row would be quoted, to whoever reads the terminal or the answer.
+    #[test]
+    fn nothing_personal_is_quoted_where_the_header_is_missing() {
+        for (first, place) in
+            [("ada@example.com,true", 1), ("email,+441514960453", 2), ("[{\"a\":\"b\"}]", 1)]
+        {
+            let error = rows(&format!("{first}\n")).unwrap_err().to_string();
+            assert!(
+                error.starts_with(&format!("the header names something in column {place}, which")),
+                "{error}"
+            );
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Answers that are kept for requests that are made again.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use bytes::Bytes;
@@ -32,15 +33,15 @@ impl fmt::Debug for Answer {
     }
 }
 
-/// Of whom an answer tells. It goes when the user does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Of whom an answer tells. It goes when the user does, and is not even kept where one of them is gone by then.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum About {
     /// Of no user.
     Nobody,
     /// Of this one.
     User(UserId),
-    /// Of several, whom nobody has noted down: it goes when any user of the tenant does.
-    Several,
+    /// Of these, each of whom is there once. They are not noted down: it goes when any user of the tenant does.
+    Several(BTreeSet<UserId>),
 }
 
 impl About {
@@ -49,7 +50,15 @@ impl About {
         match self {
             Self::Nobody => None,
             Self::User(user_id) => Some(user_id.as_str()),
-            Self::Several => Some(Self::SEVERAL),
+            Self::Several(_) => Some(Self::SEVERAL),
+        }
+    }
+
+    /// Those who must be there for the answer to be kept: nobody else can see to it that it goes with them.
+    pub(super) fn must_be_there(&self) -> Option<Vec<&str>> {
+        match self {
+            Self::Several(users) if !users.is_empty() => Some(users.iter().map(UserId::as_str).collect()),
+            _ => None,
         }
     }
 

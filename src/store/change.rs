@@ -259,6 +259,8 @@ pub struct KeyChange {
     pub kept: KeyKept,
     /// What happened.
     pub events: Vec<Event>,
+    /// What is answered to who asked for it, where that is to be kept.
+    pub answer: Option<Box<KeptAnswer>>,
 }
 
 /// What becomes of an API key.
@@ -292,7 +294,7 @@ pub enum KeepError {
 
 impl KeepError {
     /// What it is where nothing can stand in the way of what was to be kept.
-    pub(super) fn unexpected(self) -> Error {
+    pub fn unexpected(self) -> Error {
         match self {
             Self::Failed(error) => error,
             Self::Conflict

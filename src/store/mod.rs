@@ -261,9 +261,9 @@ pub trait Store: Send + Sync {
     /// All tenants, by name.
     async fn tenants(&self) -> Result<Vec<Tenant>, Error>;
 
-    /// Keeps a change of an API key, with what happened; false if what it was decided on is another by
-    /// now, or the tenant of a new key does not exist.
-    async fn keep_key(&self, change: KeyChange) -> Result<bool, Error>;
+    /// Keeps a change of an API key, with what happened and the answer to who asked for it; false if what it
+    /// was decided on is another by now, or the tenant of a new key does not exist.
+    async fn keep_key(&self, change: KeyChange) -> Result<bool, KeepError>;
 
     /// The key of this public id, whatever its tenant.
     async fn key(&self, id: KeyId) -> Result<Option<ApiKey>, Error>;

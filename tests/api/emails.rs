@@ -6,6 +6,7 @@ use bonafide::directory::event::{Actor, EventType, Method as Means};
 use serde_json::{Value, json};
 
 use super::harness::{Api, START};
+use super::imports::{exported, import};
 
 fn path(user: &Value, email: usize, action: &str) -> String {
     let user_id = user["user_id"].as_str().expect("a user has an id");
@@ -290,4 +291,44 @@ async fn many_who_verify_one_address_at_once_all_succeed_with_one_event() {
     assert!(answers.iter().all(|answer| answer.json() == first));
     let verified = api.events().await.into_iter().filter(|event| event.kind == EventType::EmailVerified);
     assert_eq!(verified.count(), 1);
+}
+
+/// Answers about many users are bounded by their number, so what one user has is bounded, too.
+#[tokio::test]
+async fn a_user_has_a_hundred_emails_and_as_many_phone_numbers_at_most() {
+    let api = Api::new().await;
+    let user = api.user(json!({"email": "0@example.com", "phone_number": "+44151496000"})).await;
+    let phones = emails(&user).replace("/emails", "/phones");
+    for number in 1..100 {
+        api.post(&emails(&user), json!({"email": format!("{number}@example.com")})).await.json();
+        api.post(&phones, json!({"phone_number": format!("+44151496{number:03}")})).await.json();
+    }
+    let path_of_user = format!("/api/users/{}", user["user_id"].as_str().unwrap());
+    let full = api.get(&path_of_user).await.json();
+    assert_eq!(["emails", "phone_numbers"].map(|kind| full[kind].as_array().unwrap().len()), [100, 100]);
+    let refused = api.post(&emails(&user), json!({"email": "100@example.com"})).await;
+    assert_eq!(refused.fields(), ["email"]);
+    assert!(refused.text().contains("A user has 100 emails at most"), "{}", refused.text());
+    let refused = api.post(&phones, json!({"phone_number": "+44151496100"})).await;
+    assert_eq!(refused.fields(), ["phone_number"]);
+    // What is there is told before that there is no room for it.
+    assert_eq!(api.post(&emails(&user), json!({"email": "7@example.com"})).await.codes(), ["DuplicateEmail"]);
+    assert_eq!(api.get(&path_of_user).await.json(), full);
+
+    // As many can be exported and imported; one more is refused in its line, and the next line is kept.
+    let line = exported(&api).await;
+    let other = Api::new().await;
+    assert_eq!(import(&other, "", &line).await.1["users"], 1);
+    let mut wrong: Value = serde_json::from_str(&line).unwrap();
+    let more = json!({"email": "100@example.com", "id": "ec283d5d-b61c-402a-bb24-74bce6e2cd8f"});
+    let mut one = full["emails"][1].clone();
+    one.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    wrong["user"]["emails"].as_array_mut().unwrap().push(one);
+    let (refused, told) = import(&other, "", &format!("{wrong}\n{{\"email\": \"next@example.com\"}}")).await;
+    assert_eq!((&refused[0]["line"], &refused[0]["code"]), (&json!(1), &json!("Invalid")));
+    assert_eq!(refused[0]["reason"], "user.emails: A user has 100 at most.");
+    assert_eq!([&told["users"], &told["refused"]], [1, 1]);
+
+    api.delete(&path(&user, 0, "")).await.json();
+    api.post(&emails(&user), json!({"email": "100@example.com"})).await.json();
 }

@@ -83,7 +83,7 @@ impl Api {
 
     /// Keeps a change of a key as another server would, without a record.
     async fn keep_key(&self, kept: KeyKept) -> bool {
-        let change = KeyChange { kept, events: Vec::new() };
+        let change = KeyChange { kept, events: Vec::new(), answer: None };
         self.app.store.keep_key(change).await.expect("the store answers")
     }
 

@@ -9,6 +9,7 @@ mod data;
 mod documents;
 mod emails;
 mod events;
+mod exports;
 mod groups;
 pub(crate) mod harness;
 mod home;

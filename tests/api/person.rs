@@ -5,6 +5,7 @@ use axum::http::{Method, Request, StatusCode};
 use bonafide::api::RemoteAddress;
 use bonafide::directory::api_key::Scope;
 use bonafide::directory::event::{EventType, Personal};
+use bonafide::id::TenantId;
 use bonafide::store::copy::{TABLES, Value as Stored};
 use serde_json::{Value, json};
 
@@ -186,6 +187,43 @@ async fn more_events_than_are_read_at_once_are_all_told() {
     assert_eq!(positions.len(), 2 + 2 * 520);
     assert!(positions.is_sorted_by_key(|position| position.as_i64()));
     assert_eq!(export["addresses"][0]["history"].as_array().unwrap().len(), 2 * 520);
+
+    // It is read page by page, and what happens in between moves none of them.
+    let user_id = text(&user["user_id"]).parse().unwrap();
+    let mut whole = api.app.person(&TenantId::default_tenant(), user_id).await.unwrap();
+    api.post(&format!("{email}/verify"), Value::Null).await.json();
+    let (mut read, mut pages) = (Vec::new(), Vec::new());
+    for place in whole.course.places() {
+        let page = whole.course.page(&*api.app.store, place).await.unwrap();
+        pages.push(page.len());
+        read.extend(page.iter().map(|(position, _)| json!(position)));
+    }
+    assert_eq!(pages, [41, 1_001]);
+    assert_eq!(read.iter().collect::<Vec<_>>(), positions);
+    let later = api.get(&export_path(&user)).await.json();
+    assert_eq!(later["events"].as_array().unwrap().len(), positions.len() + 1);
+    assert_eq!(later["addresses"][0]["history"].as_array().unwrap().len(), 2 * 520 + 1);
+}
+
+/// A removed address has its place in the order in which they came, beside those that came with the user.
+#[tokio::test]
+async fn addresses_are_told_in_the_order_in_which_they_came() {
+    let api = Api::new().await;
+    imports::import(&api, "", &json!({"email": "first@example.com"}).to_string()).await;
+    let user = api.get("/v1/users").await.json()["users"][0].clone();
+    let mut user = json!({"user_id": user["user_id"]});
+    for name in ["second", "third", "fourth"] {
+        let email = json!({"email": format!("{name}@example.com"), "is_verified": name == "fourth"});
+        user = api.post(&format!("{}/emails", path(&user)), email).await.json();
+    }
+    api.delete(&format!("{}/emails/{}", path(&user), text(&user["emails"][1]["id"]))).await.json();
+    let export = api.get(&export_path(&user)).await;
+    assert_eq!(export.header("content-type"), "application/json");
+    let addresses = export.json()["addresses"].clone();
+    let told: Vec<_> = addresses.as_array().unwrap().iter().map(|told| text(&told["address"])).collect();
+    assert_eq!(told, ["first@example.com", "second@example.com", "third@example.com", "fourth@example.com"]);
+    let histories = [0, 1, 2, 3].map(|place| addresses[place]["history"].as_array().unwrap().len());
+    assert_eq!(histories, [0, 0, 0, 1]);
 }
 
 /// Every value of the tables that holds one of these texts, as the table it is in.

@@ -11,6 +11,7 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use super::harness::{Answer, Api, email_path};
+use super::imports;
 
 /// A POST with the admin's key, by this name.
 async fn named(api: &Api, name: &str, path: &str, body: Value) -> Answer {
@@ -332,6 +333,46 @@ async fn what_was_answered_of_many_emails_goes_with_any_user() {
     let kept = named(&api, "import", "/v1/import", json!({"email": "new@example.com"})).await;
     assert!(is_replayed(&kept));
     assert_eq!(api.events().await.len(), events);
+}
+
+/// A POST of these rows with this label, by a name.
+async fn named_import(api: &Api, query: &str, label: &str, rows: String) -> Answer {
+    let request = Request::builder().method(Method::POST).uri(format!("/v1/import{query}"));
+    let request = request.header("x-api-key", &api.admin).header("idempotency-key", "name");
+    api.send(request.header("content-type", label).body(Body::from(rows)).unwrap()).await
+}
+
+/// The same bytes are other rows in another format, whichever way that is said.
+#[tokio::test]
+async fn the_same_rows_in_another_format_are_another_import() {
+    let api = Api::new().await;
+    let rows = || "email\na@example.com\n".to_owned();
+    let first = named_import(&api, "", "text/csv", rows()).await;
+    assert!(first.text().contains("\"users\":1"), "{}", first.text());
+    for (query, label) in [
+        ("", "application/x-ndjson"),
+        ("?format=csv", "text/csv"),
+        ("?format=ndjson", "text/csv"),
+        ("?dry_run=true", "text/csv"),
+    ] {
+        let other = named_import(&api, query, label, rows()).await;
+        assert_eq!(other.fields(), ["Idempotency-Key"], "{query} {label}");
+    }
+    // One label in two spellings says the same.
+    let repeat = named_import(&api, "", "Text/CSV; charset=utf-8", rows()).await;
+    assert!(is_replayed(&repeat) && repeat.bytes == first.bytes);
+}
+
+#[tokio::test]
+async fn an_import_that_is_too_large_for_a_name_is_told_what_to_do() {
+    let api = Api::new().await;
+    let rows = || format!("{{\"email\": \"a@example.com\"}}\n{}", "\n".repeat(1024 * 1024));
+    let refused = named_import(&api, "", "application/x-ndjson", rows()).await;
+    let problem = refused.problem(StatusCode::PAYLOAD_TOO_LARGE);
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.contains("Leave the header away") && detail.contains("smaller parts"), "{detail}");
+    let whole = imports::import(&api, "", &rows()).await;
+    assert_eq!(whole.1["users"], 1);
 }
 
 /// Whoever sends it again has to get through with it.

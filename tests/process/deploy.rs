@@ -56,10 +56,47 @@ fn a_container_asks_the_program_itself_whether_it_can_serve() {
     assert!(told.contains("the server at http://127.0.0.1:8080 "), "{told}");
 }
 
+/// What stops the server by force does so after this many seconds; it ends by itself in 15.
+#[test]
+fn whatever_stops_the_server_gives_it_the_time_that_it_needs() {
+    for (file, before) in [
+        ("deploy/bonafide.service", "TimeoutStopSec="),
+        ("deploy/compose.yaml", "stop_grace_period: "),
+        ("deploy/Dockerfile", "--stop-timeout "),
+        ("docs/OPERATING.md", "--stop-timeout "),
+    ] {
+        let text = read(file);
+        let (_, rest) = text.split_once(before).unwrap_or_else(|| panic!("{file} has no {before}"));
+        let seconds: String = rest.chars().take_while(char::is_ascii_digit).collect();
+        assert!(seconds.parse::<u32>().unwrap() > 15, "{file}: {before}{seconds}");
+    }
+}
+
+/// `deploy-test` sends imports through it; without these lines they stand still, or clients make up
+/// their addresses.
+#[test]
+fn the_site_for_nginx_answers_imports_while_they_are_sent_and_always_tells_the_address() {
+    let text = read("deploy/nginx.conf");
+    let (_, import) = text.split_once("location = /v1/import {").unwrap();
+    let (import, _) = import.split_once('}').unwrap();
+    assert!(import.contains("grpc_pass grpc://"), "{import}");
+    let count = |wanted: &str| text.lines().filter(|line| line.trim_start().starts_with(wanted)).count();
+    for kind in ["proxy", "grpc"] {
+        assert_eq!(count(&format!("{kind}_pass ")), 1);
+        assert_eq!(count(&format!("{kind}_set_header X-Forwarded-For $remote_addr;")), 1, "{kind}");
+    }
+}
+
 #[test]
 fn every_command_that_operators_are_told_to_type_exists() {
     let text = read("docs/OPERATING.md");
-    let lines = text.lines().filter_map(|line| line.strip_prefix("bonafide "));
+    let ways = [
+        "bonafide ",
+        "docker exec bonafide bonafide ",
+        "docker run --rm -v bonafide:/var/lib/bonafide bonafide ",
+        "compose run --rm bonafide ",
+    ];
+    let lines = text.lines().filter_map(|line| ways.iter().find_map(|way| line.strip_prefix(way)));
     let mut commands: Vec<Vec<&str>> = lines
         .map(|line| {
             let words = line.split('#').next().unwrap_or_default().split_whitespace();

@@ -10,7 +10,7 @@ use super::super::proofs::StartedProofAnswer;
 use super::keys::KeyExamples;
 use super::{headers, person};
 use crate::directory::api_key::Scope;
-use crate::directory::event::{Actor, Context, Method, Origin};
+use crate::directory::event::{Actor, Context, Event, Method, Origin};
 use crate::directory::group::{Group, Membership, NewGroup};
 use crate::directory::log::{Log, LogId, LogSystem};
 use crate::directory::password::{DEFAULT_RESET_EXPIRY, PasswordHash};
@@ -73,7 +73,7 @@ impl Examples {
         let created = read(user.to_document());
         let email = user.emails[0].id;
         let event = user.verify_email(email, &ctx).expect("the example has this email").events.remove(0);
-        let happened = events.iter().cloned().chain([event.clone()]).collect();
+        let happened: Vec<Event> = events.iter().cloned().chain([event.clone()]).collect();
         let event = serde_json::to_value(EventAnswer::new(1, event)).expect("an event is JSON");
         let system = LogSystem::new(1, [192, 0, 2, 1].into());
         let log = events.into_iter().find_map(|event| Log::of(LogId::of_position(1), event, &system));
@@ -114,7 +114,7 @@ impl Examples {
         };
         let group_path = format!("/api/groups/{}", group.group_id);
         let keys = KeyExamples::make(&ctx);
-        let person = person::example(&mut user, membership.clone(), happened, &ctx);
+        let person = person::example(&mut user, membership.clone(), &happened, &ctx);
         let group = serde_json::to_value(group).expect("a group is JSON");
         let membership = serde_json::to_value(membership).expect("a membership is JSON");
         let path = format!("/api/users/{}", user.user_id);

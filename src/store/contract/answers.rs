@@ -1,6 +1,9 @@
 //! Answers that are kept with the changes they tell of.
 
+use std::collections::BTreeSet;
+
 use super::*;
+use crate::directory::api_key::{NewKey, Scope};
 use crate::directory::repeat::{Fingerprint, KEPT_FOR, NamedRequest};
 use crate::id::Random;
 use crate::secret::KeyId;
@@ -11,7 +14,7 @@ fn request(maker: &Maker, key_id: KeyId, name: &str) -> NamedRequest {
         tenant: maker.origin.tenant.clone(),
         key_id,
         name: name.parse().unwrap(),
-        fingerprint: Fingerprint::new(&maker.secret, "/path", name.as_bytes()),
+        fingerprint: Fingerprint::new(&maker.secret, "/path", None, name.as_bytes()),
     }
 }
 
@@ -162,8 +165,9 @@ pub(crate) async fn what_an_answer_tells_of_a_user_goes_with_the_user(store: &dy
     let joins = maker.membership(user.user_id, group.group_id, true);
     let kept = answer(&maker, &joined, About::User(user.user_id));
     assert!(store.keep_membership(MembershipChange { answer: Some(kept), ..joins }).await.unwrap());
-    store.keep_answer(*answer(&maker, &many, About::Several)).await.unwrap();
-    let again = store.keep_answer(*answer(&maker, &many, About::Several)).await;
+    let of_many = || answer(&maker, &many, About::Several(BTreeSet::from([user.user_id])));
+    store.keep_answer(*of_many()).await.unwrap();
+    let again = store.keep_answer(*of_many()).await;
     assert!(matches!(again, Err(KeepError::Repeated)), "{again:?}");
     assert!(is_kept(store, &many, 0).await);
     store.keep(maker.delete(&user, 1)).await.unwrap();
@@ -177,6 +181,61 @@ pub(crate) async fn what_an_answer_tells_of_a_user_goes_with_the_user(store: &dy
     let again =
         store.keep(UserChange { answer: Some(answer(&maker, &created, About::Nobody)), ..change }).await;
     assert!(matches!(again, Err(KeepError::Repeated)), "{again:?}");
+}
+
+/// Who is erased while an answer is on its way that names them and others is not named by it afterwards.
+pub(crate) async fn an_answer_of_many_keeps_nothing_of_who_was_erased_before_or_meanwhile(store: &dyn Store) {
+    let maker = Maker::new(&default());
+    let key_id = key(&maker);
+    let (other, change) = maker.with_email("other@example.com", false);
+    store.keep(change).await.unwrap();
+    for round in 0..12 {
+        let (user, change) = maker.with_email(&format!("{round}@example.com"), false);
+        store.keep(change).await.unwrap();
+        let named = request(&maker, key_id, &format!("name {round}"));
+        let about = About::Several(BTreeSet::from([other.user_id, user.user_id]));
+        let keeping = store.keep_answer(*answer(&maker, &named, about));
+        let erasing = store.keep(maker.erase(&user, 1));
+        let (kept, erased) = match round {
+            0 => (keeping.await, erasing.await),
+            1 => {
+                let erased = erasing.await;
+                (keeping.await, erased)
+            }
+            _ => tokio::join!(keeping, erasing),
+        };
+        kept.unwrap();
+        erased.unwrap();
+        let earlier = store.earlier(&named, Timestamp(0)).await.unwrap();
+        assert_eq!(earlier, Some(Earlier { fingerprint: named.fingerprint, answer: None }), "{round}");
+    }
+    let named = request(&maker, key_id, "of who is there");
+    let about = About::Several(BTreeSet::from([other.user_id]));
+    store.keep_answer(*answer(&maker, &named, about)).await.unwrap();
+    assert!(is_kept(store, &named, 0).await);
+}
+
+/// The answer to who revokes a key is kept in the transaction of the change, or neither is.
+pub(crate) async fn a_change_of_a_key_is_kept_with_its_answer_or_neither_is(store: &dyn Store) {
+    let maker = Maker::new(&default());
+    let plain = PlainKey::new(&maker.random);
+    let new = NewKey { name: "test".into(), scopes: vec![Scope::Admin], ..NewKey::default() };
+    let key = ApiKey::new(plain.id(), plain.hash(), new, &default(), Timestamp(5));
+    let create = KeyChange { kept: KeyKept::Create(key.clone()), events: Vec::new(), answer: None };
+    assert!(store.keep_key(create).await.unwrap());
+    let named = request(&maker, key.id, "a name");
+    let revoke = |version| {
+        let revoked = ApiKey { version, revoked_at: Some(Timestamp(9)), ..key.clone() };
+        let answer = Some(answer(&maker, &named, About::Nobody));
+        KeyChange { kept: KeyKept::Replace(revoked), events: Vec::new(), answer }
+    };
+    assert!(!store.keep_key(revoke(7)).await.unwrap());
+    assert!(!is_kept(store, &named, 0).await);
+    assert!(store.keep_key(revoke(0)).await.unwrap());
+    assert!(is_kept(store, &named, 0).await);
+    let again = store.keep_key(revoke(1)).await;
+    assert!(matches!(again, Err(KeepError::Repeated)), "{again:?}");
+    assert_eq!(store.key(key.id).await.unwrap().unwrap().version, 1);
 }
 
 pub(crate) async fn answers_are_forgotten_when_it_is_time(store: &dyn Store) {

@@ -19,11 +19,11 @@ fn key(tenant: &str, seed: u64) -> ApiKey {
 }
 
 async fn create(store: &dyn Store, key: ApiKey) -> bool {
-    store.keep_key(KeyChange { kept: KeyKept::Create(key), events: Vec::new() }).await.unwrap()
+    store.keep_key(KeyChange { kept: KeyKept::Create(key), events: Vec::new(), answer: None }).await.unwrap()
 }
 
 async fn replace(store: &dyn Store, key: ApiKey) -> bool {
-    store.keep_key(KeyChange { kept: KeyKept::Replace(key), events: Vec::new() }).await.unwrap()
+    store.keep_key(KeyChange { kept: KeyKept::Replace(key), events: Vec::new(), answer: None }).await.unwrap()
 }
 
 pub(crate) async fn a_key_is_found_by_its_id_until_it_is_revoked(store: &dyn Store) {
@@ -78,11 +78,12 @@ pub(crate) async fn a_change_of_a_key_is_kept_with_its_event_or_neither_is(store
     let ctx = Context { now: Timestamp(5), random: &random, origin: &origin };
     let new = || NewKey { name: "test".into(), scopes: vec![Scope::Admin], ..NewKey::default() };
     let (mut key, created) = ApiKey::create(plain(1).id(), plain(1).hash(), new(), &ctx);
-    let create = KeyChange { kept: KeyKept::Create(key.clone()), events: vec![created.clone()] };
+    let create =
+        KeyChange { kept: KeyKept::Create(key.clone()), events: vec![created.clone()], answer: None };
     assert!(store.keep_key(create.clone()).await.unwrap());
     assert!(store.keep_key(create).await.is_err());
     let revoked = key.revoke(&ctx);
-    let revoke = KeyChange { kept: KeyKept::Replace(key), events: revoked.clone() };
+    let revoke = KeyChange { kept: KeyKept::Replace(key), events: revoked.clone(), answer: None };
     assert!(store.keep_key(revoke.clone()).await.unwrap());
     assert!(!store.keep_key(revoke).await.unwrap());
     let told: Vec<_> = events(store, EVERYTHING).await.into_iter().map(|(_, event)| event).collect();

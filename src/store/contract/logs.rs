@@ -40,7 +40,7 @@ async fn tell(store: &dyn Store) -> Story {
         let new = NewKey { name: name.to_owned(), scopes: vec![Scope::Admin], ..NewKey::default() };
         let hash = PlainKey::new(&SeededRandom::new(seed)).hash();
         let kept = KeyKept::Create(ApiKey::new(id, hash, new, &default(), Timestamp(0)));
-        assert!(store.keep_key(KeyChange { kept, events: Vec::new() }).await.unwrap());
+        assert!(store.keep_key(KeyChange { kept, events: Vec::new(), answer: None }).await.unwrap());
     }
     let requests = [21, 22].map(|seed| RequestId::new(&SeededRandom::new(seed)));
     let turn = |maker: &mut Maker, number: usize, now: i64| {

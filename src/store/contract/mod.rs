@@ -157,6 +157,8 @@ macro_rules! contract {
                 names_of_one_key_are_none_of_another
                 of_many_requests_of_one_name_at_once_one_is_done
                 what_an_answer_tells_of_a_user_goes_with_the_user
+                an_answer_of_many_keeps_nothing_of_who_was_erased_before_or_meanwhile
+                a_change_of_a_key_is_kept_with_its_answer_or_neither_is
                 answers_are_forgotten_when_it_is_time
             }
         }

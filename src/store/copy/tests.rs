@@ -123,7 +123,7 @@ async fn make_store(path: &Path) -> UserId {
         tenant: tenant.clone(),
         key_id: key.id(),
         name: "a name".parse().unwrap(),
-        fingerprint: Fingerprint::new(&app.secret, "/api/groups", b"{}"),
+        fingerprint: Fingerprint::new(&app.secret, "/api/groups", None, b"{}"),
     };
     let call = Call { named: Some(&named), ..(&origin).into() };
     app.create_group(call, team).await.unwrap();

@@ -32,9 +32,12 @@ pub(super) fn earlier(row: &Row) -> Answer<Earlier> {
 }
 
 /// Keeps the answer that comes with a change, if one does, in place of one that is too old to count. While
-/// another server keeps one of the same name, this waits for what becomes of that.
+/// another server keeps one of the same name, this waits for what becomes of that. Where somebody whom it
+/// tells of is gone, it is only kept that it was given.
 pub(super) async fn keep(session: &Session, answer: Option<&KeptAnswer>) -> Result<(), Fault> {
     let Some(KeptAnswer { request, kept_at, about, answer }) = answer else { return Ok(()) };
+    let told = are_there(session, &request.tenant, about).await?;
+    let (about, told) = if told { (about.noted(), Some(answer)) } else { (None, None) };
     let sql = "insert into answers (tenant_id, key_id, idempotency_key, fingerprint, kept_at, user_id, status, \
                location, version, body) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
                on conflict (tenant_id, key_id, idempotency_key) do update set \
@@ -50,16 +53,26 @@ pub(super) async fn keep(session: &Session, answer: Option<&KeptAnswer>) -> Resu
                 &request.name.as_str(),
                 &request.fingerprint.to_stored().as_slice(),
                 &kept_at.0,
-                &about.noted(),
+                &about,
                 &i64::from(answer.status),
-                &answer.location,
-                &answer.version.map(|version| version.0),
-                &std::str::from_utf8(&answer.body).expect("an answer is JSON, and so UTF-8"),
+                &told.and_then(|told| told.location.as_ref()),
+                &told.and_then(|told| told.version).map(|version| version.0),
+                &told.map(|told| std::str::from_utf8(&told.body).expect("an answer is JSON, and so UTF-8")),
                 &kept_at.before(KEPT_FOR).0,
             ],
         )
         .await?;
     if kept == 1 { Ok(()) } else { Err(KeepError::Repeated.into()) }
+}
+
+/// Whether all are there whom an answer tells of that goes with any of them. Whoever removes one of them from
+/// now on waits until the answer is kept, and then forgets it.
+async fn are_there(session: &Session, tenant: &TenantId, about: &About) -> Answer<bool> {
+    let Some(users) = about.must_be_there() else { return Ok(true) };
+    let sql =
+        "select user_id from users where tenant_id = $1 and user_id = any($2) order by user_id for key share";
+    let there = session.rows(sql, &[&tenant.as_str(), &users]).await?;
+    Ok(there.len() == users.len())
 }
 
 /// Forgets what was answered that tells of a user, or may, and not that it was.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -40,6 +40,8 @@ pub(super) struct Server {
     /// Told when the server does not answer although it would have stopped working by then: all
     /// connections are dropped, so that nobody else waits for it in vain.
     stalled: Notify,
+    /// Whether the last who tried to connect could not. The log tells when that begins and when it ends.
+    is_away: AtomicBool,
 }
 
 /// What a connection is for: that decides how statements are planned on it.
@@ -89,6 +91,7 @@ impl Server {
             statement_timeout: options.statement_timeout,
             counts: Default::default(),
             stalled: Notify::new(),
+            is_away: AtomicBool::new(false),
         })
     }
 
@@ -164,6 +167,20 @@ impl Server {
                     "set idle_session_timeout = 3000; set enable_seqscan = off; set enable_nestloop = off"
                 }
             }
+    }
+
+    /// Notes that a connection could not be made or was given up.
+    fn is_missed(&self, reason: &str) {
+        if !self.is_away.swap(true, Ordering::Relaxed) {
+            tracing::warn!(reason, "there is no connection to PostgreSQL; it is tried until there is one");
+        }
+    }
+
+    /// Notes that a connection was made.
+    fn is_back(&self) {
+        if self.is_away.swap(false, Ordering::Relaxed) {
+            tracing::info!("there is a connection to PostgreSQL again");
+        }
     }
 
     /// Waits for what the server answers, as long as it is waited for.
@@ -315,6 +332,7 @@ async fn stay_connected(
             Ok(Ok((client, mut driven))) => {
                 let _open = Counted::in_(&counts.open);
                 pause = PAUSES.0;
+                server.is_back();
                 let session = Arc::new(Session::new(client));
                 state.send_replace(State::Open(session.clone()));
                 tokio::select! {
@@ -344,7 +362,7 @@ async fn stay_connected(
             Ok(Err(error)) => told(&error),
             Err(_) => "PostgreSQL cannot be reached in time".to_owned(),
         };
-        tracing::warn!(reason, "there is no connection to PostgreSQL; it is tried again");
+        server.is_missed(&reason);
         state.send_replace(State::Failed(reason));
         tokio::select! {
             () = tokio::time::sleep(pause) => {}

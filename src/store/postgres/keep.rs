@@ -89,7 +89,7 @@ async fn apply(session: &Session, operation: &Operation) -> Result<bool, Fault> 
         Operation::KeepAnswer(answer) => {
             return answers::keep(session, Some(answer)).await.map(|()| true);
         }
-        Operation::KeepKey(change) => keys::keep(session, change).await,
+        Operation::KeepKey(change) => return keys::keep(session, change).await,
         Operation::TouchKey(id, now) => keys::touch(session, *id, *now).await,
         Operation::RehashPassword(change) => secrets::rehash(session, change).await,
         Operation::CountPasswordTry(tenant, user_id, attempt) => {

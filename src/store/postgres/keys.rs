@@ -4,8 +4,9 @@ use tokio_postgres::Row;
 
 use super::super::{KeyChange, KeyKept, Tenant};
 use super::connection::{Answer, Session, Values};
-use super::events;
+use super::keep::Fault;
 use super::rows::{Fixed, Readable, parsed};
+use super::{answers, events};
 use crate::directory::api_key::{ApiKey, Bounds, PreviousSecret, Scope};
 use crate::directory::network::{MalformedNetwork, Network};
 use crate::directory::rate::RateLimit;
@@ -118,13 +119,14 @@ pub(super) async fn create_tenant(session: &Session, tenant: &TenantId, now: Tim
 
 /// Applies a change of a key; false if what it was decided on is another by now, or its tenant does not
 /// exist.
-pub(super) async fn keep(session: &Session, change: &KeyChange) -> Answer<bool> {
+pub(super) async fn keep(session: &Session, change: &KeyChange) -> Result<bool, Fault> {
     let (key, is_kept) = match &change.kept {
         KeyKept::Create(key) => (key, insert(session, key).await?),
         KeyKept::Replace(key) => (key, replace(session, key).await?),
     };
     if is_kept {
         events::append(session, &key.tenant, &change.events).await?;
+        answers::keep(session, change.answer.as_deref()).await?;
     }
     Ok(is_kept)
 }

@@ -518,8 +518,8 @@ impl Store for PostgresStore {
         rows::all(&self.readers.rows(keys::TENANTS, &[]).await?, keys::tenant)
     }
 
-    async fn keep_key(&self, change: KeyChange) -> Result<bool, Error> {
-        self.write(Operation::KeepKey(Box::new(change))).await
+    async fn keep_key(&self, change: KeyChange) -> Result<bool, KeepError> {
+        self.writer.run(Operation::KeepKey(Box::new(change))).await
     }
 
     async fn key(&self, id: KeyId) -> Result<Option<ApiKey>, Error> {

@@ -43,9 +43,12 @@ fn earlier(row: &Row<'_>) -> rusqlite::Result<Earlier> {
     })
 }
 
-/// Keeps the answer that comes with a change, if one does, in place of one that is too old to count.
+/// Keeps the answer that comes with a change, if one does, in place of one that is too old to count. Where
+/// somebody whom it tells of is gone, it is only kept that it was given.
 pub(super) fn keep(connection: &Connection, answer: Option<&KeptAnswer>) -> Result<(), KeepError> {
     let Some(KeptAnswer { request, kept_at, about, answer }) = answer else { return Ok(()) };
+    let told = are_there(connection, &request.tenant, about).map_err(|error| failed(&error))?;
+    let (about, told) = if told { (about.noted(), Some(answer)) } else { (None, None) };
     let kept = connection
         .prepare_cached(
             "insert into answers (tenant_id, key_id, idempotency_key, fingerprint, kept_at, user_id, status, \
@@ -61,16 +64,27 @@ pub(super) fn keep(connection: &Connection, answer: Option<&KeptAnswer>) -> Resu
                 request.name.as_str(),
                 request.fingerprint.to_stored(),
                 kept_at.0,
-                about.noted(),
+                about,
                 answer.status,
-                answer.location,
-                answer.version.map(|version| version.0),
-                std::str::from_utf8(&answer.body).expect("an answer is JSON, and so UTF-8"),
+                told.and_then(|told| told.location.as_ref()),
+                told.and_then(|told| told.version).map(|version| version.0),
+                told.map(|told| std::str::from_utf8(&told.body).expect("an answer is JSON, and so UTF-8")),
                 kept_at.before(KEPT_FOR).0,
             ])
         })
         .map_err(|error| failed(&error))?;
     if kept == 1 { Ok(()) } else { Err(KeepError::Repeated) }
+}
+
+/// Whether all are there whom an answer tells of that goes with any of them.
+fn are_there(connection: &Connection, tenant: &TenantId, about: &About) -> rusqlite::Result<bool> {
+    let Some(users) = about.must_be_there() else { return Ok(true) };
+    let there: i64 = connection
+        .prepare_cached(
+            "select count(*) from users where tenant_id = ?1 and user_id in (select value from json_each(?2))",
+        )?
+        .query_row(params![tenant.as_str(), serde_json::json!(users).to_string()], |row| row.get(0))?;
+    Ok(usize::try_from(there) == Ok(users.len()))
 }
 
 /// Forgets what was answered that tells of a user, or may, and not that it was.

@@ -3,8 +3,11 @@
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 use super::super::{KeyChange, KeyKept};
+use super::answers;
 use super::rows::{self, parsed, unknown};
+use super::writer::{Outcome, failed};
 use crate::directory::api_key::{ApiKey, Bounds, PreviousSecret, Scope};
+use crate::directory::event::Event;
 use crate::id::TenantId;
 use crate::secret::{KeyHash, KeyId};
 use crate::time::Timestamp;
@@ -84,18 +87,26 @@ fn of_row(row: &Row<'_>) -> rusqlite::Result<ApiKey> {
 
 /// Applies a change of a key; false if what it was decided on is another by now, or its tenant does not
 /// exist.
-pub(super) fn keep(connection: &Connection, change: &KeyChange) -> rusqlite::Result<bool> {
+pub(super) fn keep(connection: &Connection, change: &KeyChange) -> Outcome {
     let (key, is_kept) = match &change.kept {
-        KeyKept::Create(key) => (key, insert(connection, key)?),
-        KeyKept::Replace(key) => (key, replace(connection, key)?),
+        KeyKept::Create(key) => (key, insert(connection, key)),
+        KeyKept::Replace(key) => (key, replace(connection, key)),
     };
-    if is_kept {
-        let first = rows::last_position(connection, &key.tenant)? + 1;
-        for (position, event) in (first..).zip(&change.events) {
-            rows::insert_event(connection, &key.tenant, position, None, event)?;
-        }
+    if !is_kept.map_err(|error| failed(&error))? {
+        return Ok(false);
     }
-    Ok(is_kept)
+    append(connection, &key.tenant, &change.events).map_err(|error| failed(&error))?;
+    answers::keep(connection, change.answer.as_deref())?;
+    Ok(true)
+}
+
+/// Adds what happened to the record.
+fn append(connection: &Connection, tenant: &TenantId, events: &[Event]) -> rusqlite::Result<()> {
+    let first = rows::last_position(connection, tenant)? + 1;
+    for (position, event) in (first..).zip(events) {
+        rows::insert_event(connection, tenant, position, None, event)?;
+    }
+    Ok(())
 }
 
 fn insert(connection: &Connection, key: &ApiKey) -> rusqlite::Result<bool> {

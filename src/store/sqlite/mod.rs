@@ -416,8 +416,8 @@ impl Store for SqliteStore {
         })
     }
 
-    async fn keep_key(&self, change: KeyChange) -> Result<bool, Error> {
-        self.write(Operation::KeepKey(Box::new(change))).await
+    async fn keep_key(&self, change: KeyChange) -> Result<bool, KeepError> {
+        self.writer.run(Operation::KeepKey(Box::new(change))).await
     }
 
     async fn key(&self, id: KeyId) -> Result<Option<ApiKey>, Error> {

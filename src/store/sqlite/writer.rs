@@ -216,7 +216,7 @@ fn apply(connection: &Connection, operation: &Operation) -> Outcome {
             )
             .map(|added| added == 1),
         Operation::KeepAnswer(answer) => return answers::keep(connection, Some(answer)).map(|()| true),
-        Operation::KeepKey(change) => keys::keep(connection, change),
+        Operation::KeepKey(change) => return keys::keep(connection, change),
         Operation::TouchKey(id, now) => keys::touch(connection, *id, *now),
         Operation::RehashPassword(change) => secrets::rehash(connection, change),
         Operation::CountPasswordTry(tenant, user_id, attempt) => {
