@@ -113,6 +113,10 @@ fn way(way: Way) -> String {
             "Many may match, so the index of the order was walked and each user on the way asked: the page was full, or \
              nobody left, within {most} users."
         ),
+        Way::Read(most) => format!(
+            "Many may match a range of values, and all of them would have to be gathered. So the first {most} users were \
+             read and asked instead: the page was full, or nobody left."
+        ),
         Way::Many(count) => format!(
             "Many may match, but few of the first do: the page was not full after a walk along the index of the order. \
              So those whom the least common condition finds, about {count}, were fetched, asked for the rest, and sorted."
@@ -120,6 +124,11 @@ fn way(way: Way) -> String {
         Way::WalkOn => {
             "Many may match, but not among the first, and the least common condition would find more users than the walk \
              passes: so the index of the order was walked until the page was full."
+                .to_owned()
+        }
+        Way::AskEverybody => {
+            "Few may match, and no index finds them: so everybody was asked, in the order that is least work, and those \
+             who match were sorted."
                 .to_owned()
         }
     }

@@ -22,6 +22,9 @@ use crate::id::{GroupId, IdentifierId, UserId};
 const MAX_FORM_BYTES: usize = 256 * 1024;
 /// How many rows a page of a list has.
 pub(super) const ROWS: u32 = 25;
+/// How many rows are shown of a search, and of the users of a group: each row before a page is passed over, and to
+/// find out who is next, others are asked in between.
+pub(super) const REACH: u64 = 5_000;
 
 /// The query.
 pub(super) struct Asked(HashMap<String, String>);
@@ -40,6 +43,17 @@ impl Asked {
     /// How many rows lie before the page.
     pub(super) fn offset(&self) -> u64 {
         u64::from(self.page() - 1) * u64::from(ROWS)
+    }
+
+    /// Refuses a page of which nothing is shown.
+    ///
+    /// # Errors
+    /// [`Error::BadRequest`] beyond [`REACH`].
+    pub(super) fn within_reach(&self) -> Result<(), Error> {
+        if self.offset() < REACH {
+            return Ok(());
+        }
+        Err(Error::BadRequest(format!("Only the first {REACH} are shown here.")))
     }
 }
 
@@ -167,11 +181,32 @@ impl FromRequest<Arc<Console>> for Filled {
 
 #[cfg(test)]
 mod tests {
-    use super::query;
+    use super::super::page::pager;
+    use super::*;
 
     #[test]
     fn a_query_has_what_is_given_encoded() {
         assert_eq!(query(&[("filter", "a:\"b c\"&d"), ("page", "")]), "?filter=a%3A%22b+c%22%26d");
         assert_eq!(query(&[("filter", "")]), "");
+    }
+
+    /// What has links, of the pages of a search that finds a million.
+    #[test]
+    fn a_search_is_shown_as_far_as_it_is_quick() {
+        for (page, is_shown, next, is_cut) in
+            [(199, true, true, false), (200, true, false, true), (201, false, false, true)]
+        {
+            let asked = Asked(HashMap::from([("page".to_owned(), page.to_string())]));
+            assert_eq!(asked.within_reach().is_ok(), is_shown, "{page}");
+            let rows = if is_shown { 25 } else { 0 };
+            let pager = pager("/users", &[("filter", "ada")], &asked, (rows, 1_000_000, true, true), REACH);
+            let links = ["next", "previous"].map(|name| !pager.get_attr(name).unwrap().is_none());
+            assert_eq!(links, [next, true], "{page}");
+            assert_eq!(pager.get_attr("is_cut").unwrap().is_true(), is_cut, "{page}");
+        }
+        // Of what ends there, nothing is hidden.
+        let asked = Asked(HashMap::from([("page".to_owned(), "200".to_owned())]));
+        let pager = pager("/users", &[], &asked, (25, REACH, false, false), REACH);
+        assert!(!pager.get_attr("is_cut").unwrap().is_true());
     }
 }

@@ -5,10 +5,10 @@ use axum::response::Response;
 use minijinja::{Value, context};
 
 use super::Console;
-use super::asked::{Asked, Fields, Filled, Named, ROWS};
+use super::asked::{Asked, Fields, Filled, Named, REACH, ROWS};
 use super::operator::Operator;
 use super::page::{Fault, Shared, pager};
-use super::users::{newest, rows};
+use super::users::{newest, nobody, rows};
 use crate::directory::email::EmailAddress;
 use crate::directory::group::{Group, GroupPatch, NewGroup, Wanted};
 use crate::directory::user::User;
@@ -111,7 +111,7 @@ impl Console {
         let values = context! {
             filter,
             faults => fault.sentences,
-            pager => pager(&path, &[("filter", filter)], asked, counts),
+            pager => pager(&path, &[("filter", filter)], asked, counts, u64::MAX),
             groups => page.documents.iter().map(row).collect::<Vec<_>>(),
         };
         Ok(self.page(operator, (fault.status, "groups", "groups.html"), asked.field("done"), values))
@@ -125,14 +125,20 @@ impl Console {
         fault: Fault,
     ) -> Result<Response, Error> {
         let group = self.app.group(operator.tenant(), group_id).await?;
-        let members = self.app.members(operator.tenant(), group_id, newest(asked.offset())).await?;
+        let (members, fault) = match asked.within_reach() {
+            Ok(()) => {
+                let newest = newest(asked.offset());
+                (self.app.members(operator.tenant(), group_id, newest).await?, fault)
+            }
+            Err(error) => (nobody(), Fault::of(error)?),
+        };
         let users = rows(&members)?;
         let counts = (users.len(), members.total, members.total_is_estimate, members.has_next);
         let path = format!("{}/groups/{group_id}", self.root);
         let values = context! {
             group => row(&group),
             faults => fault.sentences,
-            pager => pager(&path, &[], asked, counts),
+            pager => pager(&path, &[], asked, counts, REACH),
             users,
         };
         Ok(self.page(operator, (fault.status, "groups", "group.html"), asked.field("done"), values))

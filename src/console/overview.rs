@@ -17,23 +17,29 @@ use crate::store::{DayCount, GroupSortKey, List, Place, Sorted};
 /// of them are a fair sample.
 const SAMPLE: u32 = 1_000;
 /// How many events are counted at most.
-const COUNTED: u32 = 100_000;
+const COUNTED: u32 = 50_000;
 
 /// Shows the figures.
 pub(super) async fn show(State(console): Shared, operator: Operator) -> Result<Response, Error> {
     let tenant = operator.tenant();
     let sample = List { filter: None, place: Place::ById { after: None }, limit: SAMPLE };
-    let users = console.app.users(tenant, sample).await?;
-    let is_sample = users.has_next;
-    let documents = users.documents;
-    let reading = tokio::task::spawn_blocking(move || {
-        let users = documents.iter().map(|document| User::from_document(document));
-        users.collect::<Result<Vec<_>, _>>().map(|users| Addresses::emails(&users))
-    });
-    let addresses = reading.await.map_err(|error| Error::Internal(error.to_string()))??;
+    let reading = async {
+        let users = console.app.users(tenant, sample).await?;
+        let documents = users.documents.clone();
+        let reading = tokio::task::spawn_blocking(move || {
+            let users = documents.iter().map(|document| User::from_document(document));
+            users.collect::<Result<Vec<_>, _>>().map(|users| Addresses::emails(&users))
+        });
+        let addresses = reading.await.map_err(|error| Error::Internal(error.to_string()))??;
+        Ok((users, addresses))
+    };
     let first = Sorted { sort: GroupSortKey::Name, descending: false, offset: 0, limit: 1 };
-    let groups = console.app.groups(tenant, None, first).await?;
-    let counts = console.app.store.events_by_day(tenant, COUNTED).await?;
+    let ((users, addresses), groups, counts) = tokio::try_join!(
+        reading,
+        console.app.groups(tenant, None, first),
+        console.app.store.events_by_day(tenant, COUNTED)
+    )?;
+    let is_sample = users.has_next;
 
     let days = last_days(console.app.clock.now());
     // What lies before the oldest event that was counted is not known.

@@ -275,14 +275,17 @@ pub(super) fn event(position: i64, event: &Recorded) -> Value {
     }
 }
 
-/// Where in a list a page is, and the addresses of those beside it.
+/// Where in a list a page is, and the addresses of those beside it. Of longer lists, so many rows are within
+/// reach.
 pub(super) fn pager(
     path: &str,
     parameters: &[(&str, &str)],
     asked: &asked::Asked,
     (rows, total, is_estimate, has_next): (usize, u64, bool, bool),
+    reach: u64,
 ) -> Value {
     let page = asked.page();
+    let last = asked.offset() + rows as u64;
     let link = |page: u32| {
         let number = page.to_string();
         let all: Vec<_> = parameters.iter().copied().chain([("page", number.as_str())]).collect();
@@ -290,11 +293,12 @@ pub(super) fn pager(
     };
     context! {
         first => if rows == 0 { 0 } else { asked.offset() + 1 },
-        last => asked.offset() + rows as u64,
+        last,
         total,
         is_estimate,
         previous => (page > 1).then(|| link(page - 1)),
-        next => has_next.then(|| link(page + 1)),
+        next => (has_next && last < reach).then(|| link(page + 1)),
+        is_cut => has_next && last >= reach,
     }
 }
 

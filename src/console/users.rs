@@ -3,7 +3,7 @@
 use axum::response::Response;
 use minijinja::{Value, context};
 
-use super::asked::{Asked, ROWS};
+use super::asked::{Asked, REACH, ROWS};
 use super::operator::Operator;
 use super::page::{Fault, Shared, name_of, pager};
 use crate::directory::user::User;
@@ -31,12 +31,18 @@ pub(super) async fn list(
     let filter = asked.field("filter");
     let sort = ORDERS.iter().map(|(sort, _)| *sort).find(|sort| *sort == asked.field("sort"));
     let sort = sort.unwrap_or(ORDERS[0].0);
-    let (page, fault) = match users::parse(filter) {
+    let search = users::parse(filter).map_err(|error| Error::BadRequest(error.to_string()));
+    let search = search.and_then(|search| {
+        search.as_ref().map_or(Ok(()), |_| asked.within_reach())?;
+        Ok(search)
+    });
+    let (page, reach, fault) = match search {
         Ok(search) => {
+            let reach = if search.is_some() { REACH } else { u64::MAX };
             let list = List { filter: search, place: place(sort, asked.offset()), limit: ROWS };
-            (console.app.users(operator.tenant(), list).await?, Fault::none())
+            (console.app.users(operator.tenant(), list).await?, reach, Fault::none())
         }
-        Err(error) => (nobody(), Fault::of(Error::BadRequest(error.to_string()))?),
+        Err(error) => (nobody(), REACH, Fault::of(error)?),
     };
     let rows = rows(&page)?;
     let counts = (rows.len(), page.total, page.total_is_estimate, page.has_next);
@@ -48,7 +54,7 @@ pub(super) async fn list(
         sort,
         orders,
         faults => fault.sentences,
-        pager => pager(&path, &[("filter", filter), ("sort", sort)], &asked, counts),
+        pager => pager(&path, &[("filter", filter), ("sort", sort)], &asked, counts, reach),
         users => rows,
     };
     Ok(console.page(&operator, (fault.status, "users", "users.html"), asked.field("done"), values))
@@ -84,7 +90,8 @@ fn place(sort: &str, offset: u64) -> Place {
     Place::Sorted { sort, descending: direction == "-1", offset }
 }
 
-fn nobody() -> Page {
+/// A page of nobody.
+pub(super) fn nobody() -> Page {
     Page { documents: Vec::new(), total: 0, total_is_estimate: false, has_next: false }
 }
 

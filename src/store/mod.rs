@@ -20,6 +20,7 @@ mod expand;
 pub mod index;
 mod list;
 pub mod postgres;
+mod reading;
 pub mod search;
 pub mod sqlite;
 mod statement;

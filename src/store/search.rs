@@ -53,7 +53,11 @@ impl<Leaf> Search<Leaf> {
             Expression::All => Self::All,
             Expression::And(parts) => Self::And(all(parts)?),
             Expression::Or(parts) => Self::Or(all(parts)?),
-            Expression::Not(part) => Self::Not(Box::new(Self::of(part, clause)?)),
+            Expression::Not(part) => match Self::of(part, clause)? {
+                // What finds something by itself is not to be hidden in a complement of a complement.
+                Self::Not(part) => *part,
+                part => Self::Not(Box::new(part)),
+            },
             Expression::Clause(leaf) => clause(leaf)?,
         })
     }

@@ -5,7 +5,8 @@
 //! sorted, and those of the page are fetched. Else the index of the order is walked, and each user on
 //! the way is asked; but not far. If the page is not full by then, the users that the least common
 //! condition finds are fetched all the same, or, where no condition finds users by itself, the walk
-//! goes on to its end.
+//! goes on to its end; or, where few seem to match, everybody is asked in another order, which jumps less. Where a walk is sure to be long before it begins, because many users are gathered for
+//! it, the first users are read instead (`reading.rs`).
 
 use super::Page;
 use super::search::users::{Column, UserLeaf, UserSearch};
@@ -30,10 +31,12 @@ pub(super) struct Bounds {
     pub(super) sampled: i64,
     /// The same for the share of those who meet one condition.
     pub(super) probed: i64,
+    /// How many users are read where many would have to be gathered.
+    pub(super) read: u32,
 }
 
 pub(super) const BOUNDS: Bounds =
-    Bounds { few: FEW, walked: 20_000, counted: COUNTED, sampled: 10_000, probed: 1_000 };
+    Bounds { few: FEW, walked: 20_000, counted: COUNTED, sampled: 10_000, probed: 1_000, read: 2_000 };
 
 /// What is known of how many users match.
 #[derive(Clone, Copy)]
@@ -78,6 +81,14 @@ pub(super) fn asks_for_ids(search: &UserSearch) -> bool {
     asks
 }
 
+/// Whether a search asks for what is in the rows of users: their ids alone, and so the index of these, do not tell
+/// who matches.
+pub(super) fn asks_for_columns(search: &UserSearch) -> bool {
+    let mut asks = false;
+    search.each(&mut |leaf| asks |= matches!(leaf, UserLeaf::Column(..)));
+    asks
+}
+
 /// How a list of users is found. It holds personal values: what is searched for, and the users.
 pub struct Explanation {
     /// How many users the tenant has.
@@ -117,9 +128,15 @@ pub enum Way {
     /// The index of the order was walked, and the page was full, or nobody left, after so many users
     /// at most.
     Walk(u64),
+    /// Many would have been gathered before anybody was asked. So the first users were read, so many at most, and
+    /// the page was full, or nobody left.
+    Read(u32),
     /// The page was not full after the walk, so those whom an index finds were fetched and sorted, about
     /// so many as they are.
     Many(u64),
     /// No index finds so few, so the walk went on until the page was full.
     WalkOn,
+    /// No index finds so few, and few match: everybody was asked in whatever order is least work, and those who
+    /// match were sorted.
+    AskEverybody,
 }

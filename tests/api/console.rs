@@ -291,6 +291,14 @@ async fn users_are_searched_with_the_filter_language_and_shown_by_pages() {
     assert!(operator.look("/users?filter=nobody").await.contains("Nobody matches"));
     assert!(operator.look("/users?sort=name%3A1&page=0").await.contains("1–25 of 30"));
 
+    // Everybody can be paged through, a search as far as it is quick.
+    assert!(operator.look("/users?page=201").await.contains("None here, 30 before"));
+    for page in ["/users?filter=number7&page=201", "/users?filter=number7&page=4000000000"] {
+        let beyond = operator.get(page).await;
+        assert_eq!(beyond.status, StatusCode::BAD_REQUEST);
+        assert!(beyond.text().contains("Only the first 5000 are shown here."), "{}", beyond.text());
+    }
+
     let wrong = operator.get("/users?filter=emails.verified%3Amaybe%3Cb%3E").await;
     assert_eq!(wrong.status, StatusCode::BAD_REQUEST);
     assert!(wrong.text().contains("The filter is wrong at character"));
@@ -603,6 +611,9 @@ async fn groups_are_made_changed_and_deleted_and_users_come_and_go() {
         let fault = operator.fault(&page, &fields, unprocessable).await;
         assert!(fault.contains(told), "{fault}");
     }
+    let beyond = operator.get(&format!("{page}?page=201")).await;
+    assert_eq!(beyond.status, StatusCode::BAD_REQUEST);
+    assert!(beyond.text().contains("Only the first 5000 are shown here.") && beyond.text().contains("Crew"));
     let fault = operator.fault("/groups", &[("name", "crew")], unprocessable).await;
     assert!(fault.contains("already"), "{fault}");
     operator.act(&page, &[("action", "delete"), ("confirmation", "Crew")]).await;

@@ -17,6 +17,7 @@ mod environment;
 mod explain;
 mod health;
 mod http;
+mod import_kill;
 mod journey;
 mod keys;
 mod kill;

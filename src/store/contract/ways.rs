@@ -11,6 +11,9 @@ use super::super::search::{Operand, Range, Search};
 use super::super::ways::Bounds;
 use super::*;
 
+/// The field of all terms.
+const FIELD: &str = "public_data.f";
+
 /// A user as the tests know one: `place` is both times and the id, and the terms are of one field.
 pub(in crate::store) struct Known {
     pub(in crate::store) place: i64,
@@ -27,12 +30,26 @@ pub(in crate::store) fn id(place: i64) -> String {
     format!("{:021}", place.wrapping_mul(7_919) % 1_000_003)
 }
 
+/// The document of a user.
+pub(in crate::store) fn document(known: &Known) -> String {
+    let (mut user, _) = Maker::new(&TenantId::default_tenant()).with_claims(&[]);
+    user.user_id = id(known.place).parse().unwrap();
+    (user.creation_time, user.last_updated) = (Timestamp(known.place / 3), Timestamp(known.place));
+    user.public_data.insert("f".to_owned(), known.terms.iter().copied().collect());
+    String::from_utf8(user.to_document()).unwrap()
+}
+
+/// The place of the user of a document.
+fn place_of(document: &[u8]) -> String {
+    User::from_document(document).unwrap().last_updated.0.to_string()
+}
+
 fn text(text: &str) -> Operand {
     Operand::Text(text.to_owned())
 }
 
 pub(in crate::store) fn term(values: Range) -> UserSearch {
-    Search::Is(UserLeaf::Term(Lookup { field: "f".to_owned(), values }))
+    Search::Is(UserLeaf::Term(Lookup { field: FIELD.to_owned(), values }))
 }
 
 fn is_in(range: &Range, value: &Operand) -> bool {
@@ -97,7 +114,7 @@ fn any_search() -> impl Strategy<Value = UserSearch> {
 
 /// Bounds within which every way is taken by few users.
 pub(in crate::store) const SMALL: Bounds =
-    Bounds { few: 15, walked: 40, counted: 60, sampled: 50, probed: 30 };
+    Bounds { few: 15, walked: 40, counted: 60, sampled: 50, probed: 30, read: 35 };
 
 pub(in crate::store) fn four_hundred() -> Vec<Known> {
     let user = |place: i64| {
@@ -108,8 +125,7 @@ pub(in crate::store) fn four_hundred() -> Vec<Known> {
     (0..400).map(user).collect()
 }
 
-/// Asks for pages of all kinds of a store of these users, whose documents are their places. `find` answers
-/// within the bounds of [`SMALL`].
+/// Asks for pages of all kinds of a store of these users, with their documents. `find` answers within the bounds of [`SMALL`].
 pub(in crate::store) fn every_way_finds_the_users_who_match(users: &[Known], find: impl Fn(&List) -> Page) {
     let sorts = prop::sample::select(vec![SortKey::CreationTime, SortKey::LastUpdated, SortKey::Name]);
     let page = (sorts, any::<bool>(), prop_oneof![Just(0_u64), 0..450_u64], 1..30_u32);
@@ -128,7 +144,7 @@ pub(in crate::store) fn every_way_finds_the_users_who_match(users: &[Known], fin
         }
         let count = expected.len() as u64;
         let show = |documents: &[Bytes]| -> Vec<String> {
-            documents.iter().map(|document| String::from_utf8(document.to_vec()).unwrap()).collect()
+            documents.iter().map(|document| place_of(document)).collect()
         };
         let places =
             |users: &[&Known]| -> Vec<String> { users.iter().map(|user| user.place.to_string()).collect() };

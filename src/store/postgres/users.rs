@@ -5,6 +5,7 @@
 
 mod condition;
 mod known;
+mod read;
 #[cfg(test)]
 mod tests;
 
@@ -17,10 +18,11 @@ use tokio_postgres::Client;
 
 use super::super::columns::{looked_at, order, ranges, sorted_by};
 use super::super::drivers::{Drivers, drivers};
+use super::super::reading;
 use super::super::search::users::{Column, UserLeaf, UserSearch};
 use super::super::search::{Operand, Range, Search};
 use super::super::statement::Statement as _;
-use super::super::ways::{BOUNDS, Bounds, Explanation, Matches, Sample, Way, asks_for_ids};
+use super::super::ways::{BOUNDS, Bounds, Explanation, Matches, Sample, Way, asks_for_columns, asks_for_ids};
 use super::super::{List, Page, Place};
 use super::connection::Answer;
 use super::rows;
@@ -123,8 +125,13 @@ impl<'a> Listing<'a> {
             let way = Way::Few(few.count.unsigned_abs());
             return self.take_counting(way, &Source::Drivers(few), None).await;
         }
-        // A page that lies further than that is not on the way.
-        if self.wanted() <= walked {
+        let gathers = self.gathers();
+        if gathers && let Some(found) = self.take_read().await? {
+            return Ok(found);
+        }
+        // A page that lies further than that is not on the way. Nor is gathering many worth while for a walk that
+        // hardly gets there.
+        if self.wanted() <= walked && !(gathers && self.looked().await?.all.reach(self.wanted()) > walked) {
             let found = self.take(Way::Walk(walked.unsigned_abs()), &Source::Index(Some(walked))).await?;
             if found.documents.len() > self.limit as usize || self.known.users <= walked {
                 return Ok(found);
@@ -137,6 +144,10 @@ impl<'a> Listing<'a> {
                 self.take_counting(way, &Source::Drivers(many), None).await
             }
             _ if self.surely_many(sample) => self.take(Way::WalkOn, &Source::Index(None)).await,
+            // Without an order and a bound the planner compares all users with all terms at once.
+            _ if !asks_for_columns(self.search) => {
+                self.take_counting(Way::AskEverybody, &Source::Index(None), None).await
+            }
             // Those who match are counted on the same walk.
             _ => {
                 let most = self.wanted().max(counted + 1);
@@ -263,6 +274,19 @@ impl<'a> Listing<'a> {
         let Bounds { few, sampled, probed, .. } = self.bounds;
         let users = self.known.users;
         let common = self.known.counts.iter().filter(|(_, count)| *count > few).map(|(leaf, _)| *leaf);
+        if self.gathers()
+            && let Some(first) = self.first(Place::ById { after: None }).await?.1.read()
+        {
+            let estimate = |leaf: &UserLeaf| match leaf {
+                // Of ids, the first are no sample.
+                UserLeaf::Column(Column::UserId, _) => users,
+                _ => reading::sample(&first, &Search::Is(leaf.clone())).estimate(users).max(few + 1),
+            };
+            let common = common.map(|leaf| (leaf, estimate(leaf))).collect();
+            return Ok(self
+                .looked
+                .get_or_init(|| Looked { all: reading::sample(&first, self.search), common }));
+        }
         let mut sql = Sql::new(self.tenant);
         sql.push("select ");
         push_share(&mut sql, self.search, sampled);

@@ -1,6 +1,7 @@
 //! Lists of users: pages in an order, with or without a filter, found in one of the `ways`.
 
 mod condition;
+mod read;
 #[cfg(test)]
 mod tests;
 
@@ -16,7 +17,9 @@ use super::super::drivers::{Drivers, can_be_looked_up, drivers};
 use super::super::search::users::{Column, UserLeaf, UserSearch};
 use super::super::search::{Operand, Range, Search};
 use super::super::statement::Statement as _;
-use super::super::ways::{BOUNDS, Bounds, Counted, Explanation, Matches, Sample, Way, asks_for_ids};
+use super::super::ways::{
+    BOUNDS, Bounds, Counted, Explanation, Matches, Sample, Way, asks_for_columns, asks_for_ids,
+};
 use super::super::{List, Page, Place};
 use super::rows;
 use super::sql::Sql;
@@ -27,6 +30,8 @@ use condition::{index, push_driver, push_search};
 enum Source<'a> {
     /// The index of the order: all of it, or so many users.
     Index(Option<i64>),
+    /// The index of ids.
+    Everybody,
     /// The users that conditions find.
     Drivers(Drivers<'a, UserLeaf>),
 }
@@ -110,8 +115,13 @@ impl<'a> Listing<'a> {
             return self.take_counting(way, &Source::Drivers(few), None);
         }
         let Bounds { walked, counted, .. } = self.bounds;
-        // A page that lies further than that is not on the way.
-        if self.wanted() <= walked {
+        let gathers = self.gathers(self.search)?;
+        if gathers && let Some(found) = self.take_read()? {
+            return Ok(found);
+        }
+        // A page that lies further than that is not on the way. Nor is gathering many worth while for a walk that
+        // hardly gets there.
+        if self.wanted() <= walked && !(gathers && self.sample()?.reach(self.wanted()) > walked) {
             let found = self.take(Way::Walk(walked.unsigned_abs()), &Source::Index(Some(walked)))?;
             if found.documents.len() > self.limit as usize || self.users()? <= walked {
                 return Ok(found);
@@ -124,6 +134,9 @@ impl<'a> Listing<'a> {
                 self.take_counting(way, &Source::Drivers(many), None)
             }
             _ if self.surely_many(sample)? => self.take(Way::WalkOn, &Source::Index(None)),
+            _ if !asks_for_columns(self.search) => {
+                self.take_counting(Way::AskEverybody, &Source::Everybody, None)
+            }
             // Those who match are counted on the same walk.
             _ => {
                 let most = self.wanted().max(counted + 1);
@@ -259,7 +272,8 @@ impl<'a> Listing<'a> {
 
     /// How many users match, counted up to one more than is counted one by one.
     fn count(&self) -> rusqlite::Result<i64> {
-        let source = self.many()?.map_or(Source::Index(None), Source::Drivers);
+        let everybody = if asks_for_columns(self.search) { Source::Index(None) } else { Source::Everybody };
+        let source = self.many()?.map_or(everybody, Source::Drivers);
         let mut sql = Sql::new(self.tenant);
         sql.push("select count(*) from (select 1 ");
         self.push_matching(&mut sql, &source);
@@ -276,16 +290,6 @@ impl<'a> Listing<'a> {
         }
         let sample = self.look_at_first(self.search, self.bounds.sampled)?;
         Ok(*self.sample.get_or_init(|| sample))
-    }
-
-    /// How many of so many first users, in the order of their ids, match a search.
-    fn look_at_first(&self, search: &UserSearch, most: i64) -> rusqlite::Result<Sample> {
-        let mut sql = Sql::new(self.tenant);
-        sql.push("select count(*) ");
-        push_first(&mut sql, search, ("user_id", "asc"), most, &[]);
-        push_search(&mut sql, search, "u.user_id");
-        let matched = sql.value(self.connection)?;
-        Ok(Sample { seen: self.users()?.min(most), matched })
     }
 
     /// The users of the page, where everybody matches. The index is walked from the tenant's end of it, and
@@ -406,8 +410,9 @@ impl<'a> Listing<'a> {
     /// written.
     fn push_matching(&self, sql: &mut Sql, source: &Source<'_>) -> &'static str {
         let user_id = match source {
-            Source::Index(None) => {
-                let index = index(self.order().0);
+            Source::Index(None) | Source::Everybody => {
+                let column = if let Source::Everybody = source { "user_id" } else { self.order().0 };
+                let index = index(column);
                 sql.push(&format!("from users u indexed by {index} where u.tenant_id = ?1 and "));
                 "u.user_id"
             }

@@ -8,7 +8,7 @@ use super::super::testing::Database;
 use super::super::{Options, migrate};
 use super::*;
 use crate::store::SortKey;
-use crate::store::contract::ways::{self, Known, SMALL, four_hundred, group, id, term};
+use crate::store::contract::ways::{self, Known, SMALL, document, four_hundred, group, id, term};
 use crate::store::search::users::Column;
 use crate::time::Timestamp;
 
@@ -22,20 +22,21 @@ async fn nobody() -> (Database, Client) {
     (database, client)
 }
 
-/// Adds these users, whose documents are their places.
+/// Adds these users.
 async fn add(client: &Client, users: &[Known]) {
     let run = async |sql: &str, values: &[&(dyn tokio_postgres::types::ToSql + Sync)]| {
         client.execute(sql, values).await.unwrap();
     };
-    for Known { place, terms, is_member } in users {
+    for user @ Known { place, terms, is_member } in users {
         run(
             "insert into users (tenant_id, user_id, version, shape, document, creation_time, last_updated) \
-             values ('default', $1, 1, 1, $2::bigint::text, $2 / 3, $2)",
-            &[&id(*place), place],
+             values ('default', $1, 1, 1, $3, $2::bigint / 3, $2)",
+            &[&id(*place), place, &document(user)],
         )
         .await;
         for term in terms {
-            run("insert into index_terms values ('default', 'f', $1, $2)", &[term, &id(*place)]).await;
+            run("insert into index_terms values ('default', 'public_data.f', $1, $2)", &[term, &id(*place)])
+                .await;
         }
         if *is_member {
             let bytes = group().as_bytes().to_vec();
@@ -81,11 +82,11 @@ async fn sixty_thousand() -> (Database, Client) {
              select n, lpad((n * 7919 % 1000003)::text, 21, '0') as id from generate_series(0, 59999) n; \
              insert into users (tenant_id, user_id, version, shape, document, creation_time, last_updated) \
              select 'default', id, 1, 1, n::text, n, n from numbers; \
-             insert into index_terms select 'default', 'f', 'all', id from numbers; \
-             insert into index_terms select 'default', 'f', 'one', id from numbers where n % 10 = 0; \
-             insert into index_terms select 'default', 'f', 'two', id from numbers where n % 10 = 1; \
-             insert into index_terms select 'default', 'f', 'two', id from numbers where n % 12000 = 0; \
-             insert into index_terms select 'default', 'f', 'rare', id from numbers where n % 20000 = 7; \
+             insert into index_terms select 'default', 'public_data.f', 'all', id from numbers; \
+             insert into index_terms select 'default', 'public_data.f', 'one', id from numbers where n % 10 = 0; \
+             insert into index_terms select 'default', 'public_data.f', 'two', id from numbers where n % 10 = 1; \
+             insert into index_terms select 'default', 'public_data.f', 'two', id from numbers where n % 12000 = 0; \
+             insert into index_terms select 'default', 'public_data.f', 'rare', id from numbers where n % 20000 = 7; \
              update tenants set users = 60000; ",
         )
         .await
@@ -130,7 +131,18 @@ async fn the_way_follows_from_how_common_what_is_asked_for_is() {
     // Nothing finds a complement.
     let both = Search::And(vec![value("one"), value("two")]);
     let (way, page) = newest(&client, Search::Not(Box::new(Search::Not(Box::new(both))))).await;
-    assert_eq!((way, page.total, page.documents.len()), (Way::WalkOn, 5, 5));
+    assert_eq!((way, page.total, page.documents.len()), (Way::AskEverybody, 5, 5));
+
+    // Nor is the walk bounded, so that all users and all terms are compared at once and not one by one.
+    let rare = List {
+        filter: Some(Search::Not(Box::new(value("all")))),
+        place: Place::Sorted { sort: SortKey::CreationTime, descending: true, offset: 0 },
+        limit: 10,
+    };
+    let tenant = TenantId::default_tenant();
+    let listing = Listing::of(&client, &tenant, &rare, BOUNDS).await.unwrap();
+    let statement = listing.find().await.unwrap().sql.expanded();
+    assert!(!statement[..statement.find("n.matches").unwrap()].contains("limit"), "{statement}");
 
     let times = |range| Search::Is(UserLeaf::Column(Column::LastUpdated, range));
     let some =
@@ -195,4 +207,25 @@ async fn a_walk_goes_along_the_index_of_its_order_and_asks_by_keys() {
             "{sort} {plan}"
         );
     }
+}
+
+#[tokio::test]
+async fn who_meets_a_common_range_is_read_and_nobody_is_gathered() {
+    let (_database, client) = nobody().await;
+    let (users, tenant) = (four_hundred(), TenantId::default_tenant());
+    add(&client, &users).await;
+    let find = async |filter| {
+        let place = Place::Sorted { sort: SortKey::LastUpdated, descending: true, offset: 0 };
+        let list = List { filter: Some(filter), place, limit: 10 };
+        let listing = Listing::of(&client, &tenant, &list, SMALL).await.unwrap();
+        let found = listing.find().await.unwrap();
+        (found.way, found.sql.expanded(), listing.page(found).await.unwrap())
+    };
+    let common = || term(Range::prefix("d".to_owned()));
+    let (way, statement, page) = find(common()).await;
+    assert_eq!((way, page.documents[9].as_ref()), (Way::Read(35), document(&users[390]).as_bytes()));
+    assert!(!statement.contains("index_terms"), "{statement}");
+    assert!((page.total_is_estimate, page.has_next) == (true, true), "{}", page.total);
+    let (way, ..) = find(UserSearch::members(group(), Some(common()))).await;
+    assert!(!matches!(way, Way::Read(_)), "{way:?}");
 }

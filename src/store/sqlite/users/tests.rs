@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::*;
 use crate::store::SortKey;
-use crate::store::contract::ways::{self, Known, SMALL, four_hundred, group, id, term};
+use crate::store::contract::ways::{self, Known, SMALL, document, four_hundred, group, id, term};
 use crate::store::search::Operand;
 use crate::store::search::users::Column;
 use crate::store::sqlite::SqliteStore;
 use crate::time::Timestamp;
 
-/// A store of these users, whose documents are their places.
+/// A store of these users.
 fn store_of(users: &[Known]) -> (Connection, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("users.db");
@@ -22,14 +22,17 @@ fn store_of(users: &[Known]) -> (Connection, tempfile::TempDir) {
     let run = |sql: &str, parameters: &[&dyn rusqlite::ToSql]| {
         connection.prepare_cached(sql).unwrap().execute(parameters).unwrap();
     };
-    for Known { place, terms, is_member } in users {
+    for user @ Known { place, terms, is_member } in users {
         run(
             "insert into users (tenant_id, user_id, version, shape, document, creation_time, last_updated) \
-             values ('default', ?1, 1, 1, ?2, ?2 / 3, ?2)",
-            params![id(*place), place],
+             values ('default', ?1, 1, 1, ?3, ?2 / 3, ?2)",
+            params![id(*place), place, document(user)],
         );
         for term in terms {
-            run("insert into index_terms values ('default', 'f', ?1, ?2)", params![term, id(*place)]);
+            run(
+                "insert into index_terms values ('default', 'public_data.f', ?1, ?2)",
+                params![term, id(*place)],
+            );
         }
         if *is_member {
             run(
@@ -79,10 +82,10 @@ fn many() -> Many {
              select n, format('%021d', n * 7919 % 1000003) as id from numbers; \
              insert into users (tenant_id, user_id, version, shape, document, creation_time, last_updated) \
              select 'default', id, 1, 1, n, n, n from numbers; \
-             insert into index_terms select 'default', 'f', 'all', id from numbers order by id; \
-             insert into index_terms select 'default', 'f', 'one', id from numbers where n % 10 = 0; \
-             insert into index_terms select 'default', 'f', 'two', id from numbers where n % 10 = 1; \
-             insert into index_terms select 'default', 'f', 'two', id from numbers where n % 12000 = 0; \
+             insert into index_terms select 'default', 'public_data.f', 'all', id from numbers order by id; \
+             insert into index_terms select 'default', 'public_data.f', 'one', id from numbers where n % 10 = 0; \
+             insert into index_terms select 'default', 'public_data.f', 'two', id from numbers where n % 10 = 1; \
+             insert into index_terms select 'default', 'public_data.f', 'two', id from numbers where n % 12000 = 0; \
              update tenants set users = 60000; \
              commit",
         )
@@ -219,8 +222,9 @@ fn a_list_of_everybody_ends_where_another_tenants_users_begin() {
         assert_eq!(found("default", descending, 400), [""; 0]);
         assert_eq!(found("default", descending, u64::MAX), [""; 0]);
     }
-    assert_eq!(found("default", false, 0)[0], "0");
-    assert_eq!(found("default", true, 0)[0], "399");
+    let users = four_hundred();
+    assert_eq!(found("default", false, 0)[0], document(&users[0]));
+    assert_eq!(found("default", true, 0)[0], document(&users[399]));
 }
 
 #[test]
@@ -234,4 +238,50 @@ fn what_is_asked_on_a_walk_is_looked_up_without_reading_a_users_row() {
         steps.contains("SEARCH t USING PRIMARY KEY (tenant_id=? AND field=? AND value=? AND user_id=?)"),
         "{steps}"
     );
+}
+
+/// What is rare and found by no index: everybody is asked, and as the ids of users are in no order of times, asking
+/// in any other order would be a jump in the index of the terms for each.
+#[test]
+fn everybody_is_asked_in_the_order_of_ids() {
+    let many = many();
+    let rare = || Some(Search::Not(Box::new(value("all"))));
+    for sort in [SortKey::CreationTime, SortKey::Name] {
+        let place = Place::Sorted { sort, descending: true, offset: 0 };
+        let steps = plan(&many.connection, rare(), place);
+        assert!(steps.contains("SEARCH u USING INDEX users_id (tenant_id=?)"), "{steps}");
+        let list = List { filter: rare(), place, limit: 10 };
+        let tenant = TenantId::default_tenant();
+        let listing = Listing::of(&many.connection, &tenant, &list, BOUNDS);
+        let found = listing.find().unwrap();
+        assert_eq!((found.way, listing.page(found).unwrap().total), (Way::AskEverybody, 0));
+    }
+}
+
+#[test]
+fn who_meets_a_common_range_is_read_and_nobody_is_gathered() {
+    let users = four_hundred();
+    let (connection, _folder) = store_of(&users);
+    let tenant = TenantId::default_tenant();
+    let find = |filter, place| {
+        let list = List { filter: Some(filter), place, limit: 10 };
+        let listing = Listing::of(&connection, &tenant, &list, SMALL);
+        let found = listing.find().unwrap();
+        let (way, steps) = (found.way, found.sql.explained(&connection).unwrap().join("\n"));
+        (way, steps, listing.page(found).unwrap())
+    };
+    let common = || term(Range::prefix("d".to_owned()));
+    let newest = Place::Sorted { sort: SortKey::LastUpdated, descending: true, offset: 0 };
+    let (way, steps, page) = find(common(), newest);
+    assert_eq!((way, page.documents[9].as_ref()), (Way::Read(35), document(&users[390]).as_bytes()));
+    assert!(!steps.contains("index_terms"), "{steps}");
+    assert!((page.total_is_estimate, page.has_next) == (true, true), "{}", page.total);
+    let (way, ..) = find(Search::And(vec![common(), value("a")]), Place::ById { after: None });
+    assert_eq!(way, Way::Read(35));
+    // What is rare is found, and nobody is read for it.
+    let (way, _, page) = find(Search::And(vec![common(), value("rare")]), newest);
+    assert_eq!((way, page.total), (Way::Page(5), 5));
+    // Who is in a group does not tell so.
+    let (way, ..) = find(UserSearch::members(group(), Some(common())), newest);
+    assert!(!matches!(way, Way::Read(_)), "{way:?}");
 }
