@@ -16,10 +16,10 @@ PEERS := $(abspath $(TARGET))/peers
 LARGEST := 25000000
 
 .DEFAULT_GOAL := help
-.PHONY: help run release test torture deploy-test lint bench fuzz openapi need-build
+.PHONY: help run release test torture upgrade-test deploy-test lint bench fuzz openapi need-build
 
 help: ## List the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 21
 
 run: need-build ## Build and start a server to try out, on 127.0.0.1:8080
 	@echo "Building in release; the first time takes some minutes."
@@ -51,6 +51,13 @@ torture: need-build ## Break the store, the network and servers under load, and 
 	@scripts/need '/usr/lib/postgresql/*/bin/postgres' postgresql
 	TORTURE=long cargo test --test integration -- process::torture process::kill process::postgres \
 		process::disk process::power_loss
+
+# The older program must be of a build that can be replaced while it runs: docs/SCALING.md says which.
+upgrade-test: need-build ## Replace an older program by this one, under load (OLD=PROGRAM)
+	@[ -x "$(OLD)" ] || { \
+		echo "Say which program is the older one: make upgrade-test OLD=PROGRAM" >&2; exit 1; }
+	@scripts/need '/usr/lib/postgresql/*/bin/postgres' postgresql
+	OLD="$(abspath $(OLD))" cargo test --test integration -- --ignored --nocapture --test-threads 1 process::upgrade
 
 # It needs root, Docker and Debian's packages, which the scripts say; no other target does.
 deploy-test: release ## Try the image, the Compose file, the systemd unit and the site for nginx for real

@@ -1,5 +1,6 @@
 //! `/v1/events` and the history of an address: the project's own surface, by its own names.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, State};
@@ -11,7 +12,7 @@ use super::document::Document;
 use super::extract::{Caller, EventsRead, IdentifierPath};
 use super::lists::within;
 use crate::app::App;
-use crate::directory::event::{Actor, Details, Event, EventType};
+use crate::directory::event::{Actor, Details, EventType, Method, Recorded, Word};
 use crate::directory::proof::AddressId;
 use crate::error::Error;
 use crate::id::UserId;
@@ -92,23 +93,26 @@ impl IntoParams for WantedEvents {
 struct ActorAnswer {
     /// `key` for whoever holds an API key, `owner` for whoever has what was sent to an address,
     /// `server` for this server itself, or whoever runs its commands.
-    #[schema(example = "key")]
-    r#type: &'static str,
+    #[schema(value_type = String, example = "key")]
+    r#type: Cow<'static, str>,
     /// The public part of the key.
     key_id: Option<String>,
     /// The name the key was given.
     key_name: Option<String>,
 }
 
-impl From<Actor> for ActorAnswer {
-    fn from(actor: Actor) -> Self {
-        match actor {
-            Actor::Key { key_id, key_name } => {
-                Self { r#type: "key", key_id: Some(key_id.to_string()), key_name: Some(key_name) }
+impl From<Word<Actor>> for ActorAnswer {
+    fn from(actor: Word<Actor>) -> Self {
+        let (r#type, key) = match actor {
+            Word::Known(Actor::Key { key_id, key_name }) => {
+                (Cow::Borrowed("key"), Some((key_id.to_string(), key_name)))
             }
-            Actor::Owner => Self { r#type: "owner", key_id: None, key_name: None },
-            Actor::Server => Self { r#type: "server", key_id: None, key_name: None },
-        }
+            Word::Known(Actor::Owner) => (Cow::Borrowed("owner"), None),
+            Word::Known(Actor::Server) => (Cow::Borrowed("server"), None),
+            Word::Unknown(word) => (Cow::Owned(word), None),
+        };
+        let (key_id, key_name) = key.unzip();
+        Self { r#type, key_id, key_name }
     }
 }
 
@@ -120,9 +124,9 @@ pub(super) struct EventAnswer {
     id: String,
     /// Its place in the order of all events.
     position: i64,
-    /// What happened.
-    #[schema(example = "user.email.verified")]
-    r#type: &'static str,
+    /// What happened. There will be more types than there are: pass over those that you do not know.
+    #[schema(value_type = String, example = "user.email.verified")]
+    r#type: Word<EventType>,
     /// When.
     time: i64,
     /// To which user, if to one.
@@ -132,15 +136,16 @@ pub(super) struct EventAnswer {
     /// To which group, or with which.
     group_id: Option<String>,
     /// By what means.
-    #[schema(example = "admin_api")]
-    method: &'static str,
+    #[schema(value_type = String, example = "admin_api")]
+    method: Word<Method>,
     /// By whom.
     actor: ActorAnswer,
     /// In which request.
     request_id: String,
     /// What else there is to tell: what the first proof on an account has ended, or the first verify; or
     /// the API key that it happened to.
-    details: Option<Details>,
+    #[schema(value_type = Option<Details>)]
+    details: Option<serde_json::Value>,
     /// The address or name it is about.
     address: Option<String>,
     /// The address the request came from.
@@ -152,16 +157,16 @@ pub(super) struct EventAnswer {
 }
 
 impl EventAnswer {
-    pub(super) fn new(position: i64, event: Event) -> Self {
+    pub(super) fn new(position: i64, event: Recorded) -> Self {
         Self {
             id: event.id.to_string(),
             position,
-            r#type: event.kind.as_str(),
+            r#type: event.kind,
             time: event.time.0,
             user_id: event.user_id.map(|id| id.to_string()),
             identifier_id: event.identifier_id.map(|id| id.to_string()),
             group_id: event.group_id.map(|id| id.to_string()),
-            method: event.method.as_str(),
+            method: event.method,
             actor: event.actor.into(),
             request_id: event.request_id.to_string(),
             details: event.details,
@@ -219,8 +224,8 @@ pub(super) struct TrustChange {
     /// Whether it became verified, or is no longer.
     verified: bool,
     /// By what means.
-    #[schema(example = "admin_api")]
-    method: &'static str,
+    #[schema(value_type = String, example = "admin_api")]
+    method: Word<Method>,
     /// By whom.
     actor: ActorAnswer,
     /// In which request.
@@ -236,11 +241,14 @@ pub(super) struct TrustChange {
 }
 
 impl TrustChange {
-    pub(super) fn new(event: Event) -> Self {
+    pub(super) fn new(event: Recorded) -> Self {
         Self {
             time: event.time.0,
-            verified: !matches!(event.kind, EventType::EmailUnverified | EventType::PhoneUnverified),
-            method: event.method.as_str(),
+            verified: !matches!(
+                event.kind,
+                Word::Known(EventType::EmailUnverified | EventType::PhoneUnverified)
+            ),
+            method: event.method,
             actor: event.actor.into(),
             request_id: event.request_id.to_string(),
             remote_address: event.personal.remote_address.map(|address| address.to_string()),

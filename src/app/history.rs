@@ -1,7 +1,7 @@
 //! The history of an address, from the record of what happened.
 
 use super::App;
-use crate::directory::event::{Event, EventType, Method};
+use crate::directory::event::{EventType, Method, Recorded};
 use crate::directory::person::came_trusted;
 use crate::directory::proof::{AddressId, AddressKind};
 use crate::directory::user::User;
@@ -21,7 +21,7 @@ impl App {
         tenant: &TenantId,
         user_id: UserId,
         address: AddressId,
-    ) -> Result<Vec<Event>, Error> {
+    ) -> Result<Vec<Recorded>, Error> {
         let ([added, removed, verified, unverified], missing) = match address.kind {
             AddressKind::Email => (
                 [
@@ -45,10 +45,11 @@ impl App {
         let events = self.store.identifier_events(tenant, user_id, address.id).await?;
         let knows_user = events.is_some();
         let events = events.unwrap_or_default();
-        let any = |kinds: &[EventType]| events.iter().any(|event| kinds.contains(&event.kind));
+        let any =
+            |kinds: &[EventType]| events.iter().any(|event| kinds.iter().any(|kind| event.kind == *kind));
         let (was_added, knows_address) = (any(&[added]), any(&[removed, verified, unverified]));
-        let is_trust = |event: &Event| event.kind == verified || event.kind == unverified;
-        let mut history: Vec<Event> = events.into_iter().filter(is_trust).collect();
+        let is_trust = |event: &Recorded| event.kind == verified || event.kind == unverified;
+        let mut history: Vec<Recorded> = events.into_iter().filter(is_trust).collect();
         if was_added {
             return Ok(history);
         }
@@ -60,7 +61,7 @@ impl App {
             Err(Error::NotFound(_)) if knows_user => return Err(Error::NotFound(missing)),
             Err(error) => return Err(error),
         };
-        if came_trusted(history.first().map(|event| event.kind), is_verified)
+        if came_trusted(history.first().and_then(|event| event.kind.known().copied()), is_verified)
             && let Some(import) = self.import_of(tenant, user_id).await?
         {
             history.insert(0, import);
@@ -79,7 +80,7 @@ impl App {
     }
 
     /// The event by which the user was imported, if they were.
-    async fn import_of(&self, tenant: &TenantId, user_id: UserId) -> Result<Option<Event>, Error> {
+    async fn import_of(&self, tenant: &TenantId, user_id: UserId) -> Result<Option<Recorded>, Error> {
         let created =
             EventList { after: 0, limit: 1, user_id: Some(user_id), kind: Some(EventType::UserCreated) };
         let page = self.store.events(tenant, created).await?;

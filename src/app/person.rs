@@ -2,7 +2,7 @@
 
 use super::condition::Always;
 use super::{App, Call};
-use crate::directory::event::{Event, Origin};
+use crate::directory::event::{Origin, Recorded};
 use crate::directory::group::Membership;
 use crate::directory::person::{Gathering, Histories, Person, erased, removed_and_erased};
 use crate::directory::user::User;
@@ -28,11 +28,11 @@ pub struct Course {
     tenant: TenantId,
     user_id: UserId,
     /// What happened last: all pages are before it, so that what happens since moves none of them.
-    last: Option<(i64, Event)>,
+    last: Option<(i64, Recorded)>,
     /// Before which event each page ends, the newest first.
     pages: Vec<i64>,
     /// Which page was read last, and its events, oldest first.
-    held: Option<(usize, Vec<(i64, Event)>)>,
+    held: Option<(usize, Vec<(i64, Recorded)>)>,
 }
 
 impl Course {
@@ -73,7 +73,7 @@ impl Course {
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn page(&mut self, store: &dyn Store, place: usize) -> Result<&[(i64, Event)], Error> {
+    pub async fn page(&mut self, store: &dyn Store, place: usize) -> Result<&[(i64, Recorded)], Error> {
         let held = match self.held.take() {
             Some(held) if held.0 == place => held,
             _ => (place, self.read(store, place).await?.0),
@@ -82,7 +82,11 @@ impl Course {
     }
 
     /// Reads a page, and tells before which event the next older one ends, if there is one.
-    async fn read(&self, store: &dyn Store, place: usize) -> Result<(Vec<(i64, Event)>, Option<i64>), Error> {
+    async fn read(
+        &self,
+        store: &dyn Store,
+        place: usize,
+    ) -> Result<(Vec<(i64, Recorded)>, Option<i64>), Error> {
         // From the newest on: that way leads along a user's events on every store.
         let before = Some(self.pages[place]);
         let wanted = NewestEvents { before, limit: AT_A_TIME, user_id: Some(self.user_id), kind: None };

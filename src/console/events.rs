@@ -38,7 +38,8 @@ pub(super) async fn list(
         let before = position.to_string();
         format!("{}/events{}", console.root, query(&[("user_id", user), ("type", kind), ("before", &before)]))
     });
-    let kinds = EventType::ALL.iter().map(|kind| context! { name => kind.as_str(), words => words(*kind) });
+    let kinds =
+        EventType::ALL.iter().map(|kind| context! { name => kind.as_str(), words => words(kind.as_str()) });
     let values = context! {
         user_id => user,
         kind,

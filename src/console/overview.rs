@@ -65,7 +65,9 @@ pub(super) async fn show(State(console): Shared, operator: Operator) -> Result<R
 
 fn chart(counted: Counted, days: &[i64], counts: &[DayCount]) -> Value {
     let number = |day: &i64| {
-        let those = counts.iter().filter(|count| count.day == *day && counted.counts(count.kind));
+        let those = counts.iter().filter(|count| {
+            count.day == *day && count.kind.known().is_some_and(|kind| counted.counts(*kind))
+        });
         (date(beginning(*day)), those.map(|count| count.count).sum())
     };
     let numbers: Vec<(String, u64)> = days.iter().map(number).collect();

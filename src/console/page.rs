@@ -12,7 +12,7 @@ use super::assets::HASH;
 use super::operator::Operator;
 use super::{Console, asked};
 use crate::api::{HasOwnBody, detail, status};
-use crate::directory::event::{Actor, Details, Event, EventType};
+use crate::directory::event::{Actor, Details, Recorded, Word};
 use crate::directory::text::reaches_beyond;
 use crate::directory::user::User;
 use crate::error::Error;
@@ -232,8 +232,7 @@ pub(super) fn json(object: &Map<String, serde_json::Value>) -> String {
 }
 
 /// What happened, in words: the type without its dots, and without `user.` where more follows.
-pub(super) fn words(kind: EventType) -> String {
-    let name = kind.as_str();
+pub(super) fn words(name: &str) -> String {
     let name = name.strip_prefix("user.").filter(|rest| rest.contains('.')).unwrap_or(name);
     let mut words = name.replace(['.', '_'], " ");
     if let Some(first) = words.get_mut(..1) {
@@ -243,13 +242,14 @@ pub(super) fn words(kind: EventType) -> String {
 }
 
 /// An event as pages show it.
-pub(super) fn event(position: i64, event: &Event) -> Value {
+pub(super) fn event(position: i64, event: &Recorded) -> Value {
     let (by, key) = match &event.actor {
-        Actor::Key { key_id, key_name } => (key_name.clone(), key_id.to_string()),
-        Actor::Owner => ("the owner".to_owned(), String::new()),
-        Actor::Server => ("this server".to_owned(), String::new()),
+        Word::Known(Actor::Key { key_id, key_name }) => (key_name.clone(), key_id.to_string()),
+        Word::Known(Actor::Owner) => ("the owner".to_owned(), String::new()),
+        Word::Known(Actor::Server) => ("this server".to_owned(), String::new()),
+        Word::Unknown(word) => (word.clone(), String::new()),
     };
-    let about_key = match &event.details {
+    let about_key = match event.details.as_ref().and_then(Details::read) {
         Some(Details::Key(key)) => {
             Some(context! { name => key.key_name.as_str(), id => key.key_id.as_str() })
         }
@@ -260,7 +260,7 @@ pub(super) fn event(position: i64, event: &Event) -> Value {
         position,
         time => event.time.0,
         kind => event.kind.as_str(),
-        words => words(event.kind),
+        words => words(event.kind.as_str()),
         method => event.method.as_str(),
         about_key,
         by,
@@ -312,6 +312,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::directory::event::EventType;
 
     #[test]
     fn every_template_of_the_folder_is_embedded_and_can_be_read() {
@@ -332,7 +333,7 @@ mod tests {
             (EventType::GroupUserAdded, "Group added"),
             (EventType::GroupCreated, "Group created"),
         ] {
-            assert_eq!(words(kind), said);
+            assert_eq!(words(kind.as_str()), said);
         }
     }
 

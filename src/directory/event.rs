@@ -1,6 +1,8 @@
 //! What happened: the record every change leaves, in the transaction of the change itself.
 //! Semantics sections 3 and 9.
 
+mod recorded;
+
 use std::fmt;
 use std::net::IpAddr;
 
@@ -13,6 +15,16 @@ use crate::error::InvalidFields;
 use crate::id::{EventId, GroupId, IdentifierId, Random, RequestId, TenantId, UserId};
 use crate::secret::KeyId;
 use crate::time::Timestamp;
+pub use recorded::{Recorded, Word};
+
+/// What is written as one of some fixed names.
+pub trait Name: Sized {
+    /// The name as it is written.
+    fn name(&self) -> &'static str;
+
+    /// What is written so.
+    fn named(text: &str) -> Option<Self>;
+}
 
 /// Declares a set of names that are written as fixed texts.
 macro_rules! names {
@@ -33,6 +45,16 @@ macro_rules! names {
             /// The name that is written so.
             pub fn from_name(text: &str) -> Option<Self> {
                 match text { $($text => Some(Self::$variant),)+ _ => None }
+            }
+        }
+
+        impl $crate::directory::event::Name for $name {
+            fn name(&self) -> &'static str {
+                self.as_str()
+            }
+
+            fn named(text: &str) -> Option<Self> {
+                Self::from_name(text)
             }
         }
 
@@ -298,13 +320,14 @@ impl Context<'_> {
 }
 
 /// One thing that happened. It names users, addresses and groups by id; what is personal is in
-/// [`Event::personal`], so that it can be erased and the record stay whole.
+/// [`Event::personal`], so that it can be erased and the record stay whole. What is read from the record is
+/// [`Recorded`], which may have words that this program does not know.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Event {
+pub struct Event<What = EventType, How = Method, Who = Actor, More = Details> {
     /// The event's own id.
     pub id: EventId,
     /// What happened.
-    pub kind: EventType,
+    pub kind: What,
     /// When.
     pub time: Timestamp,
     /// To whom, if to a user.
@@ -314,13 +337,13 @@ pub struct Event {
     /// To which group, or with which.
     pub group_id: Option<GroupId>,
     /// By what means.
-    pub method: Method,
+    pub method: How,
     /// By whom.
-    pub actor: Actor,
+    pub actor: Who,
     /// In which request.
     pub request_id: RequestId,
     /// What else there is to tell.
-    pub details: Option<Details>,
+    pub details: Option<More>,
     /// The part that can be erased.
     pub personal: Personal,
 }
@@ -337,6 +360,11 @@ pub enum Details {
 }
 
 impl Details {
+    /// What these tell, as they are kept; nothing if this program does not know.
+    pub fn read(kept: &serde_json::Value) -> Option<Self> {
+        Self::deserialize(kept).ok()
+    }
+
     /// What ended with the first proof on an account, if that is what they tell.
     pub fn unproven(self) -> Option<Unproven> {
         match self {

@@ -13,7 +13,7 @@ use std::str::FromStr;
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
-use super::event::{Actor, Event, EventType, Method};
+use super::event::{Actor, EventType, Method, Recorded, Word};
 use crate::id::{EventId, Malformed, RequestId};
 use crate::time::Timestamp;
 pub use wording::{ActorType, LogCategory, LogCode, LogType, TargetType, WORDINGS, Wording};
@@ -209,12 +209,18 @@ pub struct LogActor {
     session_id: (),
 }
 
-impl From<Actor> for LogActor {
-    fn from(actor: Actor) -> Self {
-        let r#type = ActorType::of(&actor);
-        let (id, name) = match actor {
-            Actor::Key { key_id, key_name } => (Some(key_id.to_string()), Some(key_name)),
-            Actor::Owner | Actor::Server => (None, None),
+impl LogActor {
+    /// Whoever has done something, which is always done by those of this type.
+    fn of(actor: Word<Actor>, always: ActorType) -> Self {
+        let (r#type, id, name) = match actor {
+            Word::Known(actor) => {
+                let r#type = ActorType::of(&actor);
+                match actor {
+                    Actor::Key { key_id, key_name } => (r#type, Some(key_id.to_string()), Some(key_name)),
+                    Actor::Owner | Actor::Server => (r#type, None, None),
+                }
+            }
+            Word::Unknown(_) => (always, None, None),
         };
         Self { r#type, id, name, identifier: (), session_id: () }
     }
@@ -237,7 +243,7 @@ pub struct LogTarget {
 
 impl LogTarget {
     /// What of an event is the target of this type.
-    fn of(event: &Event, r#type: TargetType) -> Self {
+    fn of(event: &Recorded, r#type: TargetType) -> Self {
         let id = match r#type {
             TargetType::Group => event.group_id.map(|id| id.to_string()),
             TargetType::User => event.user_id.map(|id| id.to_string()),
@@ -257,17 +263,16 @@ pub struct LogDetails {
     #[schema(value_type = String, example = "user.created")]
     event_type: EventType,
     /// By what means it was done.
-    #[serde(serialize_with = "as_text")]
     #[schema(value_type = String, example = "admin_api")]
-    method: Method,
+    method: Word<Method>,
     /// Why it was done, in the words of who did it.
     reason: Option<String>,
 }
 
 impl Log {
     /// The log of an event, as this process tells it; nothing if there is no code for its type.
-    pub fn of(id: LogId, event: Event, system: &LogSystem) -> Option<Self> {
-        let wording = Wording::of(event.kind)?;
+    pub fn of(id: LogId, event: Recorded, system: &LogSystem) -> Option<Self> {
+        let wording = Wording::of(*event.kind.known()?)?;
         let targets = wording.targets.iter().map(|target| LogTarget::of(&event, *target)).collect();
         Some(Self {
             id,
@@ -286,12 +291,12 @@ impl Log {
                 location: LogLocation::default(),
             },
             source: (),
-            actor: event.actor.into(),
+            actor: LogActor::of(event.actor, wording.actor),
             targets,
             client: (),
             details: LogDetails {
                 event_id: event.id,
-                event_type: event.kind,
+                event_type: wording.event,
                 method: event.method,
                 reason: event.personal.reason,
             },

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 
-use super::event::{Context, Event, EventType, Method, Personal};
+use super::event::{Context, Event, EventType, Method, Personal, Recorded, Word};
 use super::group::Membership;
 use super::mail::Mail;
 use super::proof::{AddressId, AddressKind, Standing};
@@ -72,7 +72,7 @@ pub struct Histories {
     /// Each address, those first that came first.
     pub addresses: Vec<AddressHistory>,
     /// The event by which the user was imported, if the first of the user's is there and was that.
-    pub import: Option<Event>,
+    pub import: Option<Recorded>,
 }
 
 /// Whether an address that came with its user was trusted from the beginning: what became of its trust first
@@ -83,13 +83,14 @@ pub fn came_trusted(first_change: Option<EventType>, is_verified: bool) -> bool 
 }
 
 /// Of which address an event changes the trust, if of any.
-pub fn trust_changed(event: &Event) -> Option<AddressId> {
-    address_of(event).filter(|_| is_trust(event.kind))
+pub fn trust_changed(event: &Recorded) -> Option<AddressId> {
+    let kind = event.kind.known()?;
+    address_of(event).filter(|_| is_trust(*kind))
 }
 
 /// Of which address an event tells, if of one.
-fn address_of(event: &Event) -> Option<AddressId> {
-    let address: fn(_) -> _ = match event.kind {
+fn address_of(event: &Recorded) -> Option<AddressId> {
+    let address: fn(_) -> _ = match event.kind.known()? {
         EventType::EmailAdded
         | EventType::EmailRemoved
         | EventType::EmailVerified
@@ -119,7 +120,7 @@ fn is_trust(kind: EventType) -> bool {
 pub struct Gathering {
     addresses: HashMap<AddressId, Told>,
     /// By what the user was made: the oldest such event.
-    created: Option<Event>,
+    created: Option<Recorded>,
 }
 
 /// What is told of one address.
@@ -136,7 +137,7 @@ struct Told {
 
 impl Gathering {
     /// Takes note of an event, which is older than all before.
-    pub fn note(&mut self, page: usize, position: i64, event: &Event) {
+    pub fn note(&mut self, page: usize, position: i64, event: &Recorded) {
         if event.kind == EventType::UserCreated {
             self.created = Some(event.clone());
         }
@@ -144,9 +145,11 @@ impl Gathering {
         let told = self.addresses.entry(address).or_default();
         told.first = position;
         told.typed = event.personal.address.clone().or(told.typed.take());
-        told.was_added |= matches!(event.kind, EventType::EmailAdded | EventType::PhoneAdded);
-        if is_trust(event.kind) {
-            told.first_change = Some(event.kind);
+        told.was_added |= matches!(event.kind, Word::Known(EventType::EmailAdded | EventType::PhoneAdded));
+        if let Word::Known(kind) = event.kind
+            && is_trust(kind)
+        {
+            told.first_change = Some(kind);
             if told.pages.last() != Some(&page) {
                 told.pages.push(page);
             }

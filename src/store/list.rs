@@ -5,7 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 
 use super::search::users::UserSearch;
-use crate::directory::event::{Event, EventType, names};
+use crate::directory::event::{EventType, Recorded, Word, names};
 use crate::directory::log::Wording;
 use crate::id::UserId;
 
@@ -170,12 +170,12 @@ pub struct NewestEvents {
 }
 
 /// How many events of one type there were on one day.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DayCount {
     /// The day in UTC, counted from the first one of 1970.
     pub day: i64,
     /// The type.
-    pub kind: EventType,
+    pub kind: Word<EventType>,
     /// How many.
     pub count: u64,
 }
@@ -184,7 +184,7 @@ pub struct DayCount {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventPage {
     /// The events with their positions.
-    pub events: Vec<(i64, Event)>,
+    pub events: Vec<(i64, Recorded)>,
     /// The position to go on after, or before where the newest come first, if there may be more.
     pub next: Option<i64>,
 }

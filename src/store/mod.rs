@@ -15,6 +15,8 @@ mod columns;
 pub(crate) mod contract;
 pub mod copy;
 mod drivers;
+#[cfg(test)]
+mod expand;
 pub mod index;
 mod list;
 pub mod postgres;
@@ -32,7 +34,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use crate::directory::api_key::ApiKey;
-use crate::directory::event::Event;
+use crate::directory::event::{Event, Recorded};
 use crate::directory::group::{Group, Membership};
 use crate::directory::log::LogId;
 use crate::directory::mail::Mail;
@@ -164,7 +166,7 @@ pub trait Store: Send + Sync {
         tenant: &TenantId,
         user_id: UserId,
         identifier_id: IdentifierId,
-    ) -> Result<Option<Vec<Event>>, Error>;
+    ) -> Result<Option<Vec<Recorded>>, Error>;
 
     /// One page of the tenant's logs: events of a type that has a code, each with its log's id.
     async fn logs(
@@ -172,10 +174,10 @@ pub trait Store: Send + Sync {
         tenant: &TenantId,
         filter: Option<LogSearch>,
         list: Sorted<LogSortKey>,
-    ) -> Result<Page<(LogId, Event)>, Error>;
+    ) -> Result<Page<(LogId, Recorded)>, Error>;
 
     /// The event of this log's id, of whatever type.
-    async fn log(&self, tenant: &TenantId, id: LogId) -> Result<Option<Event>, Error>;
+    async fn log(&self, tenant: &TenantId, id: LogId) -> Result<Option<Recorded>, Error>;
 
     /// The hash of the user's password.
     async fn password(&self, tenant: &TenantId, user_id: UserId) -> Result<Option<PasswordHash>, Error>;

@@ -1,4 +1,7 @@
-//! What both kinds of store write alike in statements that are written as they are needed.
+//! What both kinds of store write alike: statements, and parts of those that are written as they are needed.
+//!
+//! SQLite takes `$1` for a name, and gives names numbers as they come: so in a whole statement the values
+//! must first come in the order of their numbers.
 
 use std::ops::Bound;
 
@@ -83,3 +86,21 @@ macro_rules! open_resets {
 }
 
 pub(super) use open_resets;
+
+/// The columns that an event is read from.
+pub(super) const EVENT: &str = "position, event_id, type, time, user_id, identifier_id, method, key_id, key_name, request_id, personal, group_id, actor, details";
+
+/// What was asked to be sent to addresses of a user of late.
+pub(super) const ASKED_OF_USER: &str = "select requested_at, kind, canonical, requests from proof_requests \
+    where tenant_id = $1 and user_id = $2 order by requested_at, kind, canonical";
+
+/// When old passwords of a user were tried of late, and how often.
+pub(super) const TRIES_OF_USER: &str =
+    "select tried_at, tries from password_tries where tenant_id = $1 and user_id = $2 order by tried_at";
+
+/// Erases what is kept of a user by address, beside the document and the events.
+pub(super) const ERASE_TRACES: [&str; 3] = [
+    "delete from outbox where tenant_id = $1 and user_id = $2",
+    "delete from proof_requests where tenant_id = $1 and user_id = $2",
+    "delete from proofs where tenant_id = $1 and user_id = $2",
+];

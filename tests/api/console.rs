@@ -46,14 +46,14 @@ async fn sign_in(api: &Api, key: &str) -> Answer {
 }
 
 /// Somebody who is signed in with the admin's key.
-struct Operator<'a> {
+pub(crate) struct Operator<'a> {
     api: &'a Api,
     cookie: String,
     form: String,
 }
 
 impl<'a> Operator<'a> {
-    async fn of(api: &'a Api) -> Self {
+    pub(crate) async fn of(api: &'a Api) -> Self {
         let answer = sign_in(api, &api.admin).await;
         assert_eq!((answer.status, answer.header("location")), (StatusCode::SEE_OTHER, "/console"));
         let cookie = cookie_of(&answer);
@@ -66,7 +66,7 @@ impl<'a> Operator<'a> {
     }
 
     /// The page, which must be there.
-    async fn look(&self, path: &str) -> String {
+    pub(crate) async fn look(&self, path: &str) -> String {
         let page = self.get(path).await;
         assert_eq!(page.status, StatusCode::OK, "{path}: {}", page.text());
         assert_eq!(page.header("content-type"), "text/html; charset=utf-8");

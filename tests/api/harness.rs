@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, Method, Request, StatusCode};
 use bonafide::app::App;
 use bonafide::app::outbox::Outbox;
 use bonafide::directory::api_key::{ApiKey, NewKey, Scope};
-use bonafide::directory::event::Event;
+use bonafide::directory::event::{Details, Event, Recorded};
 use bonafide::directory::settings::Choices;
 use bonafide::id::{Random, SeededRandom, SystemRandom, TenantId};
 use bonafide::mail::{Mailer, Templates};
@@ -198,12 +198,30 @@ impl Api {
         mails_in(&self.folder().join("mail"))
     }
 
-    /// Everything that has happened in the default tenant.
+    /// Everything that has happened in the default tenant, by this program.
     pub(crate) async fn events(&self) -> Vec<Event> {
         self.home.until_told().await;
         let everything = EventList { after: 0, limit: 1000, user_id: None, kind: None };
         let page = self.app.store.events(&TenantId::default_tenant(), everything).await;
-        page.expect("the store answers").events.into_iter().map(|(_, event)| event).collect()
+        page.expect("the store answers").events.into_iter().map(|(_, event)| known(event)).collect()
+    }
+}
+
+/// An event of this program, as its rules made it.
+fn known(event: Recorded) -> Event {
+    let details = event.details.map(|details| Details::read(&details).expect("the details are known"));
+    Event {
+        id: event.id,
+        kind: *event.kind.known().expect("the type is known"),
+        time: event.time,
+        user_id: event.user_id,
+        identifier_id: event.identifier_id,
+        group_id: event.group_id,
+        method: *event.method.known().expect("the method is known"),
+        actor: event.actor.known().expect("the actor is known").clone(),
+        request_id: event.request_id,
+        details,
+        personal: event.personal,
     }
 }
 

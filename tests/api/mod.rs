@@ -17,6 +17,7 @@ pub(crate) mod imports;
 mod invariants;
 mod keys;
 mod logs;
+mod newer;
 mod outbox;
 mod pages;
 mod passwords;

@@ -42,4 +42,5 @@ mod signals;
 mod system;
 mod tls;
 mod torture;
+mod upgrade;
 mod way;

@@ -158,6 +158,92 @@ async fn who_waits_for_others_who_change_the_same_user_is_answered_at_once_too()
     until(1, async || marks(&client, &ada).await).await;
 }
 
+/// Somebody else's connection to the database, which runs these statements.
+async fn somebody(database: &Database, sql: &str) -> tokio_postgres::Client {
+    let (client, connection) = tokio_postgres::connect(&database.url, NoTls).await.expect("a connection");
+    tokio::spawn(connection);
+    client.batch_execute(sql).await.expect("the statements can be run");
+    client
+}
+
+/// The connections to the database by which changes are kept and users are looked up.
+const OTHERS_THAN_FOR_LISTS: &str = "select coalesce(array_agg(pid), '{}') from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() \
+     and (query like '%from users%' or query like '%update users%') and query not like '%limit%'";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lists_that_take_long_are_answered_at_once_and_disturb_nobody_else() {
+    let (home, database) = (Home::new(), Database::empty().await);
+    let server = serve(&home, &database.url);
+    let client = Client::new(&server, &key(&home, &database.url));
+    let ada = client.create("ada@example.com").await;
+    client.verify(&ada).await;
+    let watch = somebody(&database, "").await;
+    let others: Vec<i32> = watch.query_one(OTHERS_THAN_FOR_LISTS, &[]).await.expect("an answer").get(0);
+    assert!(!others.is_empty(), "nothing has written");
+    let list = async || {
+        let asked = client.get("/api/users?filter=emails.verified:true");
+        let answer =
+            tokio::time::timeout(AT_ONCE, asked).await.expect("an answer at once").expect("an answer");
+        assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert!(answer.headers().contains_key("retry-after"));
+        answer.json::<Value>().await.expect("a problem")["detail"].to_string()
+    };
+    // Each statement of the list waits for less than a statement may take, and both for longer.
+    let first = somebody(&database, "begin; lock table index_terms in access exclusive mode").await;
+    let second = somebody(&database, "begin; lock table users in access exclusive mode").await;
+    let release = async {
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        first.batch_execute("rollback").await.expect("the first lock is given up");
+    };
+    let (told, ()) = tokio::join!(list(), release);
+    assert!(told.contains("takes too long"), "{told}");
+    // More lists than there are connections for them.
+    let told = join_all((0..20).map(|_| list())).await;
+    assert!(
+        told.iter().any(|told| !told.contains("takes too long")),
+        "none waited for a connection: {told:?}"
+    );
+    second.batch_execute("rollback").await.expect("the second lock is given up");
+    client.mark(&ada, "unverify").await.expect("an answer");
+    client.verify(&ada).await;
+    until(StatusCode::OK, async || client.list_status().await).await;
+    let still_there = "select count(*) from pg_stat_activity where pid = any($1)";
+    let still_there: i64 = watch.query_one(still_there, &[&others]).await.expect("an answer").get(0);
+    assert_eq!(
+        still_there,
+        i64::try_from(others.len()).unwrap(),
+        "connections were dropped that were not at fault"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn that_events_get_no_places_is_told_once_and_counted_and_so_is_the_end_of_it() {
+    let (home, database) = (Home::new(), Database::empty().await);
+    let server = serve(&home, &database.url);
+    let client = Client::new(&server, &key(&home, &database.url));
+    let failures = async || {
+        let answer = client.get("/metrics").await.expect("an answer").text().await.expect("a text");
+        let name = "bonafide_job_failures_total{job=\"sequence\"} ";
+        let told = answer.lines().find_map(|line| line.strip_prefix(name)).expect("it is counted");
+        told.parse::<u32>().expect("a number")
+    };
+    let lines = |text: &str| server.stderr().lines().filter(|line| line.contains(text)).count();
+    let watch = somebody(
+        &database,
+        "create function refuse() returns trigger language plpgsql as 'begin raise exception ''refused''; end'; \
+         create trigger refuse before insert on events for each row execute function refuse()",
+    )
+    .await;
+    let ada = client.create("ada@example.com").await;
+    client.verify(&ada).await;
+    until(true, async || failures().await >= 3).await;
+    assert_eq!((lines("cannot be given positions"), lines("can be given positions from here again")), (1, 0));
+    watch.batch_execute("drop trigger refuse on events").await.expect("the trigger can be dropped");
+    until(1, async || marks(&client, &ada).await).await;
+    until(1, async || lines("can be given positions from here again")).await;
+    assert_eq!(lines("cannot be given positions"), 1);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn migrate_tells_what_it_would_do_and_does_it_once() {
     let (home, database) = (Home::new(), Database::empty().await);

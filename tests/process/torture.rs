@@ -69,10 +69,10 @@ struct Known {
 }
 
 /// Users who are changed all the time, each by a task of its own.
-struct Crowd(Vec<Arc<Known>>);
+pub(super) struct Crowd(Vec<Arc<Known>>);
 
 impl Crowd {
-    async fn gather(client: &Client) -> Self {
+    pub(super) async fn gather(client: &Client) -> Self {
         let users = (0..USERS).map(async |number| {
             let user = client.create(&format!("user{number}@example.com")).await;
             Arc::new(Known { user, answered: AtomicUsize::default(), unsure: AtomicUsize::default() })
@@ -82,7 +82,7 @@ impl Crowd {
 
     /// Begins to change everybody, each through one of these servers, and through another one when that
     /// is gone.
-    fn change(&self, clients: &[Client]) -> Load {
+    pub(super) fn change(&self, clients: &[Client]) -> Load {
         let (end, may_go) = (Arc::new(AtomicBool::default()), Arc::new(AtomicBool::default()));
         let tasks = self.0.iter().enumerate().map(|(number, known)| {
             let mut clients = clients.to_vec();
@@ -93,7 +93,8 @@ impl Crowd {
         Load { tasks: tasks.collect(), end, may_go }
     }
 
-    fn answered(&self) -> Vec<usize> {
+    /// How many changes of each were answered with success.
+    pub(super) fn answered(&self) -> Vec<usize> {
         self.0.iter().map(|known| known.answered.load(Ordering::Relaxed)).collect()
     }
 
@@ -102,7 +103,7 @@ impl Crowd {
     }
 
     /// Waits until changes of everybody are kept.
-    async fn is_well(&self) {
+    pub(super) async fn is_well(&self) {
         let before = self.answered();
         let is_well =
             async || self.answered().iter().zip(&before).all(|(now, before)| *now >= before + ENOUGH);
@@ -110,7 +111,7 @@ impl Crowd {
     }
 
     /// Fails if anything is lost, or half there, in this database.
-    async fn check(&self, url: &str) {
+    pub(super) async fn check(&self, url: &str) {
         let (database, connection) = tokio_postgres::connect(url, NoTls).await.expect("a connection");
         tokio::spawn(connection);
         for known in &self.0 {
@@ -152,15 +153,15 @@ const KEPT: &str = "
     from users where user_id = $1";
 
 /// Changes under way.
-struct Load {
+pub(super) struct Load {
     end: Arc<AtomicBool>,
     /// Whether a server may be gone.
-    may_go: Arc<AtomicBool>,
+    pub(super) may_go: Arc<AtomicBool>,
     tasks: Vec<JoinHandle<()>>,
 }
 
 impl Load {
-    async fn end(self) {
+    pub(super) async fn end(self) {
         self.end.store(true, Ordering::Relaxed);
         for ended in join_all(self.tasks).await {
             ended.expect("every answer was as it must be");

@@ -4,14 +4,19 @@ use serde_json::Value;
 
 use crate::api::events::{EventAnswer, TrustChange};
 use crate::api::person::{AddressAnswer, PersonAnswer};
-use crate::directory::event::{Context, Event};
+use crate::directory::event::{Context, Recorded};
 use crate::directory::group::Membership;
 use crate::directory::person::{AddressHistory, Gathering, Person, Traces, trust_changed};
 use crate::directory::proof::Standing;
 use crate::directory::user::User;
 
 /// What is kept of this user, who is in a group, and to whom this happened.
-pub(super) fn example(user: &mut User, membership: Membership, happened: &[Event], ctx: &Context) -> Value {
+pub(super) fn example(
+    user: &mut User,
+    membership: Membership,
+    happened: &[Recorded],
+    ctx: &Context,
+) -> Value {
     let person = Person {
         document: Some(user.to_document().into()),
         groups: vec![membership],
@@ -19,7 +24,7 @@ pub(super) fn example(user: &mut User, membership: Membership, happened: &[Event
         traces: Traces::default(),
     };
     let mut gathering = Gathering::default();
-    let events: Vec<(i64, &Event)> = (1..).zip(happened).collect();
+    let events: Vec<(i64, &Recorded)> = (1..).zip(happened).collect();
     for (position, event) in events.iter().rev() {
         gathering.note(0, *position, event);
     }

@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use super::*;
-use crate::directory::event::{Context, Origin, Personal};
+use crate::directory::event::{Context, Event, Origin, Personal};
 use crate::id::{GroupId, SeededRandom, TenantId, UserId};
 use crate::secret::PlainKey;
 
@@ -24,7 +24,7 @@ fn system() -> LogSystem {
 
 /// The JSON of the log of an event.
 fn log(event: Event) -> serde_json::Value {
-    serde_json::to_value(Log::of(LogId::of_position(255), event, &system()).unwrap()).unwrap()
+    serde_json::to_value(Log::of(LogId::of_position(255), event.into(), &system()).unwrap()).unwrap()
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn there_is_no_log_of_what_has_no_code() {
     with_context(|ctx| {
         for kind in EventType::ALL {
             let event = ctx.event(*kind, UserId::new(ctx.random), None, None);
-            let told = Log::of(LogId::of_position(1), event, &system()).is_some();
+            let told = Log::of(LogId::of_position(1), event.into(), &system()).is_some();
             assert_eq!(told, WORDINGS.iter().any(|wording| wording.event == *kind), "{kind}");
         }
         for kind in [EventType::EmailVerified, EventType::PasswordSet, EventType::UserDisabled] {

@@ -6,7 +6,7 @@ pub(crate) async fn a_group_is_read_as_it_was_kept(store: &dyn Store) {
     let maker = Maker::new(&default());
     let (made, change) = maker.group("Käthes Gruppe", true);
     assert_eq!(group(store, &made).await, None);
-    let expected = change.events.clone();
+    let expected = recorded(&change.events);
     store.keep_group(change).await.unwrap();
     assert_eq!(group(store, &made).await, Some((Version(1), made)));
     let kept = events(store, EVERYTHING).await.into_iter().map(|(_, event)| event);

@@ -10,7 +10,7 @@ use crate::id::RequestId;
 use crate::store::search::logs::parse;
 
 /// Whether a log is one that a filter describes.
-type Matches<'a> = Box<dyn Fn(&LogId, &Event, &Wording) -> bool + 'a>;
+type Matches<'a> = Box<dyn Fn(&LogId, &Recorded, &Wording) -> bool + 'a>;
 
 /// What the logs of a store tell of.
 struct Story {
@@ -87,13 +87,13 @@ async fn tell(store: &dyn Store) -> Story {
 }
 
 /// All logs there should be, oldest first.
-async fn expected(store: &dyn Store) -> Vec<(LogId, Event)> {
+async fn expected(store: &dyn Store) -> Vec<(LogId, Recorded)> {
     let events = events(store, EVERYTHING).await.into_iter();
-    let logged = events.filter(|(_, event)| Wording::of(event.kind).is_some());
+    let logged = events.filter(|(_, event)| Wording::of(*event.kind.known().unwrap()).is_some());
     logged.map(|(position, event)| (LogId::of_position(position), event)).collect()
 }
 
-async fn found(store: &dyn Store, filter: &str) -> Page<(LogId, Event)> {
+async fn found(store: &dyn Store, filter: &str) -> Page<(LogId, Recorded)> {
     let page = Sorted { sort: LogSortKey::TimeStamp, descending: false, offset: 0, limit: 100 };
     store.logs(&default(), parse(filter).unwrap(), page).await.unwrap()
 }
@@ -101,7 +101,7 @@ async fn found(store: &dyn Store, filter: &str) -> Page<(LogId, Event)> {
 pub(crate) async fn logs_follow_each_sort_and_pages_never_overlap(store: &dyn Store) {
     tell(store).await;
     let all = expected(store).await;
-    let kinds: std::collections::BTreeSet<_> = all.iter().map(|(_, event)| event.kind).collect();
+    let kinds: std::collections::BTreeSet<_> = all.iter().map(|(_, event)| &event.kind).collect();
     assert_eq!(kinds.len(), WORDINGS.len());
     // Both fetched and sorted, and walked.
     for filter in ["", "type:(success OR failure)", "NOT type:error AND NOT id:0000000000000000"] {
@@ -120,7 +120,7 @@ pub(crate) async fn logs_follow_each_sort_and_pages_never_overlap(store: &dyn St
                 }
                 let mut expected = all.clone();
                 expected.sort_by_key(|(id, event)| {
-                    let text = sort.text(Wording::of(event.kind).unwrap());
+                    let text = sort.text(Wording::of(*event.kind.known().unwrap()).unwrap());
                     (text, if text.is_none() { event.time } else { Timestamp(0) }, *id)
                 });
                 if descending {
@@ -142,7 +142,8 @@ pub(crate) async fn a_filter_finds_the_logs_that_it_describes(store: &dyn Store)
     let of_user = |id: UserId| -> Matches<'_> { Box::new(move |_, event, _| event.user_id == Some(id)) };
     let of_group = || -> Matches<'_> { Box::new(|_, event, _| event.group_id == Some(group.group_id)) };
     let by_first = || -> Matches<'_> { Box::new(|_, event, _| event.actor == actors[0]) };
-    let by_key = || -> Matches<'_> { Box::new(|_, event, _| matches!(event.actor, Actor::Key { .. })) };
+    let by_key =
+        || -> Matches<'_> { Box::new(|_, event, _| matches!(event.actor, Word::Known(Actor::Key { .. }))) };
     let in_second = || -> Matches<'_> { Box::new(|_, event, _| event.request_id == requests[1]) };
     let cases: Vec<(String, Matches)> = vec![
         (format!("id:{third}"), Box::new(|id, _, _| *id == third)),
@@ -219,7 +220,9 @@ pub(crate) async fn a_filter_finds_the_logs_that_it_describes(store: &dyn Store)
         ] {
             let mut expected: Vec<_> = all
                 .iter()
-                .filter(|(id, event)| matches(id, event, Wording::of(event.kind).unwrap()) == wanted)
+                .filter(|(id, event)| {
+                    matches(id, event, Wording::of(*event.kind.known().unwrap()).unwrap()) == wanted
+                })
                 .cloned()
                 .collect();
             expected.sort_by_key(|(id, event)| (event.time, *id));

@@ -127,6 +127,6 @@ pub(crate) async fn a_mail_that_was_sent_or_is_given_up_goes_with_an_event(store
         assert_eq!(due(store, 9_999).await, std::slice::from_ref(&mail));
         store.keep(maker.beside(&user, 2, ended())).await.unwrap();
         assert_eq!(due(store, 9_999).await, []);
-        assert_eq!(events(store, EVERYTHING).await.pop().unwrap().1, event);
+        assert_eq!(events(store, EVERYTHING).await.pop().unwrap().1, event.into());
     }
 }

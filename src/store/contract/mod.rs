@@ -29,7 +29,7 @@ use super::index::{Term, terms};
 use super::postgres::testing::Database;
 use super::postgres::{Options, PostgresStore, migrate};
 use super::*;
-use crate::directory::event::{Context, EventType};
+use crate::directory::event::{Context, EventType, Word};
 use crate::directory::user::{NewUser, User};
 use crate::id::SeededRandom;
 use crate::secret::{PlainKey, PlainToken};
@@ -186,7 +186,12 @@ fn default() -> TenantId {
 
 const EVERYTHING: EventList = EventList { after: 0, limit: 1000, user_id: None, kind: None };
 
-async fn events(store: &dyn Store, wanted: EventList) -> Vec<(i64, Event)> {
+/// These events as they are read.
+fn recorded(events: &[Event]) -> Vec<Recorded> {
+    events.iter().cloned().map(Recorded::from).collect()
+}
+
+async fn events(store: &dyn Store, wanted: EventList) -> Vec<(i64, Recorded)> {
     until_told(store).await;
     store.events(&default(), wanted).await.unwrap().events
 }

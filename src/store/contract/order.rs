@@ -36,7 +36,7 @@ async fn kill_sequencer(client: &tokio_postgres::Client) {
 }
 
 /// Reads all events as they come, until there are so many, and kills the sequencer on the way.
-async fn read(store: &dyn Store, url: &str, all: usize) -> Vec<Event> {
+async fn read(store: &dyn Store, url: &str, all: usize) -> Vec<Recorded> {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
     tokio::spawn(connection);
     let (mut read, mut kills) = (Vec::new(), 0);

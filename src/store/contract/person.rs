@@ -45,7 +45,7 @@ async fn traces(store: &dyn Store, user: &User) -> Traces {
     store.traces(&default(), user.user_id).await.unwrap()
 }
 
-async fn events_of(store: &dyn Store, user: &User) -> Vec<Event> {
+async fn events_of(store: &dyn Store, user: &User) -> Vec<Recorded> {
     let of_user = EventList { user_id: Some(user.user_id), ..EVERYTHING };
     events(store, of_user).await.into_iter().map(|(_, event)| event).collect()
 }
@@ -88,9 +88,9 @@ pub(crate) async fn nothing_personal_is_left_of_a_user_who_is_erased_and_the_rec
     assert!(standing.proofs.is_empty());
     let after = events_of(store, &user).await;
     let (told, receipts) = after.split_at(before.len());
-    let without = |event: &Event| Event { personal: Personal::default(), ..event.clone() };
+    let without = |event: &Recorded| Recorded { personal: Personal::default(), ..event.clone() };
     assert_eq!(told, before.iter().map(without).collect::<Vec<_>>());
-    let kinds: Vec<_> = receipts.iter().map(|event| event.kind).collect();
+    let kinds: Vec<_> = receipts.iter().map(|event| event.kind.clone()).collect();
     assert_eq!(kinds, [EventType::UserDeleted, EventType::UserErased]);
     assert!(receipts.iter().all(|event| event.personal == Personal::default()));
     let newest = NewestEvents { before: None, limit: 100, user_id: Some(user.user_id), kind: None };

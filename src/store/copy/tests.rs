@@ -153,6 +153,10 @@ async fn make_store(path: &Path) -> UserId {
     let new = Wanted::Plain(Password::new("another one"));
     assert!(app.change_password(&origin, user_id, &wrong, new).await.is_err());
     app.store.close().await;
+    // A newer program has told of something that this one does not know.
+    let newer = "update events set type = 'user.moved', method = 'ferry', actor = 'robot', details = '{\"to\":[1]}' \
+                 where type = 'group.created'";
+    assert_eq!(Connection::open(path).unwrap().execute(newer, []).unwrap(), 1);
     user_id
 }
 

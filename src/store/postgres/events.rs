@@ -1,5 +1,6 @@
 //! The record of what happened: adding to it, and reading what has a position.
 
+use serde_json::Value;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row};
 
@@ -7,7 +8,7 @@ use super::super::sqlite::{actor_columns, keyless, personal, personal_json};
 use super::super::{EventList, EventPage};
 use super::connection::{Answer, Session};
 use super::rows::{Readable, each, id, parsed};
-use crate::directory::event::{Actor, Details, Event, EventType, Method};
+use crate::directory::event::{Actor, Event, EventType, Recorded, Word};
 use crate::id::{EventId, GroupId, IdentifierId, RequestId, TenantId, UserId};
 use crate::time::Timestamp;
 
@@ -15,7 +16,7 @@ use crate::time::Timestamp;
 pub(super) const LOOKED_AT: i64 = 10_000;
 
 /// The columns that [`event`] reads.
-pub(super) const COLUMNS: &str = "position, event_id, type, time, user_id, identifier_id, method, key_id, key_name, request_id, personal, group_id, actor, details";
+pub(super) use super::super::statement::EVENT as COLUMNS;
 
 /// The event at a position.
 pub(super) const AT: &str = "select position, event_id, type, time, user_id, identifier_id, method, key_id, key_name, request_id, personal, group_id, actor, details \
@@ -102,7 +103,7 @@ pub(super) async fn of_identifier(
     tenant: &TenantId,
     user_id: UserId,
     identifier_id: IdentifierId,
-) -> Answer<Option<Vec<Event>>> {
+) -> Answer<Option<Vec<Recorded>>> {
     let of: [(&(dyn ToSql + Sync), Type); 3] = [
         (&tenant.as_str(), Type::TEXT),
         (&user_id.as_str(), Type::TEXT),
@@ -124,22 +125,22 @@ pub(super) async fn of_identifier(
     each(&rows, |row| event(row).map(|(_, event)| event)).map(Some)
 }
 
-pub(super) fn event(row: &Row) -> Answer<(i64, Event)> {
+pub(super) fn event(row: &Row) -> Answer<(i64, Recorded)> {
     let user_id = row.try_get::<_, &str>(4)?;
-    let event = Event {
+    let event = Recorded {
         id: EventId::from_bytes(id(row, 1)?),
-        kind: row.try_get::<_, Readable<Named<EventType>>>(2)?.0.0,
+        kind: parsed(row, 2)?,
         time: Timestamp(row.try_get(3)?),
         user_id: if user_id.is_empty() { None } else { Some(parsed(row, 4)?) },
         identifier_id: optional_id(row, 5)?.map(IdentifierId::from_bytes),
         group_id: optional_id(row, 11)?.map(GroupId::from_bytes),
-        method: row.try_get::<_, Readable<Named<Method>>>(6)?.0.0,
-        actor: match row.try_get::<_, Option<Readable<Keyless>>>(12)? {
-            None => Actor::Key { key_id: parsed(row, 7)?, key_name: row.try_get(8)? },
-            Some(keyless) => keyless.0.0,
+        method: parsed(row, 6)?,
+        actor: match row.try_get::<_, Option<&str>>(12)? {
+            None => Word::Known(Actor::Key { key_id: parsed(row, 7)?, key_name: row.try_get(8)? }),
+            Some(word) => keyless(word),
         },
-        request_id: row.try_get::<_, Readable<Named<RequestId>>>(9)?.0.0,
-        details: row.try_get::<_, Option<Readable<Json>>>(13)?.map(|readable| readable.0.0),
+        request_id: parsed::<Request>(row, 9)?.0,
+        details: row.try_get::<_, Option<Readable<Value>>>(13)?.map(|readable| readable.0),
         personal: row.try_get::<_, Option<&str>>(10)?.map(personal).unwrap_or_default(),
     };
     Ok((row.try_get(0)?, event))
@@ -150,55 +151,14 @@ fn optional_id(row: &Row, column: usize) -> Answer<Option<[u8; 16]>> {
     Ok(row.try_get::<_, Option<Fixed<16>>>(column)?.map(|bytes| bytes.0))
 }
 
-/// What is read by the name it is written with.
-pub(super) struct Named<T>(pub(super) T);
+/// The id of a request, read from its digits.
+struct Request(RequestId);
 
-/// A name that nothing bears.
-pub(super) struct Unknown;
+impl std::str::FromStr for Request {
+    type Err = ();
 
-impl std::str::FromStr for Named<EventType> {
-    type Err = Unknown;
-
-    fn from_str(name: &str) -> Result<Self, Unknown> {
-        EventType::from_name(name).map(Self).ok_or(Unknown)
-    }
-}
-
-impl std::str::FromStr for Named<Method> {
-    type Err = Unknown;
-
-    fn from_str(name: &str) -> Result<Self, Unknown> {
-        Method::from_name(name).map(Self).ok_or(Unknown)
-    }
-}
-
-impl std::str::FromStr for Named<RequestId> {
-    type Err = Unknown;
-
-    fn from_str(hex: &str) -> Result<Self, Unknown> {
-        RequestId::from_hex(hex).map(Self).ok_or(Unknown)
-    }
-}
-
-/// Who did something without a key.
-struct Keyless(Actor);
-
-impl std::str::FromStr for Keyless {
-    type Err = Unknown;
-
-    fn from_str(name: &str) -> Result<Self, Unknown> {
-        keyless(name).map(Self).ok_or(Unknown)
-    }
-}
-
-/// What else came of something, read from JSON.
-struct Json(Details);
-
-impl std::str::FromStr for Json {
-    type Err = serde_json::Error;
-
-    fn from_str(json: &str) -> Result<Self, serde_json::Error> {
-        serde_json::from_str(json).map(Self)
+    fn from_str(hex: &str) -> Result<Self, ()> {
+        RequestId::from_hex(hex).map(Self).ok_or(())
     }
 }
 

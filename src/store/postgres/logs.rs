@@ -17,7 +17,7 @@ use super::connection::Answer;
 use super::events;
 use super::rows::{parsed, text_of};
 use super::sql::Sql;
-use crate::directory::event::Event;
+use crate::directory::event::Recorded;
 use crate::directory::log::{LogId, WORDINGS, Wording};
 use crate::directory::text::fold;
 use crate::id::TenantId;
@@ -29,7 +29,7 @@ pub(super) async fn list(
     tenant: &TenantId,
     search: &LogSearch,
     list: Sorted<LogSortKey>,
-) -> Answer<Page<(LogId, Event)>> {
+) -> Answer<Page<(LogId, Recorded)>> {
     let plan = Plan::of(client, tenant, search).await?;
     let mut documents = plan.documents(list).await?;
     let has_next = documents.len() > list.limit as usize;
@@ -70,7 +70,7 @@ impl<'a> Plan<'a> {
     }
 
     /// The logs of the page, and one more if there is one.
-    async fn documents(&self, wanted: Sorted<LogSortKey>) -> Answer<Vec<(LogId, Event)>> {
+    async fn documents(&self, wanted: Sorted<LogSortKey>) -> Answer<Vec<(LogId, Recorded)>> {
         let most = i64::from(wanted.limit) + 1;
         let (mut found, mut skip) = (Vec::new(), wanted.offset.cast_signed());
         for run in self.runs(wanted.sort, wanted.descending) {

@@ -8,6 +8,7 @@ mod copy;
 mod events;
 mod explain;
 mod export;
+mod failure;
 mod groups;
 mod health;
 mod keep;
@@ -16,6 +17,7 @@ mod logs;
 mod lookups;
 mod migrate;
 mod newest;
+mod opening;
 mod options;
 mod outbox;
 mod person;
@@ -39,7 +41,6 @@ use std::time::Duration;
 use anyhow::Context as _;
 use async_trait::async_trait;
 use tokio::sync::mpsc;
-use tokio_postgres::error::SqlState;
 
 use super::search::Search;
 use super::search::groups::GroupSearch;
@@ -50,7 +51,7 @@ use super::{
     PasswordTry, Portion, Sorted, Store, Tenant, UserChange, Version,
 };
 use crate::directory::api_key::ApiKey;
-use crate::directory::event::Event;
+use crate::directory::event::{Event, Recorded};
 use crate::directory::group::{Group, Membership};
 use crate::directory::log::LogId;
 use crate::directory::mail::Mail;
@@ -64,11 +65,14 @@ use crate::id::{GroupId, IdentifierId, MailId, TenantId, UserId};
 use crate::metrics::Measured;
 use crate::secret::{KeyId, TokenId};
 use crate::time::Timestamp;
-use connection::{Purpose, Readers, Server, Values};
+use connection::{Readers, Server, Values};
 pub use copy::PostgresTables;
 pub use explain::explain;
+use failure::{failure, told};
 pub use health::{Health, examine};
 use lookups::Lookups;
+use opening::reach;
+pub use opening::{migrate, steps};
 pub use options::Options;
 use sequencer::Sequencer;
 use snapshot::Snapshots;
@@ -134,74 +138,6 @@ impl PostgresStore {
     }
 }
 
-/// Brings the schema of this database up to date, and gives how many steps that took.
-///
-/// # Errors
-/// Like [`PostgresStore::open`].
-pub async fn migrate(options: &Options, now: Timestamp) -> anyhow::Result<usize> {
-    let server = Server::new(options)?;
-    let run = async {
-        let (mut client, _driven) = reach(&server).await?;
-        migrate::run(&mut client, now).await
-    };
-    run.await.with_context(|| format!("the store {} cannot be used", server.shown()))
-}
-
-/// How many steps the schema of this database has taken, and how many there are.
-///
-/// # Errors
-/// Like [`PostgresStore::open`].
-pub async fn steps(options: &Options) -> anyhow::Result<(usize, usize)> {
-    let server = Server::new(options)?;
-    let look = async {
-        let (client, _driven) = reach(&server).await?;
-        migrate::steps(&client).await
-    };
-    look.await.with_context(|| format!("the store {} cannot be used", server.shown()))
-}
-
-/// A connection to begin with, or why there is none.
-async fn reach(server: &Server) -> anyhow::Result<(tokio_postgres::Client, tokio::task::JoinHandle<()>)> {
-    tokio::time::timeout(server.patience(), server.connect(Purpose::Lists))
-        .await
-        .context("PostgreSQL cannot be reached in time")?
-        .map_err(|error| anyhow::anyhow!(told(&error)))
-}
-
-/// An error in words that can be logged. What the server says of values is left out: they may be
-/// personal.
-fn told(error: &tokio_postgres::Error) -> String {
-    use std::error::Error as _;
-    match error.as_db_error() {
-        Some(error) if names_values(error.code()) => {
-            let place = error.constraint().or(error.column()).or(error.table()).unwrap_or("a statement");
-            format!("PostgreSQL refused {place} ({})", error.code().code())
-        }
-        Some(error) => format!("PostgreSQL: {} ({})", error.message(), error.code().code()),
-        None => match error.source() {
-            Some(cause) => format!("{error}: {cause}"),
-            None => error.to_string(),
-        },
-    }
-}
-
-/// Whether errors of this kind are about values (22), rules about them (23) or statements (42).
-fn names_values(code: &SqlState) -> bool {
-    matches!(code.code().get(..2), Some("22" | "23" | "42"))
-}
-
-/// What a failure of PostgreSQL means to whoever asked: that trying again may help, or that this
-/// program is at fault.
-fn failure(error: &tokio_postgres::Error) -> Error {
-    use std::error::Error as _;
-    let is_ours = match error.as_db_error() {
-        Some(error) => names_values(error.code()),
-        // An answer that could not be read, or a value that could not be written.
-        None => !error.is_closed() && error.source().is_none_or(|cause| !cause.is::<std::io::Error>()),
-    };
-    if is_ours { Error::Internal(told(error)) } else { Error::Unavailable(told(error)) }
-}
-
 #[async_trait]
 impl Store for PostgresStore {
     fn patience(&self) -> Duration {
@@ -213,12 +149,8 @@ impl Store for PostgresStore {
     }
 
     async fn users(&self, tenant: &TenantId, list: List) -> Result<Page, Error> {
-        let snapshot = self.snapshots.begin().await?;
-        let read = async {
-            let page = users::list(snapshot.client(), tenant, &list).await;
-            snapshot.end(page).await
-        };
-        self.snapshots.in_time(read).await
+        let (snapshot, session) = self.snapshots.begin().await?;
+        snapshot.end(users::list(session.client(), tenant, &list)).await
     }
 
     async fn keep(&self, change: UserChange) -> Result<(), KeepError> {
@@ -278,12 +210,8 @@ impl Store for PostgresStore {
         list: Sorted<GroupSortKey>,
     ) -> Result<Page<Group>, Error> {
         let search = filter.unwrap_or(Search::All);
-        let snapshot = self.snapshots.begin().await?;
-        let read = async {
-            let page = groups::list(snapshot.client(), tenant, &search, list).await;
-            snapshot.end(page).await
-        };
-        self.snapshots.in_time(read).await
+        let (snapshot, session) = self.snapshots.begin().await?;
+        snapshot.end(groups::list(session.client(), tenant, &search, list)).await
     }
 
     async fn auto_assigned(&self, tenant: &TenantId) -> Result<Vec<GroupId>, Error> {
@@ -312,12 +240,8 @@ impl Store for PostgresStore {
         user_id: UserId,
         list: Sorted<MembershipSortKey>,
     ) -> Result<Page<Membership>, Error> {
-        let snapshot = self.snapshots.begin().await?;
-        let read = async {
-            let page = groups::memberships(snapshot.client(), tenant, user_id, list).await;
-            snapshot.end(page).await
-        };
-        self.snapshots.in_time(read).await
+        let (snapshot, session) = self.snapshots.begin().await?;
+        snapshot.end(groups::memberships(session.client(), tenant, user_id, list)).await
     }
 
     async fn keep_membership(&self, change: MembershipChange) -> Result<bool, KeepError> {
@@ -339,30 +263,18 @@ impl Store for PostgresStore {
     }
 
     async fn events(&self, tenant: &TenantId, wanted: EventList) -> Result<EventPage, Error> {
-        let snapshot = self.snapshots.begin().await?;
-        let read = async {
-            let page = events::list(snapshot.client(), tenant, wanted).await;
-            snapshot.end(page).await
-        };
-        self.snapshots.in_time(read).await
+        let (snapshot, session) = self.snapshots.begin().await?;
+        snapshot.end(events::list(session.client(), tenant, wanted)).await
     }
 
     async fn newest_events(&self, tenant: &TenantId, wanted: NewestEvents) -> Result<EventPage, Error> {
-        let snapshot = self.snapshots.begin().await?;
-        let read = async {
-            let page = newest::list(snapshot.client(), tenant, wanted).await;
-            snapshot.end(page).await
-        };
-        self.snapshots.in_time(read).await
+        let (snapshot, session) = self.snapshots.begin().await?;
+        snapshot.end(newest::list(session.client(), tenant, wanted)).await
     }
 
     async fn events_by_day(&self, tenant: &TenantId, newest: u32) -> Result<Vec<DayCount>, Error> {
-        let snapshot = self.snapshots.begin().await?;
-        let read = async {
-            let counts = newest::by_day(snapshot.client(), tenant, newest).await;
-            snapshot.end(counts).await
-        };
-        self.snapshots.in_time(read).await
+        let (snapshot, session) = self.snapshots.begin().await?;
+        snapshot.end(newest::by_day(session.client(), tenant, newest)).await
     }
 
     async fn identifier_events(
@@ -370,13 +282,9 @@ impl Store for PostgresStore {
         tenant: &TenantId,
         user_id: UserId,
         identifier_id: IdentifierId,
-    ) -> Result<Option<Vec<Event>>, Error> {
-        let snapshot = self.snapshots.begin().await?;
-        let read = async {
-            let found = events::of_identifier(snapshot.client(), tenant, user_id, identifier_id).await;
-            snapshot.end(found).await
-        };
-        self.snapshots.in_time(read).await
+    ) -> Result<Option<Vec<Recorded>>, Error> {
+        let (snapshot, session) = self.snapshots.begin().await?;
+        snapshot.end(events::of_identifier(session.client(), tenant, user_id, identifier_id)).await
     }
 
     async fn logs(
@@ -384,17 +292,13 @@ impl Store for PostgresStore {
         tenant: &TenantId,
         filter: Option<LogSearch>,
         list: Sorted<LogSortKey>,
-    ) -> Result<Page<(LogId, Event)>, Error> {
+    ) -> Result<Page<(LogId, Recorded)>, Error> {
         let search = filter.unwrap_or(Search::All);
-        let snapshot = self.snapshots.begin().await?;
-        let read = async {
-            let page = logs::list(snapshot.client(), tenant, &search, list).await;
-            snapshot.end(page).await
-        };
-        self.snapshots.in_time(read).await
+        let (snapshot, session) = self.snapshots.begin().await?;
+        snapshot.end(logs::list(session.client(), tenant, &search, list)).await
     }
 
-    async fn log(&self, tenant: &TenantId, id: LogId) -> Result<Option<Event>, Error> {
+    async fn log(&self, tenant: &TenantId, id: LogId) -> Result<Option<Recorded>, Error> {
         let row = self.readers.row(events::AT, &[&tenant.as_str(), &id.position()]).await?;
         rows::one(row, |row| events::event(row).map(|(_, event)| event))
     }
@@ -489,12 +393,8 @@ impl Store for PostgresStore {
     }
 
     async fn traces(&self, tenant: &TenantId, user_id: UserId) -> Result<Traces, Error> {
-        let snapshot = self.snapshots.begin().await?;
-        let read = async {
-            let traces = person::traces(snapshot.client(), tenant, user_id).await;
-            snapshot.end(traces).await
-        };
-        self.snapshots.in_time(read).await
+        let (snapshot, session) = self.snapshots.begin().await?;
+        snapshot.end(person::traces(session.client(), tenant, user_id)).await
     }
 
     async fn erase_record(&self, tenant: &TenantId, user_id: UserId, receipt: Event) -> Result<bool, Error> {

@@ -5,8 +5,8 @@ use tokio_postgres::types::Type;
 
 use super::super::{DayCount, EventPage, NewestEvents};
 use super::connection::Answer;
-use super::events::{COLUMNS, LOOKED_AT, Named, page};
-use super::rows::{Readable, each};
+use super::events::{COLUMNS, LOOKED_AT, page};
+use super::rows::{each, parsed};
 use crate::directory::event::EventType;
 use crate::id::{TenantId, UserId};
 
@@ -89,7 +89,7 @@ pub(super) async fn by_day(client: &Client, tenant: &TenantId, newest: u32) -> A
     let mut counts = each(&rows, |row| {
         Ok(DayCount {
             day: row.try_get(0)?,
-            kind: row.try_get::<_, Readable<Named<EventType>>>(1)?.0.0,
+            kind: parsed(row, 1)?,
             count: row.try_get::<_, i64>(2)?.unsigned_abs(),
         })
     })?;

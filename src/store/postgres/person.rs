@@ -3,6 +3,7 @@
 use tokio_postgres::Client;
 use tokio_postgres::types::{ToSql, Type};
 
+use super::super::statement::{ASKED_OF_USER, ERASE_TRACES, TRIES_OF_USER};
 use super::connection::{Answer, Session};
 use super::rows::{Readable, each};
 use super::{events, outbox};
@@ -41,19 +42,8 @@ pub(super) async fn traces(client: &Client, tenant: &TenantId, user_id: UserId) 
             &of,
         )
         .await?;
-    let requests = client
-        .query_typed(
-            "select requested_at, kind, canonical, requests from proof_requests \
-             where tenant_id = $1 and user_id = $2 order by requested_at, kind, canonical",
-            &of[..2],
-        )
-        .await?;
-    let tries = client
-        .query_typed(
-            "select tried_at, tries from password_tries where tenant_id = $1 and user_id = $2 order by tried_at",
-            &of[..2],
-        )
-        .await?;
+    let requests = client.query_typed(ASKED_OF_USER, &of[..2]).await?;
+    let tries = client.query_typed(TRIES_OF_USER, &of[..2]).await?;
     Ok(Traces {
         mails: each(&mails, outbox::mail)?,
         requests: each(&requests, |row| {
@@ -78,10 +68,10 @@ pub(super) async fn erase(session: &Session, tenant: &TenantId, user_id: UserId)
         "update pending_events set personal = null \
          where tenant_id = $1 and user_id = $2 and personal is not null",
         "update events set personal = null where tenant_id = $1 and user_id = $2 and personal is not null",
-        "delete from outbox where tenant_id = $1 and user_id = $2",
-        "delete from proof_requests where tenant_id = $1 and user_id = $2",
-        "delete from proofs where tenant_id = $1 and user_id = $2",
-    ] {
+    ]
+    .into_iter()
+    .chain(ERASE_TRACES)
+    {
         erased += session.execute(sql, &[&tenant.as_str(), &user_id.as_str()]).await?;
     }
     Ok(erased > 0)

@@ -106,16 +106,26 @@ impl Drop for Sequencer {
 }
 
 async fn stand_for_election(server: &Server, moved: &Job) {
+    let mut fails = false;
     loop {
-        let Err(reason) = moved.count(serve_once(server, moved).await);
-        tracing::debug!(reason, "no events are given positions from here");
+        let Err(reason) = moved.count(serve_once(server, moved, &mut fails).await);
+        // It is tried twice a second: what goes on is told once.
+        if !std::mem::replace(&mut fails, true) {
+            tracing::warn!(reason, "events cannot be given positions from here; it is tried again");
+        }
         tokio::time::sleep(TRY_EVERY).await;
     }
 }
 
 /// Waits for the lock, and does the work while it is held. All is done on the one connection that
 /// holds it: when that is lost, so is the lock, and nothing more can come of it.
-async fn serve_once(server: &Server, counted: &Job) -> Result<Infallible, String> {
+/// `fails` is whether it failed the last time; that it does no more is told.
+async fn serve_once(server: &Server, counted: &Job, fails: &mut bool) -> Result<Infallible, String> {
+    let mut works = || {
+        if std::mem::take(fails) {
+            tracing::info!("events can be given positions from here again");
+        }
+    };
     let in_time = "PostgreSQL does not answer in time";
     let (client, _driven) = tokio::time::timeout(server.patience(), server.connect(Purpose::Sequence))
         .await
@@ -126,6 +136,8 @@ async fn serve_once(server: &Server, counted: &Job) -> Result<Infallible, String
         if held.await.map_err(|_| in_time.to_owned())?.map_err(|error| told(&error))? {
             break;
         }
+        // Another server does the work.
+        works();
         tokio::time::sleep(TRY_EVERY).await;
     }
     let sql = moving();
@@ -138,6 +150,7 @@ async fn serve_once(server: &Server, counted: &Job) -> Result<Infallible, String
         let moved: i64 = moved.try_get(0).map_err(|error| told(&error))?;
         // A failure is counted by who gets it.
         let _ = counted.count(Ok::<_, Infallible>(()));
+        works();
         moved_since += moved;
         if moved_since >= CLEAR_AFTER {
             moved_since = 0;

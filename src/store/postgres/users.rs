@@ -4,6 +4,7 @@
 //! has a limit or an offset is done as it stands there, and tables are not read whole.
 
 mod condition;
+mod known;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -16,20 +17,19 @@ use bytes::Bytes;
 use tokio_postgres::Client;
 
 use super::super::columns::{looked_at, order, ranges, sorted_by};
-use super::super::drivers::{Drivers, can_be_looked_up, drivers};
+use super::super::drivers::{Drivers, drivers};
 use super::super::reading;
 use super::super::search::users::{Column, UserLeaf, UserSearch};
 use super::super::search::{Operand, Range, Search};
 use super::super::statement::Statement as _;
-use super::super::ways::{
-    BOUNDS, Bounds, Counted, Explanation, Matches, Sample, Way, asks_for_columns, asks_for_ids,
-};
+use super::super::ways::{BOUNDS, Bounds, Explanation, Matches, Sample, Way, asks_for_columns, asks_for_ids};
 use super::super::{List, Page, Place};
 use super::connection::Answer;
 use super::rows;
 use super::sql::Sql;
 use crate::id::{GroupId, TenantId};
 use condition::{Asking, push_driver, push_found, push_search};
+use known::Known;
 
 /// For the rest of the transaction, what can be found by an index is; and there is room to gather about
 /// a million ids, beyond which the planner would read them again for each user.
@@ -59,62 +59,6 @@ pub(super) async fn explain(
         counted.push(known.count_alone(part, BOUNDS.few));
     }
     Ok(Explanation { users: listing.known.users.unsigned_abs(), parts: counted, way, statement, plan, page })
-}
-
-/// What is known before anything is looked for. It is asked for in one statement.
-struct Known<'a> {
-    /// How many users the tenant has.
-    users: i64,
-    /// The conditions by which users could be found, and how many rows each finds, up to one more than a
-    /// bound.
-    counts: Vec<(&'a UserLeaf, i64)>,
-}
-
-impl<'a> Known<'a> {
-    /// Counts up to one more than `most` of what each condition of a search finds.
-    async fn of(client: &Client, tenant: &TenantId, search: &'a UserSearch, most: i64) -> Answer<Self> {
-        let mut leaves = Vec::new();
-        gather(search, &mut leaves);
-        let mut sql = Sql::new(tenant);
-        sql.push("select coalesce((select users from tenants where tenant_id = $1), 0)");
-        for leaf in &leaves {
-            sql.push(", (select count(*) from (");
-            push_found(&mut sql, leaf, "1");
-            sql.push(&format!(" limit {}) found)", most.saturating_add(1)));
-        }
-        let mut row = sql.numbers(client).await?.into_iter();
-        Ok(Self { users: row.next().unwrap_or_default(), counts: leaves.into_iter().zip(row).collect() })
-    }
-
-    /// How many rows a condition finds, up to one more than was counted; nothing where it was not counted.
-    fn count(&self, leaf: &UserLeaf) -> Option<i64> {
-        self.counts.iter().find(|(known, _)| std::ptr::eq(*known, leaf)).map(|(_, count)| *count)
-    }
-
-    /// What finds every user who can match, if it finds `most` at most, which is no more than was counted.
-    fn drivers(&self, search: &'a UserSearch, most: i64) -> Option<Drivers<'a, UserLeaf>> {
-        let Ok(found) = drivers(search, most, &|leaf, _| Ok::<_, Infallible>(self.count(leaf)));
-        found
-    }
-
-    /// How many users a search finds by itself.
-    fn count_alone(&self, search: &'a UserSearch, most: i64) -> Counted {
-        match self.drivers(search, most) {
-            Some(drivers) => Counted::Exactly(drivers.count.unsigned_abs()),
-            None if can_be_looked_up(search) => Counted::MoreThan(most.unsigned_abs()),
-            None => Counted::NotLookedUp,
-        }
-    }
-}
-
-/// Gathers the conditions of a search by which users could be found.
-fn gather<'a>(search: &'a UserSearch, leaves: &mut Vec<&'a UserLeaf>) {
-    match search {
-        Search::Is(leaf) => leaves.push(leaf),
-        Search::And(parts) | Search::Or(parts) => parts.iter().for_each(|part| gather(part, leaves)),
-        // Whoever does not meet a condition is not found by it.
-        Search::Not(_) | Search::All => {}
-    }
 }
 
 /// What is known from looking at some users.

@@ -4,20 +4,20 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::super::{EventList, EventPage};
 use super::rows;
-use crate::directory::event::{Event, EventType};
+use crate::directory::event::{EventType, Recorded};
 use crate::id::{IdentifierId, TenantId, UserId};
 
 /// How many events are looked at for one answer at most; what is rare among them comes in several.
 const LOOKED_AT: usize = 10_000;
 
-pub(super) const COLUMNS: &str = "position, event_id, type, time, user_id, identifier_id, method, key_id, key_name, request_id, personal, group_id, actor, details";
+pub(super) use super::super::statement::EVENT as COLUMNS;
 
 /// The event at this position.
 pub(super) fn at(
     connection: &Connection,
     tenant: &TenantId,
     position: i64,
-) -> rusqlite::Result<Option<Event>> {
+) -> rusqlite::Result<Option<Recorded>> {
     connection
         .prepare_cached(&format!("select {COLUMNS} from events where tenant_id = ?1 and position = ?2"))?
         .query_row(params![tenant.as_str(), position], |row| rows::event(row).map(|(_, event)| event))
@@ -68,8 +68,8 @@ impl Walk {
     }
 
     /// Looks at the next event. False ends the walk, before this event.
-    pub(super) fn goes_on(&mut self, (position, event): (i64, Event)) -> bool {
-        let is_wanted = self.kind.is_none_or(|kind| kind == event.kind);
+    pub(super) fn goes_on(&mut self, (position, event): (i64, Recorded)) -> bool {
+        let is_wanted = self.kind.is_none_or(|kind| event.kind == kind);
         if self.looked_at == LOOKED_AT || (is_wanted && self.page.events.len() == self.limit as usize) {
             self.page.next = self.last;
             return false;
@@ -122,7 +122,7 @@ pub(super) fn of_identifier(
     tenant: &TenantId,
     user_id: UserId,
     identifier_id: IdentifierId,
-) -> rusqlite::Result<Option<Vec<Event>>> {
+) -> rusqlite::Result<Option<Vec<Recorded>>> {
     let Some(newest) = newest_of_user(connection, tenant, user_id)? else { return Ok(None) };
     let positions: Vec<i64> = connection
         .prepare_cached(&format!("{OF_USER} and identifier_id = ?4 order by position"))?

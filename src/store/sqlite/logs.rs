@@ -22,7 +22,7 @@ use super::super::ways::{COUNTED, FEW, MOST_WITHIN};
 use super::super::{LogSortKey, Page, Sorted};
 use super::sql::Sql;
 use super::{events, rows};
-use crate::directory::event::Event;
+use crate::directory::event::Recorded;
 use crate::directory::log::{LogId, WORDINGS, Wording};
 use crate::directory::text::fold;
 use crate::id::{TenantId, UserId};
@@ -37,7 +37,7 @@ pub(super) fn list(
     tenant: &TenantId,
     search: &LogSearch,
     list: Sorted<LogSortKey>,
-) -> rusqlite::Result<Page<(LogId, Event)>> {
+) -> rusqlite::Result<Page<(LogId, Recorded)>> {
     let plan = Plan::of(connection, tenant, search)?;
     match plan.lookups()? {
         Some(lookups) => plan.sort(&lookups, list),
@@ -102,7 +102,7 @@ impl<'a> Plan<'a> {
         &self,
         lookups: &[&LogLeaf],
         wanted: Sorted<LogSortKey>,
-    ) -> rusqlite::Result<Page<(LogId, Event)>> {
+    ) -> rusqlite::Result<Page<(LogId, Recorded)>> {
         let mut sql = Sql::new(self.tenant);
         sql.push("select e.type, e.time, e.position from (");
         for (number, lookup) in lookups.iter().enumerate() {
@@ -137,7 +137,7 @@ impl<'a> Plan<'a> {
     }
 
     /// The page, from the indexes of the order.
-    fn walk(&self, wanted: Sorted<LogSortKey>) -> rusqlite::Result<Page<(LogId, Event)>> {
+    fn walk(&self, wanted: Sorted<LogSortKey>) -> rusqlite::Result<Page<(LogId, Recorded)>> {
         let most = wanted.limit as usize + 1;
         let mut positions = Vec::new();
         let mut skipped = 0;
@@ -251,7 +251,7 @@ impl<'a> Plan<'a> {
         mut positions: Vec<i64>,
         limit: u32,
         (total, total_is_estimate): (u64, bool),
-    ) -> rusqlite::Result<Page<(LogId, Event)>> {
+    ) -> rusqlite::Result<Page<(LogId, Recorded)>> {
         let has_next = positions.len() > limit as usize;
         positions.truncate(limit as usize);
         let mut documents = Vec::with_capacity(positions.len());

@@ -44,7 +44,7 @@ use super::{
     PasswordTry, Portion, Sorted, Store, Tenant, UserChange, Version,
 };
 use crate::directory::api_key::ApiKey;
-use crate::directory::event::Event;
+use crate::directory::event::{Event, Recorded};
 use crate::directory::group::{Group, Membership};
 use crate::directory::log::LogId;
 use crate::directory::mail::Mail;
@@ -271,7 +271,7 @@ impl Store for SqliteStore {
         tenant: &TenantId,
         user_id: UserId,
         identifier_id: IdentifierId,
-    ) -> Result<Option<Vec<Event>>, Error> {
+    ) -> Result<Option<Vec<Recorded>>, Error> {
         let tenant = tenant.clone();
         let read =
             move |connection: &Connection| events::of_identifier(connection, &tenant, user_id, identifier_id);
@@ -283,12 +283,12 @@ impl Store for SqliteStore {
         tenant: &TenantId,
         filter: Option<LogSearch>,
         list: Sorted<LogSortKey>,
-    ) -> Result<Page<(LogId, Event)>, Error> {
+    ) -> Result<Page<(LogId, Recorded)>, Error> {
         let (tenant, search) = (tenant.clone(), filter.unwrap_or(Search::All));
         self.readers.read_list(move |connection| logs::list(connection, &tenant, &search, list)).await
     }
 
-    async fn log(&self, tenant: &TenantId, id: LogId) -> Result<Option<Event>, Error> {
+    async fn log(&self, tenant: &TenantId, id: LogId) -> Result<Option<Recorded>, Error> {
         self.readers.read(|connection| events::at(connection, tenant, id.position()))
     }
 

@@ -5,7 +5,6 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::super::{DayCount, EventPage, NewestEvents};
 use super::events::{COLUMNS, Walk, newest_of_user};
 use super::rows;
-use crate::directory::event::EventType;
 use crate::id::{TenantId, UserId};
 
 /// How many seconds a day has.
@@ -74,7 +73,7 @@ pub(super) fn by_day(
     let rows = statement.query_map(params![tenant.as_str(), newest, DAY], |row| {
         Ok(DayCount {
             day: row.get(0)?,
-            kind: EventType::from_name(row.get_ref(1)?.as_str()?).ok_or_else(|| rows::unknown(1))?,
+            kind: rows::parsed(row, 1)?,
             count: row.get::<_, i64>(2)?.unsigned_abs(),
         })
     })?;

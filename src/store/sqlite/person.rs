@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, params};
 
+use super::super::statement::{ASKED_OF_USER, ERASE_TRACES, TRIES_OF_USER};
 use super::keep::user_row;
 use super::rows::{self, unknown};
 use super::{events, outbox};
@@ -26,10 +27,7 @@ pub(super) fn traces(
         .query_map(params![of[0], of[1], outbox::known_kinds()], outbox::mail)?
         .collect::<rusqlite::Result<_>>()?;
     let requests = connection
-        .prepare_cached(
-            "select requested_at, kind, canonical, requests from proof_requests \
-             where tenant_id = ?1 and user_id = ?2 order by requested_at, kind, canonical",
-        )?
+        .prepare_cached(ASKED_OF_USER)?
         .query_map(of, |row| {
             let kind = AddressKind::from_name(row.get_ref(1)?.as_str()?);
             Ok(Asked {
@@ -41,9 +39,7 @@ pub(super) fn traces(
         })?
         .collect::<rusqlite::Result<_>>()?;
     let password_tries = connection
-        .prepare_cached(
-            "select tried_at, tries from password_tries where tenant_id = ?1 and user_id = ?2 order by tried_at",
-        )?
+        .prepare_cached(TRIES_OF_USER)?
         .query_map(of, |row| Ok((Timestamp(row.get(0)?), row.get(1)?)))?
         .collect::<rusqlite::Result<_>>()?;
     Ok(Traces { mails, requests, password_tries })
@@ -70,11 +66,7 @@ pub(super) fn erase(
              where tenant_id = ?1 and position in (select position from chain) and personal is not null",
         )?
         .execute(params![tenant.as_str(), newest])?;
-    for sql in [
-        "delete from outbox where tenant_id = ?1 and user_id = ?2",
-        "delete from proof_requests where tenant_id = ?1 and user_id = ?2",
-        "delete from proofs where tenant_id = ?1 and user_id = ?2",
-    ] {
+    for sql in ERASE_TRACES {
         erased += connection.prepare_cached(sql)?.execute(of)?;
     }
     Ok(erased > 0)

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::{Map, Value, json};
 
 use super::super::{Kept, Tenant, Version};
-use crate::directory::event::{Actor, Event, EventType, Method, Personal};
+use crate::directory::event::{Actor, Event, Personal, Recorded, Word};
 use crate::directory::log::Wording;
 use crate::directory::password::ResetToken;
 use crate::directory::settings::{Choices, Settings};
@@ -84,18 +84,18 @@ pub(super) fn reset_token(id: TokenId, row: &Row<'_>) -> rusqlite::Result<ResetT
     })
 }
 
-pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<(i64, Event)> {
-    let event = Event {
+pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<(i64, Recorded)> {
+    let event = Recorded {
         id: EventId::from_bytes(row.get(1)?),
-        kind: EventType::from_name(row.get_ref(2)?.as_str()?).ok_or_else(|| unknown(2))?,
+        kind: parsed(row, 2)?,
         time: Timestamp(row.get(3)?),
         user_id: if row.get_ref(4)?.as_str()?.is_empty() { None } else { Some(parsed(row, 4)?) },
         identifier_id: row.get::<_, Option<[u8; 16]>>(5)?.map(IdentifierId::from_bytes),
         group_id: row.get::<_, Option<[u8; 16]>>(11)?.map(GroupId::from_bytes),
-        method: Method::from_name(row.get_ref(6)?.as_str()?).ok_or_else(|| unknown(6))?,
+        method: parsed(row, 6)?,
         actor: match row.get_ref(12)?.as_str_or_null()? {
-            None => Actor::Key { key_id: parsed(row, 7)?, key_name: row.get(8)? },
-            Some(name) => keyless(name).ok_or_else(|| unknown(12))?,
+            None => Word::Known(Actor::Key { key_id: parsed(row, 7)?, key_name: row.get(8)? }),
+            Some(word) => keyless(word),
         },
         request_id: RequestId::from_hex(row.get_ref(9)?.as_str()?).ok_or_else(|| unknown(9))?,
         details: row
@@ -126,11 +126,11 @@ pub(in crate::store) fn actor_columns(actor: &Actor) -> (Option<&'static str>, &
 }
 
 /// The actor without a key that is kept by this word.
-pub(in crate::store) fn keyless(word: &str) -> Option<Actor> {
+pub(in crate::store) fn keyless(word: &str) -> Word<Actor> {
     match word {
-        OWNER => Some(Actor::Owner),
-        SERVER => Some(Actor::Server),
-        _ => None,
+        OWNER => Word::Known(Actor::Owner),
+        SERVER => Word::Known(Actor::Server),
+        _ => Word::Unknown(word.to_owned()),
     }
 }
 
