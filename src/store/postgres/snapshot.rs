@@ -125,3 +125,35 @@ impl Drop for Snapshot<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Database;
+    use super::super::{Options, PostgresStore};
+    use super::*;
+    use crate::store::Store;
+    use crate::time::Timestamp;
+
+    /// One costly search would else be felt by everybody, each time it is asked.
+    #[tokio::test]
+    async fn a_list_that_takes_too_long_is_broken_off_and_others_are_left_in_peace() {
+        let database = Database::empty().await;
+        let options = Options { statement_timeout: Duration::from_secs(1), ..Options::new(&database.url) };
+        let store = PostgresStore::open(&options, Timestamp(0)).await.unwrap();
+        let (other, others) = store.snapshots.begin().await.unwrap();
+        let (snapshot, session) = store.snapshots.begin().await.unwrap();
+        let read = async {
+            // Each statement takes no longer than one may.
+            let mut read = Ok(());
+            while read.is_ok() {
+                read = session.run("select pg_sleep(0.1)").await;
+            }
+            read
+        };
+        let told = snapshot.end(read).await;
+        assert!(matches!(told, Err(Error::TooCostly)), "{told:?}");
+        others.run("select 1").await.unwrap();
+        drop(other);
+        store.close().await;
+    }
+}
