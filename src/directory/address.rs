@@ -9,7 +9,7 @@ use crate::id::{IdentifierId, UserId};
 
 /// How many addresses of one kind a user may have. People have a few: the bound is there so that documents and
 /// answers about many users stay within bounds.
-pub(super) const MOST_OF_A_KIND: usize = 100;
+const MOST_OF_A_KIND: usize = 100;
 
 /// What a change of one kind of address is called in the record.
 pub(super) struct EventTypes {

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::address::{Address, MOST_OF_A_KIND};
+use super::address::Address;
 use super::claims::{self, Checks};
 use super::data;
 use super::email::EmailAddress;
@@ -215,8 +215,6 @@ fn disorder<A: Address>(list: &[A], is_proved: impl Fn(&A) -> bool) -> Option<&'
     let (mut forms, mut ids) = (HashSet::new(), HashSet::new());
     if list.iter().filter(|address| address.is_primary()).count() != usize::from(!list.is_empty()) {
         Some("Exactly one is primary, where there is any.")
-    } else if list.len() > MOST_OF_A_KIND {
-        Some("A user has 100 at most.")
     } else if !list.iter().all(|address| forms.insert(address.canonical()) && ids.insert(address.id())) {
         Some("Each address is there once, under an id of its own.")
     } else if list.iter().any(|address| address.is_verified() != is_proved(address)) {

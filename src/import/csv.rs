@@ -145,6 +145,11 @@ pub(super) fn read(input: &mut dyn BufRead, take: &mut dyn FnMut(Numbered) -> bo
     }
 }
 
+/// The name of a column without what programs put around it.
+fn plain(name: &str) -> &str {
+    name.trim().trim_start_matches('\u{feff}')
+}
+
 /// Whether this could be meant as the name of a field, or of several.
 fn is_like_a_name(text: &str) -> bool {
     text.len() <= 100 && text.chars().all(|char| char.is_ascii_alphanumeric() || "_-.; ".contains(char))
@@ -152,11 +157,13 @@ fn is_like_a_name(text: &str) -> bool {
 
 fn columns(header: &StringRecord) -> Result<Vec<Column>> {
     let mut columns: Vec<Column> = Vec::new();
+    let is_header =
+        header.iter().flat_map(|name| name.split(';')).any(|name| Column::named(plain(name)).is_some());
     for (place, name) in (1..).zip(header) {
-        let name = name.trim().trim_start_matches('\u{feff}');
+        let name = plain(name);
         let Some(column) = Column::named(name) else {
-            // Where the header is missing, this is somebody's address, and nothing to be told.
-            let told = if is_like_a_name(name) {
+            // Where the header is missing, this is somebody's address or name, and nothing to be told.
+            let told = if is_header && is_like_a_name(name) {
                 format!("`{name}`")
             } else {
                 format!("something in column {place}")
@@ -310,9 +317,13 @@ mod tests {
     /// Without a header the first row would be quoted, to whoever reads the terminal or the answer.
     #[test]
     fn nothing_personal_is_quoted_where_the_header_is_missing() {
-        for (first, place) in
-            [("ada@example.com,true", 1), ("email,+441514960453", 2), ("[{\"a\":\"b\"}]", 1)]
-        {
+        for (first, place) in [
+            ("ada@example.com,true", 1),
+            ("email,+441514960453", 2),
+            ("441514960453,true", 1),
+            ("Ada Lovelace,ada", 1),
+            ("[{\"a\":\"b\"}]", 1),
+        ] {
             let error = rows(&format!("{first}\n")).unwrap_err().to_string();
             assert!(
                 error.starts_with(&format!("the header names something in column {place}, which")),
