@@ -175,7 +175,12 @@ fn run(command: Command, words: &ArgMatches, file: Option<&File>) -> Result<()> 
         Command::Serve(options) => logging::start(options.log())?,
         _ => logging::start(&logging::Directives::warnings())?,
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = match &command {
+        Command::Serve(options) => options.threads(cores),
+        _ => cores,
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;
     let clock = Arc::new(SystemClock::start());
     runtime.block_on(async {
         match command {

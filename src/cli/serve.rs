@@ -63,6 +63,10 @@ pub(super) struct Options {
     /// How many connections there may be at once; more are refused with 503
     #[arg(long, value_name = "N", env = "BONAFIDE_MAX_CONNECTIONS", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
     max_connections: u32,
+    /// How many threads answer requests; if not given, one for each core, or for every second one where
+    /// PostgreSQL runs on this machine and needs the others
+    #[arg(long, value_name = "N", env = "BONAFIDE_THREADS", value_parser = clap::value_parser!(u16).range(1..=1_024))]
+    threads: Option<u16>,
     /// What is logged: error, warn, info, debug, trace or off
     #[arg(long, value_name = "LEVEL", env = "BONAFIDE_LOG", default_value = "info")]
     log: Directives,
@@ -99,6 +103,16 @@ impl FromStr for MetricsListen {
 impl Options {
     pub(super) fn log(&self) -> &Directives {
         &self.log
+    }
+
+    /// How many threads answer requests on a machine with so many cores.
+    pub(super) fn threads(&self, cores: usize) -> usize {
+        match self.threads {
+            Some(threads) => threads.into(),
+            // Each thread more wakes others up in vain, and takes time from the database.
+            None if self.store.is_database_on_this_machine() => cores.div_ceil(2),
+            None => cores,
+        }
     }
 
     /// What cannot be used as it was said, or not together, as far as files and words tell: each with

@@ -77,6 +77,12 @@ impl StoreOption {
         }
     }
 
+    /// Whether the store is a database whose server runs on this machine.
+    pub(super) fn is_database_on_this_machine(&self) -> bool {
+        // A fault of the URL is told when the store is opened.
+        Options::is_url(&self.store) && Options::new(&self.store).is_on_this_machine().unwrap_or(false)
+    }
+
     /// The URL without user and password, if it is understood.
     pub(super) fn shown(&self) -> Option<String> {
         if Options::is_url(&self.store) {

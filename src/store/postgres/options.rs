@@ -1,5 +1,6 @@
 //! What the operator says about the server: a URL and a few numbers.
 
+use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -42,6 +43,22 @@ impl Options {
     /// What is wrong with the URL, without repeating it.
     pub fn shown(&self) -> Result<String> {
         Ok(self.address()?.shown())
+    }
+
+    /// Whether the server runs on this machine, as far as the URL tells: by a socket in a folder, or by
+    /// an address that leads nowhere else.
+    ///
+    /// # Errors
+    /// What is wrong with the URL, without repeating it.
+    pub fn is_on_this_machine(&self) -> Result<bool> {
+        let address = self.address()?;
+        Ok(address.config.get_hosts().iter().all(|host| match host {
+            Host::Unix(_) => true,
+            Host::Tcp(name) => {
+                let ip = name.trim_matches(['[', ']']).parse::<IpAddr>();
+                ip.map_or(name == "localhost", |ip| ip.is_loopback())
+            }
+        }))
     }
 
     /// What connections are made with.
@@ -169,6 +186,22 @@ mod tests {
         let address = Address::of("postgresql://me@%2Frun%2Fpostgresql/users?application_name=x").unwrap();
         assert_eq!(address.config.get_application_name(), Some("x"));
         assert!(address.shown().contains("/run/postgresql"), "{}", address.shown());
+    }
+
+    #[test]
+    fn a_url_tells_whether_the_server_is_on_this_machine() {
+        for (hosts, here) in [
+            ("127.0.0.1:5432", true),
+            ("[::1]", true),
+            ("localhost", true),
+            ("%2Frun%2Fpostgresql", true),
+            ("192.0.2.1", false),
+            ("db.example.com", false),
+            ("localhost,db.example.com", false),
+        ] {
+            let options = Options::new(&format!("postgres://me@{hosts}/users"));
+            assert_eq!(options.is_on_this_machine().unwrap(), here, "{hosts}");
+        }
     }
 
     #[test]
