@@ -99,6 +99,8 @@ pub struct App {
     behind: Arc<Semaphore>,
     /// Places for exports.
     exports: Arc<Semaphore>,
+    /// Places for exports of one person.
+    person_exports: Arc<Semaphore>,
     keys: Keys,
     rates: Rates,
     turns: Turns,
@@ -125,6 +127,7 @@ impl App {
             metrics: Metrics::default(),
             behind: Arc::new(Semaphore::new(MAX_BEHIND as usize)),
             exports: Arc::new(Semaphore::new(export::MAX_EXPORTS)),
+            person_exports: Arc::new(Semaphore::new(person::MAX_EXPORTS)),
             keys: Keys::default(),
             rates: Rates::default(),
             turns: Turns::default(),

@@ -74,6 +74,9 @@ pub enum Error {
     /// The store cannot be reached or cannot keep the change now; trying again may help.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
+    /// As many others are served already as may be at once.
+    #[error("others are served at the moment")]
+    Busy,
     /// A list takes longer to find than a list may.
     #[error("the list takes too long to find")]
     TooCostly,

@@ -1,5 +1,6 @@
 //! `/v1/users/{user_id}/export`: all that is kept of one person, and whether it is to be erased.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -21,8 +22,8 @@ use crate::app::person::WholePerson;
 use crate::directory::api_key::Scope;
 use crate::directory::group::Membership;
 use crate::directory::mail::Mail;
-use crate::directory::person::{AddressHistory, Asked, Person, trust_changed};
-use crate::directory::proof::KeptProof;
+use crate::directory::person::{AddressHistory, Asked, Person, pages_of, trust_changed};
+use crate::directory::proof::{AddressId, KeptProof};
 use crate::directory::user::User;
 use crate::error::Error;
 use crate::time::Timestamp;
@@ -31,6 +32,9 @@ use crate::time::Timestamp;
 const WAITING: usize = 2;
 /// How many bytes a part of the answer has, or little more.
 const PART: usize = 64 * 1024;
+/// How many changes of addresses are held until those before them are told. Else the record would be read
+/// again for each address.
+const HELD: usize = 10_000;
 
 /// All that is kept of one person. Nothing in it opens anything: links, codes, passwords and hashes of them
 /// are left out.
@@ -290,25 +294,44 @@ impl Parts {
 }
 
 /// Writes all that is kept of a person. The record is read page by page.
-async fn write(app: &App, whole: WholePerson, answer: &mut Parts) -> Result<(), Error> {
-    let WholePerson { person, histories, mut course } = whole;
-    answer.begin(&PersonAnswer::new(&person, app.clock.now())?, "],\"events\":[]}")?;
+async fn write(app: &App, mut whole: WholePerson, answer: &mut Parts) -> Result<(), Error> {
+    // All of it stays here until the end, and with it the place among those that are served.
+    let WholePerson { person, histories, course, .. } = &mut whole;
+    answer.begin(&PersonAnswer::new(person, app.clock.now())?, "],\"events\":[]}")?;
     let mut between_addresses = "";
-    for history in &histories.addresses {
+    for together in histories.together(HELD) {
+        let import = |history: &AddressHistory| {
+            histories.import.as_ref().filter(|_| history.begins_with_import).cloned().map(TrustChange::new)
+        };
+        let Some((first, others)) = together.split_first() else { continue };
         answer.text(std::mem::replace(&mut between_addresses, ","));
-        answer.begin(&AddressAnswer::new(history), "]}")?;
+        answer.begin(&AddressAnswer::new(first), "]}")?;
         let mut between = "";
-        if let Some(import) = histories.import.as_ref().filter(|_| history.begins_with_import) {
-            answer.item(&mut between, &TrustChange::new(import.clone())).await?;
+        if let Some(import) = import(first) {
+            answer.item(&mut between, &import).await?;
         }
-        for place in history.pages.iter().rev() {
-            for (_, event) in course.page(&*app.store, *place).await? {
-                if trust_changed(event) == Some(history.address) {
+        let mut held: HashMap<AddressId, Vec<TrustChange>> =
+            others.iter().map(|history| (history.address, import(history).into_iter().collect())).collect();
+        for place in pages_of(together) {
+            for (_, event) in course.page(&*app.store, place).await? {
+                let Some(address) = trust_changed(event) else { continue };
+                if address == first.address {
                     answer.item(&mut between, &TrustChange::new(event.clone())).await?;
+                } else if let Some(held) = held.get_mut(&address) {
+                    held.push(TrustChange::new(event.clone()));
                 }
             }
         }
         answer.text("]}");
+        for history in others {
+            answer.text(",");
+            answer.begin(&AddressAnswer::new(history), "]}")?;
+            let mut between = "";
+            for change in held.remove(&history.address).unwrap_or_default() {
+                answer.item(&mut between, &change).await?;
+            }
+            answer.text("]}");
+        }
     }
     answer.text("],\"events\":[");
     let mut between = "";

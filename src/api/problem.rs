@@ -57,7 +57,7 @@ pub(crate) fn status(error: &Error) -> StatusCode {
         Error::Changed => StatusCode::PRECONDITION_FAILED,
         Error::UnderWay => StatusCode::CONFLICT,
         Error::Invalid(_) | Error::Refused(_) => StatusCode::UNPROCESSABLE_ENTITY,
-        Error::Unavailable(_) | Error::TooCostly => StatusCode::SERVICE_UNAVAILABLE,
+        Error::Unavailable(_) | Error::Busy | Error::TooCostly => StatusCode::SERVICE_UNAVAILABLE,
         Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         Error::TooManyRequests { .. } | Error::RateExceeded { .. } => StatusCode::TOO_MANY_REQUESTS,
     }
@@ -118,6 +118,7 @@ pub(crate) fn detail(error: &Error) -> String {
             "The store is unavailable. If this was a change, look whether it was made; try again in a moment."
                 .into()
         }
+        Error::Busy => "As many of these are served already as the server does at once. Try again in a moment.".into(),
         Error::TooCostly => {
             "The list takes too long to find. Ask for less: a filter with a condition that few meet, or an earlier page."
                 .into()
@@ -202,7 +203,7 @@ pub(super) fn render(error: Option<&Error>, response: Response, instance: &str, 
         Error::Unauthenticated => {
             parts.headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("ApiKey header=\"X-API-KEY\""));
         }
-        Error::Unavailable(_) | Error::TooCostly | Error::UnderWay => {
+        Error::Unavailable(_) | Error::Busy | Error::TooCostly | Error::UnderWay => {
             parts.headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
         }
         Error::TooManyRequests { retry_after } | Error::RateExceeded { retry_after } => {

@@ -28,10 +28,9 @@ impl App {
     /// a password in it.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] while others export.
+    /// [`Error::Busy`] while others export.
     pub fn export(self: &Arc<Self>, tenant: &TenantId, with_hashes: bool) -> Result<Lines, Error> {
-        let place = self.exports.clone().try_acquire_owned();
-        let place = place.map_err(|_| Error::Unavailable("others export at the moment".to_owned()))?;
+        let place = self.exports.clone().try_acquire_owned().map_err(|_| Error::Busy)?;
         let (app, tenant) = (self.clone(), tenant.clone());
         let (to, lines) = mpsc::channel(WAITING);
         tokio::spawn(async move {

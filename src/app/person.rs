@@ -1,5 +1,7 @@
 //! All that is kept of one person, and erasing it.
 
+use tokio::sync::OwnedSemaphorePermit;
+
 use super::condition::Always;
 use super::{App, Call};
 use crate::directory::event::{Origin, Recorded};
@@ -12,6 +14,9 @@ use crate::store::{MembershipSortKey, NewestEvents, Sorted, Store, UserChange};
 
 /// How much is read at a time of what may be long.
 const AT_A_TIME: u32 = 1_000;
+/// How many persons are exported at once: each holds a page of events and as many changes of addresses as
+/// [`Histories::together`] is asked for, and reads on and on.
+pub(super) const MAX_EXPORTS: usize = 4;
 
 /// All that is kept of a person.
 pub struct WholePerson {
@@ -21,6 +26,8 @@ pub struct WholePerson {
     pub histories: Histories,
     /// The record.
     pub course: Course,
+    /// Kept until all is told.
+    _place: OwnedSemaphorePermit,
 }
 
 /// What had happened to a user when it was first looked at. It is read page by page, and one page of it is held.
@@ -104,8 +111,10 @@ impl App {
     /// as it was or as it is; what happens meanwhile is not told.
     ///
     /// # Errors
-    /// [`Missing::User`] if nothing is known of the user.
+    /// [`Missing::User`] if nothing is known of the user, [`Error::Busy`] while others are exported.
     pub async fn person(&self, tenant: &TenantId, user_id: UserId) -> Result<WholePerson, Error> {
+        let place = self.person_exports.clone().try_acquire_owned().map_err(|_| Error::Busy)?;
+        self.store.wait_for_places(tenant, user_id).await?;
         let document = self.store.user(tenant, user_id).await?.map(|kept| kept.document);
         let (course, gathering) = Course::begin(&*self.store, tenant, user_id).await?;
         if document.is_none() && course.is_empty() {
@@ -118,7 +127,7 @@ impl App {
             standing: self.store.standing(tenant, user_id).await?,
             traces: self.store.traces(tenant, user_id).await?,
         };
-        Ok(WholePerson { person, histories: gathering.histories(user.as_ref()), course })
+        Ok(WholePerson { person, histories: gathering.histories(user.as_ref()), course, _place: place })
     }
 
     /// Removes a user and everything that was theirs, and erases what is personal in the record of what

@@ -1,6 +1,6 @@
 //! All that is kept of one person: what is told when they ask for it, and what is left when it is erased.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use bytes::Bytes;
 
@@ -63,7 +63,9 @@ pub struct AddressHistory {
     pub typed: Option<String>,
     /// Whether it begins with the import of the user, which has vouched for the address.
     pub begins_with_import: bool,
-    /// In which pages of the record the changes of its trust are, the newest first.
+    /// How many changes of its trust there are in the record.
+    pub changes: usize,
+    /// In which pages of the record they are, the newest first.
     pub pages: Vec<usize>,
 }
 
@@ -73,6 +75,31 @@ pub struct Histories {
     pub addresses: Vec<AddressHistory>,
     /// The event by which the user was imported, if the first of the user's is there and was that.
     pub import: Option<Recorded>,
+}
+
+impl Histories {
+    /// The addresses in their order, as many together as are told while the record is gone through once: of all
+    /// but the first of them the changes must be held until it is their turn, and those are `most` at most.
+    pub fn together(&self, most: usize) -> impl Iterator<Item = &[AddressHistory]> {
+        let mut left = self.addresses.as_slice();
+        std::iter::from_fn(move || {
+            let (_, others) = left.split_first()?;
+            let mut held = 0;
+            let fitting = others.iter().take_while(|history| {
+                held += history.changes;
+                held <= most
+            });
+            let (together, rest) = left.split_at(1 + fitting.count());
+            left = rest;
+            Some(together)
+        })
+    }
+}
+
+/// In which pages of the record the changes of these addresses are, the oldest first.
+pub fn pages_of(together: &[AddressHistory]) -> Vec<usize> {
+    let pages: BTreeSet<usize> = together.iter().flat_map(|history| &history.pages).copied().collect();
+    pages.into_iter().rev().collect()
 }
 
 /// Whether an address that came with its user was trusted from the beginning: what became of its trust first
@@ -132,6 +159,7 @@ struct Told {
     was_added: bool,
     /// What first became of its trust.
     first_change: Option<EventType>,
+    changes: usize,
     pages: Vec<usize>,
 }
 
@@ -150,6 +178,7 @@ impl Gathering {
             && is_trust(kind)
         {
             told.first_change = Some(kind);
+            told.changes += 1;
             if told.pages.last() != Some(&page) {
                 told.pages.push(page);
             }
@@ -175,7 +204,8 @@ impl Gathering {
             let is_verified = user.is_some_and(|user| user.has_verified(address).unwrap_or(false));
             let came_trusted = !told.was_added && came_trusted(told.first_change, is_verified);
             let begins_with_import = import.is_some() && came_trusted;
-            AddressHistory { address, typed: told.typed, begins_with_import, pages: told.pages }
+            let Told { typed, changes, pages, .. } = told;
+            AddressHistory { address, typed, begins_with_import, changes, pages }
         };
         Histories { addresses: all.into_iter().map(history).collect(), import }
     }
@@ -197,4 +227,54 @@ pub fn removed_and_erased(user_id: UserId, ctx: &Context) -> Vec<Event> {
 /// What is on record of the erasing of a user. It holds nothing personal, nor of who asked for it.
 pub fn erased(user_id: UserId, ctx: &Context) -> Event {
     Event { personal: Personal::default(), ..ctx.event(EventType::UserErased, user_id, None, None) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::{IdentifierId, SeededRandom};
+
+    /// Addresses with so many changes each.
+    fn histories(changes: &[usize]) -> Histories {
+        let random = SeededRandom::new(1);
+        let history = |(page, changes): (usize, &usize)| AddressHistory {
+            address: AddressId::email(IdentifierId::new(&random)),
+            typed: None,
+            begins_with_import: false,
+            changes: *changes,
+            pages: vec![page + 1, page],
+        };
+        Histories { addresses: changes.iter().enumerate().map(history).collect(), import: None }
+    }
+
+    fn together(changes: &[usize], most: usize) -> Vec<Vec<usize>> {
+        let histories = histories(changes);
+        let told = histories.together(most);
+        told.map(|together| together.iter().map(|history| history.changes).collect()).collect()
+    }
+
+    #[test]
+    fn a_hundred_addresses_with_some_changes_each_are_told_in_one_go() {
+        assert_eq!(together(&[50; 100], 5_000).len(), 1);
+        assert_eq!(together(&[], 5_000).len(), 0);
+        assert_eq!(together(&[0, 0], 0), [[0, 0]]);
+    }
+
+    #[test]
+    fn of_no_more_than_so_many_changes_must_be_held_and_none_of_the_first() {
+        assert_eq!(together(&[9, 4, 6, 1, 20, 3], 10), [vec![9, 4, 6], vec![1], vec![20, 3]]);
+        // However they are spread: one go for every half of what may be held, and one.
+        for most in 1..30 {
+            let changes: Vec<usize> = (0..100).map(|number| number * 7_919 % 23).collect();
+            let told = together(&changes, most);
+            assert_eq!(told.concat(), changes);
+            assert!(told.iter().all(|together| together[1..].iter().sum::<usize>() <= most));
+            assert!(told.len() <= 2 * changes.iter().sum::<usize>() / most + 1);
+        }
+    }
+
+    #[test]
+    fn each_page_with_changes_is_read_once_for_all_that_are_told_together() {
+        assert_eq!(pages_of(&histories(&[5, 5, 5]).addresses), [3, 2, 1, 0]);
+    }
 }

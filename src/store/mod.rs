@@ -160,6 +160,10 @@ pub trait Store: Send + Sync {
     /// How many of the tenant's newest events there were on each day, a number for each type.
     async fn events_by_day(&self, tenant: &TenantId, newest: u32) -> Result<Vec<DayCount>, Error>;
 
+    /// Waits until all that has happened to a user has its place among the tenant's events, and so is told by
+    /// all that reads them.
+    async fn wait_for_places(&self, tenant: &TenantId, user_id: UserId) -> Result<(), Error>;
+
     /// The events of one address of a user, oldest first; nothing if nothing ever happened to the user.
     async fn identifier_events(
         &self,

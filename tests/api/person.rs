@@ -205,6 +205,58 @@ async fn more_events_than_are_read_at_once_are_all_told() {
     assert_eq!(later["addresses"][0]["history"].as_array().unwrap().len(), 2 * 520 + 1);
 }
 
+/// The record is gone through once for many addresses.
+#[tokio::test]
+async fn each_address_has_its_own_history_however_they_were_changed_by_turns() {
+    let api = Api::new().await;
+    let mut user = api.user(json!({"email": "first@example.com", "email_verified": true})).await;
+    for name in ["second", "third"] {
+        user = api
+            .post(&format!("{}/emails", path(&user)), json!({"email": format!("{name}@example.com")}))
+            .await
+            .json();
+    }
+    let emails: Vec<String> = (0..3)
+        .map(|number| {
+            format!("users/{}/emails/{}", text(&user["user_id"]), text(&user["emails"][number]["id"]))
+        })
+        .collect();
+    for round in 0..6 {
+        let action = if round % 2 == 0 { "unverify" } else { "verify" };
+        for email in emails.iter().skip(round % 3) {
+            api.post(&format!("/api/{email}/{action}"), Value::Null).await.json();
+        }
+    }
+    let addresses = api.get(&export_path(&user)).await.json()["addresses"].clone();
+    let mut changes = 0;
+    for (address, email) in addresses.as_array().unwrap().iter().zip(&emails) {
+        let history = api.get(&format!("/v1/{email}/history")).await.json()["history"].clone();
+        assert_eq!(address["history"], history);
+        changes += history.as_array().unwrap().len();
+    }
+    assert!(changes > 8, "{addresses}");
+}
+
+#[tokio::test]
+async fn only_some_are_exported_at_once_and_others_are_told_to_come_again() {
+    let api = Api::new().await;
+    let user = api.user(json!({"email": "ada@example.com"})).await;
+    let user_id = text(&user["user_id"]).parse().unwrap();
+    let mut others = Vec::new();
+    for _ in 0..4 {
+        others.push(api.app.person(&TenantId::default_tenant(), user_id).await.unwrap());
+    }
+    let refused = api.get(&export_path(&user)).await;
+    assert_eq!(refused.header("retry-after"), "1");
+    let problem = refused.problem(StatusCode::SERVICE_UNAVAILABLE);
+    assert!(text(&problem["detail"]).contains("at once"), "{problem}");
+    others.pop();
+    // One after another has its place when the one before was told whole.
+    for _ in 0..3 {
+        api.get(&export_path(&user)).await.json();
+    }
+}
+
 /// A removed address has its place in the order in which they came, beside those that came with the user.
 #[tokio::test]
 async fn addresses_are_told_in_the_order_in_which_they_came() {

@@ -272,8 +272,8 @@ impl Examples {
             ("500", "The server failed; its log has the reason.", vec![Error::Internal(String::new())]),
             (
                 "503",
-                "The store is away for the moment, or a list takes too long to find.",
-                vec![Error::Unavailable(String::new()), Error::TooCostly],
+                "The store is away for the moment, as many exports are under way as may be at once, or a list takes too long to find.",
+                vec![Error::Unavailable(String::new()), Error::Busy, Error::TooCostly],
             ),
         ] {
             let examples: Map<String, Value> = errors

@@ -175,6 +175,25 @@ async fn back(store: &dyn Store, wanted: NewestEvents) -> Vec<(i64, Recorded)> {
     }
 }
 
+pub(crate) async fn all_that_happened_to_a_user_is_told_once_its_places_were_waited_for(store: &dyn Store) {
+    let maker = Maker::new(&default());
+    for number in 0..10 {
+        let (mut user, change) = maker.with_email(&format!("u{number}@example.com"), false);
+        let mut expected = recorded(&change.events);
+        store.keep(change).await.unwrap();
+        let change = maker.change(&mut user, 1, verify);
+        expected.extend(recorded(&change.events));
+        store.keep(change).await.unwrap();
+        store.wait_for_places(&default(), user.user_id).await.unwrap();
+        let newest = NewestEvents { before: None, limit: 10, user_id: Some(user.user_id), kind: None };
+        let told = store.newest_events(&default(), newest).await.unwrap().events;
+        let told: Vec<Recorded> = told.into_iter().rev().map(|(_, event)| event).collect();
+        assert_eq!(told, expected);
+    }
+    let nobody = UserId::new(&SeededRandom::new(99));
+    store.wait_for_places(&default(), nobody).await.unwrap();
+}
+
 pub(crate) async fn the_newest_events_come_first_and_pages_lead_back_to_the_oldest(store: &dyn Store) {
     let maker = Maker::new(&default());
     let (mut user, change) = maker.with_email("a@example.com", false);

@@ -76,6 +76,7 @@ macro_rules! contract {
                 an_event_tells_who_did_it_how_and_what_else_came_of_it
                 a_users_events_are_found_among_all_even_when_the_user_is_gone
                 the_events_of_an_address_are_found_among_all_of_its_user
+                all_that_happened_to_a_user_is_told_once_its_places_were_waited_for
                 memberships_are_among_a_users_events
                 the_newest_events_come_first_and_pages_lead_back_to_the_oldest
                 the_newest_events_are_counted_by_day_and_type

@@ -1,14 +1,18 @@
 //! The record of what happened: adding to it, and reading what has a position.
 
+use std::time::Duration;
+
 use serde_json::Value;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row};
 
 use super::super::sqlite::{actor_columns, keyless, personal, personal_json};
 use super::super::{EventList, EventPage};
-use super::connection::{Answer, Session};
+use super::connection::{Answer, Readers, Session};
+use super::failure;
 use super::rows::{Readable, each, id, parsed};
 use crate::directory::event::{Actor, Event, EventType, Recorded, Word};
+use crate::error::Error;
 use crate::id::{EventId, GroupId, IdentifierId, RequestId, TenantId, UserId};
 use crate::time::Timestamp;
 
@@ -123,6 +127,27 @@ pub(super) async fn of_identifier(
         )
         .await?;
     each(&rows, |row| event(row).map(|(_, event)| event)).map(Some)
+}
+
+/// How long is waited before looking again whether events have their places.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// Returns when the events of a user that are there now have their places.
+pub(super) async fn wait_for_places(
+    readers: &Readers,
+    tenant: &TenantId,
+    user_id: UserId,
+) -> Result<(), Error> {
+    let newest = "select max(sequence) from pending_events where tenant_id = $1 and user_id = $2";
+    let row = readers.row(newest, &[&tenant.as_str(), &user_id.as_str()]).await?;
+    let number = |row: Row| row.try_get::<_, Option<i64>>(0).map_err(|error| failure(&error));
+    let Some(newest) = row.map(number).transpose()?.flatten() else { return Ok(()) };
+    let left =
+        "select 1 from pending_events where tenant_id = $1 and user_id = $2 and sequence <= $3 limit 1";
+    while readers.row(left, &[&tenant.as_str(), &user_id.as_str(), &newest]).await?.is_some() {
+        tokio::time::sleep(PAUSE).await;
+    }
+    Ok(())
 }
 
 pub(super) fn event(row: &Row) -> Answer<(i64, Recorded)> {

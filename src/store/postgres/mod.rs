@@ -272,6 +272,14 @@ impl Store for PostgresStore {
         snapshot.end(newest::list(session.client(), tenant, wanted)).await
     }
 
+    async fn wait_for_places(&self, tenant: &TenantId, user_id: UserId) -> Result<(), Error> {
+        let waiting = events::wait_for_places(&self.readers, tenant, user_id);
+        // PostgreSQL may answer well, and no server of ours give events their places.
+        tokio::time::timeout(self.server.patience(), waiting).await.unwrap_or_else(|_| {
+            Err(Error::Unavailable("events were not given their places in time".to_owned()))
+        })
+    }
+
     async fn events_by_day(&self, tenant: &TenantId, newest: u32) -> Result<Vec<DayCount>, Error> {
         let (snapshot, session) = self.snapshots.begin().await?;
         snapshot.end(newest::by_day(session.client(), tenant, newest)).await

@@ -172,8 +172,10 @@ mod tests {
     use tokio_postgres::SimpleQueryMessage;
 
     use super::super::testing::Database;
-    use super::super::{Options, migrate};
+    use super::super::{Options, PostgresStore, Store, migrate};
     use super::*;
+    use crate::error::Error;
+    use crate::id::{SeededRandom, TenantId, UserId};
     use crate::time::Timestamp;
 
     /// How many pages a statement looks at, each time that it does.
@@ -210,5 +212,33 @@ mod tests {
             0
         );
         assert!(for_each[1] <= for_each[0] * 2, "pages for each of few and of many events: {for_each:?}");
+    }
+
+    #[tokio::test]
+    async fn while_no_server_gives_events_their_places_whoever_waits_for_them_is_told_in_time() {
+        let database = Database::empty().await;
+        let options =
+            Options { statement_timeout: Duration::from_millis(200), ..Options::new(&database.url) };
+        migrate(&options, Timestamp(0)).await.unwrap();
+        let server = Server::new(&options).unwrap();
+        let (client, _driven) = server.connect(Purpose::Keys).await.unwrap();
+        assert!(take_lock(&client).await.unwrap());
+        let store = PostgresStore::open_existing(&options).await.unwrap();
+        let [waiting, other] = [1, 2].map(|seed| UserId::new(&SeededRandom::new(seed)));
+        let add = format!(
+            "insert into pending_events (sequence, tenant_id, event_id, type, time, user_id, method, key_id, \
+             key_name, request_id) values (nextval('event_sequence'), 'default', '', 'user.email.verified', 0, \
+             '{waiting}', '', '', '', '')"
+        );
+        client.batch_execute(&add).await.unwrap();
+        let tenant = TenantId::default_tenant();
+        store.wait_for_places(&tenant, other).await.unwrap();
+        let told = store.wait_for_places(&tenant, waiting).await;
+        assert!(matches!(told, Err(Error::Unavailable(_))));
+        // Others go on meanwhile.
+        assert_eq!(store.user(&tenant, other).await.unwrap(), None);
+        client.batch_execute("delete from pending_events").await.unwrap();
+        store.wait_for_places(&tenant, waiting).await.unwrap();
+        store.close().await;
     }
 }

@@ -256,6 +256,11 @@ impl Store for SqliteStore {
         self.readers.read_list(move |connection| events::list(connection, &tenant, wanted)).await
     }
 
+    /// Events get their places with the change.
+    async fn wait_for_places(&self, _: &TenantId, _: UserId) -> Result<(), Error> {
+        Ok(())
+    }
+
     async fn newest_events(&self, tenant: &TenantId, wanted: NewestEvents) -> Result<EventPage, Error> {
         let tenant = tenant.clone();
         self.readers.read_list(move |connection| newest::list(connection, &tenant, wanted)).await
