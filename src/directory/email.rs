@@ -10,6 +10,7 @@ use super::event::{Context, Event, EventType};
 use super::password::Decision;
 use super::proof::vouched_for;
 use super::text::{fold, is_unseen, nfkc};
+use super::unknown::{self, Unknown};
 use super::user::{Provider, User};
 use crate::error::{Error, Missing, Refusal};
 use crate::id::IdentifierId;
@@ -167,13 +168,17 @@ pub struct Email {
     /// Who proved the address; `null` when it is not verified.
     pub verification_source: Option<Provider>,
     /// How the user can sign in with it: `password` when there is one, `email` when it is verified.
-    #[serde(skip_deserializing)]
+    #[serde(default, deserialize_with = "unknown::computed")]
     #[schema(required)]
     pub authenticators: Vec<&'static str>,
     /// `source` and `verification_source`, each once.
-    #[serde(skip_deserializing)]
+    #[serde(default, deserialize_with = "unknown::computed")]
     #[schema(required)]
     pub idps: Vec<Provider>,
+    /// What a newer program keeps of the email.
+    #[serde(flatten)]
+    #[schema(ignore)]
+    pub unknown: Unknown,
 }
 
 impl Email {
@@ -188,6 +193,7 @@ impl Email {
             verification_source: verified.then_some(Provider::Monocloud),
             authenticators: Vec::new(),
             idps: Vec::new(),
+            unknown: Unknown::default(),
         }
     }
 }

@@ -24,6 +24,7 @@ pub mod repeat;
 pub mod settings;
 pub mod summary;
 pub mod text;
+pub mod unknown;
 pub mod user;
 pub mod username;
 pub mod whole;

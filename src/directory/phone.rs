@@ -7,6 +7,7 @@ use super::address::{self, Address, EventTypes};
 use super::event::{Context, Event, EventType};
 use super::password::Decision;
 use super::proof::vouched_for;
+use super::unknown::{self, Unknown};
 use super::user::{Provider, User};
 use crate::error::{Error, Missing, Refusal};
 use crate::id::IdentifierId;
@@ -66,13 +67,17 @@ pub struct Phone {
     /// Who proved the number; `null` when it is not verified.
     pub verification_source: Option<Provider>,
     /// How the user can sign in with it: `password` when there is one, `phone` when it is verified.
-    #[serde(skip_deserializing)]
+    #[serde(default, deserialize_with = "unknown::computed")]
     #[schema(required)]
     pub authenticators: Vec<&'static str>,
     /// `source` and `verification_source`, each once.
-    #[serde(skip_deserializing)]
+    #[serde(default, deserialize_with = "unknown::computed")]
     #[schema(required)]
     pub idps: Vec<Provider>,
+    /// What a newer program keeps of the number.
+    #[serde(flatten)]
+    #[schema(ignore)]
+    pub unknown: Unknown,
 }
 
 impl Phone {
@@ -87,6 +92,7 @@ impl Phone {
             verification_source: verified.then_some(Provider::Monocloud),
             authenticators: Vec::new(),
             idps: Vec::new(),
+            unknown: Unknown::default(),
         }
     }
 }

@@ -1,8 +1,11 @@
 //! What is a tenant's to choose, with what it is where nothing was chosen.
 
+use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 
 use super::event::names;
 
@@ -45,8 +48,7 @@ impl Means {
 macro_rules! settings {
     ($($(#[$meta:meta])* $name:ident: $type:ty = $default:expr, $read:expr;)+) => {
         /// What a tenant has chosen. A setting that is not kept has its default.
-        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-        #[serde(default)]
+        #[derive(Clone, Debug, PartialEq, Eq)]
         pub struct Settings { $($(#[$meta])* pub $name: $type,)+ }
 
         impl Default for Settings {
@@ -58,6 +60,21 @@ macro_rules! settings {
         impl Settings {
             /// The names of all settings.
             pub const NAMES: &[&str] = &[$(stringify!($name),)+];
+
+            /// The settings that are kept. While servers of two versions run on one store, a newer one keeps
+            /// some that this one does not know: those it leaves. One with a value that it does not know counts
+            /// as not chosen.
+            pub fn read(kept: &Chosen) -> Self {
+                Self { $($name: kept.value(stringify!($name)).unwrap_or_else(|| $default),)+ }
+            }
+
+            /// One setting as it is kept.
+            fn kept(&self, name: &str) -> Value {
+                match name {
+                    $(stringify!($name) => json!(self.$name),)+
+                    _ => Value::Null,
+                }
+            }
 
             /// Every setting by name, as text.
             pub fn shown(&self) -> Vec<(&'static str, String)> {
@@ -98,9 +115,36 @@ settings! {
     purge_unproven: bool = false, flag;
 }
 
-/// What is chosen at one time: settings by name, each with a text that it can have.
+/// A tenant's settings as they are kept, by name: those that were chosen, whichever version of the program knows
+/// them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Chosen(Map<String, Value>);
+
+impl Chosen {
+    /// The value of a setting, if one is kept that this program knows.
+    fn value<T: for<'a> Deserialize<'a>>(&self, name: &str) -> Option<T> {
+        self.0.get(name).and_then(|value| T::deserialize(value).ok())
+    }
+}
+
+impl FromStr for Chosen {
+    type Err = serde_json::Error;
+
+    fn from_str(json: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(json)
+    }
+}
+
+impl fmt::Display for Chosen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        json!(self).fmt(f)
+    }
+}
+
+/// What is chosen at one time: settings by name, each with a value that it can have, as it is kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Choices(Vec<(String, String)>);
+pub struct Choices(Vec<(String, Value)>);
 
 impl Choices {
     /// These choices.
@@ -108,17 +152,18 @@ impl Choices {
     /// # Errors
     /// As [`Settings::set`], for the first that cannot be made, which is named.
     pub fn new(choices: Vec<(String, String)>) -> Result<Self, String> {
-        for (name, value) in &choices {
-            Settings::default().set(name, value).map_err(|reason| format!("{name}={value}: {reason}"))?;
-        }
-        Ok(Self(choices))
+        let value = |(name, value): (String, String)| {
+            let mut settings = Settings::default();
+            settings.set(&name, &value).map_err(|reason| format!("{name}={value}: {reason}"))?;
+            let kept = settings.kept(&name);
+            Ok((name, kept))
+        };
+        choices.into_iter().map(value).collect::<Result<_, String>>().map(Self)
     }
 
-    /// Makes them.
-    pub fn apply(&self, settings: &mut Settings) {
-        for (name, value) in &self.0 {
-            settings.set(name, value).expect("what can be chosen does not depend on other choices");
-        }
+    /// Makes them, and leaves all that they do not name as it is kept.
+    pub fn apply(&self, kept: &mut Chosen) {
+        kept.0.extend(self.0.iter().cloned());
     }
 }
 
@@ -214,8 +259,9 @@ mod tests {
     fn choices_leave_what_they_do_not_name_and_are_all_good_or_none() {
         let choice = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         let choices = Choices::new(vec![choice("proof_means", "code"), choice("code_expiry", "60")]).unwrap();
-        let mut settings = Settings { display_name: "Acme".to_owned(), ..Settings::default() };
-        choices.apply(&mut settings);
+        let mut kept: Chosen = r#"{"display_name": "Acme"}"#.parse().unwrap();
+        choices.apply(&mut kept);
+        let settings = Settings::read(&kept);
         let chosen = (&*settings.display_name, settings.proof_means, settings.code_expiry);
         assert_eq!(chosen, ("Acme", Means::Code, 60));
         let told = Choices::new(vec![choice("proof_means", "code"), choice("code_expiry", "6")]).unwrap_err();
@@ -241,11 +287,17 @@ mod tests {
     }
 
     #[test]
-    fn settings_of_another_version_are_read_as_far_as_they_are_known() {
-        let kept = r#"{"proof_means": "code", "newer": 5}"#;
-        let settings: Settings = serde_json::from_str(kept).unwrap();
-        assert_eq!(settings, Settings { proof_means: Means::Code, ..Settings::default() });
-        let written = serde_json::to_string(&settings).unwrap();
-        assert_eq!(serde_json::from_str::<Settings>(&written).unwrap(), settings);
+    fn settings_of_another_version_are_read_as_far_as_they_are_known_and_stay() {
+        let mut kept: Chosen =
+            r#"{"newer": {"a": [5]}, "proof_means": "pigeon", "purge_unproven": true, "code_expiry": 60}"#
+                .parse()
+                .unwrap();
+        let settings = Settings { purge_unproven: true, code_expiry: 60, ..Settings::default() };
+        assert_eq!(Settings::read(&kept), settings);
+        Choices::new(vec![("code_expiry".to_owned(), "61".to_owned())]).unwrap().apply(&mut kept);
+        assert_eq!(Settings::read(&kept), Settings { code_expiry: 61, ..settings });
+        let expected =
+            json!({"newer": {"a": [5]}, "proof_means": "pigeon", "purge_unproven": true, "code_expiry": 61});
+        assert_eq!(serde_json::from_str::<Value>(&kept.to_string()).unwrap(), expected);
     }
 }

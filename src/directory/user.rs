@@ -12,6 +12,7 @@ use super::email::{Email, EmailAddress};
 use super::event::{Context, Event, EventType};
 use super::password::NewPassword;
 use super::phone::{Phone, PhoneNumber};
+use super::unknown::{self, Unknown};
 use super::username::{UserName, Username};
 use crate::error::{Error, InvalidFields, Refusal};
 use crate::id::UserId;
@@ -65,7 +66,7 @@ pub struct User {
     /// The user's accounts at identity providers.
     pub external_providers: Vec<ExternalProvider>,
     /// The same as `external_providers`, under its older name.
-    #[serde(skip_deserializing)]
+    #[serde(default, deserialize_with = "unknown::computed")]
     #[schema(required)]
     pub idps: Vec<ExternalProvider>,
     /// What is said of the user, by OpenID Connect's names.
@@ -108,6 +109,10 @@ pub struct User {
     /// When anything of this was last changed.
     #[schema(value_type = i64)]
     pub last_updated: Timestamp,
+    /// What a newer program keeps of the user.
+    #[serde(flatten)]
+    #[schema(ignore)]
+    pub unknown: Unknown,
 }
 
 impl fmt::Debug for User {
@@ -284,6 +289,7 @@ impl User {
             last_known_region: None,
             creation_time: ctx.now,
             last_updated: ctx.now,
+            unknown: Unknown::default(),
         }
     }
 

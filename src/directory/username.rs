@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use super::event::{Context, Event, EventType};
 use super::text::{fold, is_unseen};
+use super::unknown::{self, Unknown};
 use super::user::{Provider, User};
 use crate::error::{Error, Refusal};
 use crate::id::IdentifierId;
@@ -61,13 +62,17 @@ pub struct Username {
     /// Who brought the name in; `monocloud` stands for this server.
     pub source: Option<Provider>,
     /// How the user can sign in with it: `password` when there is one.
-    #[serde(skip_deserializing)]
+    #[serde(default, deserialize_with = "unknown::computed")]
     #[schema(required)]
     pub authenticators: Vec<&'static str>,
     /// `source`.
-    #[serde(skip_deserializing)]
+    #[serde(default, deserialize_with = "unknown::computed")]
     #[schema(required)]
     pub idps: Vec<Provider>,
+    /// What a newer program keeps of the username.
+    #[serde(flatten)]
+    #[schema(ignore)]
+    pub unknown: Unknown,
 }
 
 impl Username {
@@ -79,6 +84,7 @@ impl Username {
             source: Some(Provider::Monocloud),
             authenticators: Vec::new(),
             idps: Vec::new(),
+            unknown: Unknown::default(),
         }
     }
 }

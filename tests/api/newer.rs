@@ -2,6 +2,7 @@
 //! the other: with types, methods, actors and details that this program does not know.
 
 use axum::http::StatusCode;
+use bonafide::store::copy::Value as Stored;
 use serde_json::{Value, json};
 
 use super::console::Operator;
@@ -124,4 +125,63 @@ async fn what_is_personal_is_erased_also_of_events_that_are_not_known() {
     for event in events {
         assert_eq!((&event["address"], &event["reason"]), (&Value::Null, &Value::Null), "{event}");
     }
+}
+
+#[tokio::test]
+async fn who_changes_a_user_leaves_what_a_newer_program_keeps_of_them() {
+    let api = Api::new().await;
+    let fields = json!({"email": "ada@example.com", "phone_number": "+41446681800", "username": "ada"});
+    let user = api.user(fields).await;
+    let (path, known) = (format!("/api/users/{}", user["user_id"].as_str().unwrap()), user.clone());
+    // The first name in each part that is followed by another.
+    for (before, newer) in [
+        ("{\"user_id\":", "\"newer\":{\"of\":[\"user\"]}"),
+        ("\"email\":", "\"newer\":\"of email\""),
+        ("\"phone\":", "\"newer\":5"),
+        ("\"username\":\"", "\"newer\":null"),
+    ] {
+        let before_it = before.trim_start_matches('{');
+        let open = &before[..before.len() - before_it.len()];
+        api.execute(&format!(
+            "update users set document = replace(document, '{before}', '{open}{newer},{before_it}')"
+        ))
+        .await;
+    }
+    let kept = api.get(&path).await.json();
+    for pointer in ["", "/emails/0", "/phone_numbers/0", "/username"] {
+        assert!(kept.pointer(pointer).unwrap().get("newer").is_some(), "{pointer} of {kept}");
+    }
+    let email = super::harness::email_path(&user, 0);
+    let changed = api.post(&format!("/api{email}/verify"), Value::Null).await.json();
+    assert_eq!(changed["emails"][0]["verified"], true);
+    let after = api.post(&format!("/api{email}/unverify"), Value::Null).await.json();
+    assert_eq!(after, api.get(&path).await.json());
+    let without_time = |mut user: Value| {
+        user["last_updated"] = Value::Null;
+        user
+    };
+    assert_eq!(without_time(after), without_time(kept));
+    assert_ne!(known, api.get(&path).await.json());
+}
+
+#[tokio::test]
+async fn who_chooses_a_setting_leaves_what_a_newer_program_has_chosen() {
+    let api = Api::new().await;
+    let operator = Operator::of(&api).await;
+    // Also a value that this program does not know: it goes on with the default.
+    api.execute(
+        "update tenants set settings = '{\"display_name\":\"Acme\",\"newer\":{\"z\":1,\"a\":[2]},\"proof_means\":\"pigeon\"}'",
+    )
+    .await;
+    let page = operator.look("/settings").await;
+    assert!(page.contains("Acme") && !page.contains("newer") && !page.contains("pigeon"), "{page}");
+    api.choose(&[("code_expiry", "60")]).await;
+    let kept = api.kept().await.concat().concat().into_iter().filter_map(|value| match value {
+        Stored::Text(text) if text.contains("newer") => serde_json::from_str::<Value>(&text).ok(),
+        _ => None,
+    });
+    let expected = json!({"display_name": "Acme", "newer": {"z": 1, "a": [2]}, "proof_means": "pigeon", "code_expiry": 60});
+    assert_eq!(kept.collect::<Vec<_>>(), [expected]);
+    let (email, _) = api.user_with_email("ada@example.com").await;
+    api.post(&format!("/v1{email}/verify/start"), Value::Null).await.json();
 }

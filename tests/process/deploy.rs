@@ -1,7 +1,12 @@
 //! The files in `deploy/` and what the documentation tells operators to type, as far as both name settings.
 
+use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::process::{Command, Output};
+
+use rusqlite::Connection;
 
 use super::server::{Home, PROGRAM};
 
@@ -54,6 +59,73 @@ fn a_container_asks_the_program_itself_whether_it_can_serve() {
     let output = home.run(&["health", "--config", &settings]);
     let told = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
     assert!(told.contains("the server at http://127.0.0.1:8080 "), "{told}");
+}
+
+/// Runs the program that makes nightly copies, as its unit does.
+fn back_up(home: &Home, copies: &str) -> Output {
+    let programs = home.path("bin");
+    if !programs.exists() {
+        fs::create_dir(&programs).unwrap();
+        fs::create_dir(home.path("copies")).unwrap();
+        symlink(PROGRAM, programs.join("bonafide")).unwrap();
+    }
+    let found = [programs.to_str().unwrap(), &std::env::var("PATH").unwrap()].join(":");
+    Command::new(Path::new(PROJECT).join("deploy/bonafide-backup"))
+        .arg(home.path("copies"))
+        .arg(copies)
+        .env("PATH", found)
+        .env("BONAFIDE_STORE", format!("sqlite:{}", home.path("data/bonafide.db").display()))
+        .output()
+        .unwrap()
+}
+
+fn copies(home: &Home) -> BTreeSet<String> {
+    let entries = fs::read_dir(home.path("copies")).unwrap();
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+#[test]
+fn a_nightly_copy_takes_the_place_of_the_oldest_and_of_none_when_it_fails() {
+    let home = Home::new();
+    home.key("admin");
+    let made = back_up(&home, "3");
+    assert!(made.status.success(), "{made:?}");
+    let first = copies(&home).into_iter().next().unwrap();
+    assert_eq!(
+        String::from_utf8(made.stdout).unwrap().trim(),
+        home.path("copies").join(&first).to_str().unwrap()
+    );
+    for older in ["daily-2020-01-02T000000Z.db", "daily-2020-01-01T000000Z.db", "by-hand.db"] {
+        fs::copy(home.path("copies").join(&first), home.path("copies").join(older)).unwrap();
+    }
+    // Of one that was killed.
+    fs::write(home.path("copies").join("unchecked.db.7.new"), "half").unwrap();
+    fs::write(home.path("copies").join("unchecked.db"), "half").unwrap();
+    let before = copies(&home);
+
+    fs::rename(home.path("data/bonafide.db"), home.path("away")).unwrap();
+    let failed = back_up(&home, "3");
+    assert!(
+        !failed.status.success() && String::from_utf8_lossy(&failed.stderr).contains("there is no store")
+    );
+    let left: BTreeSet<String> = before.into_iter().filter(|name| !name.starts_with("unchecked")).collect();
+    assert_eq!(copies(&home), left);
+    fs::rename(home.path("away"), home.path("data/bonafide.db")).unwrap();
+
+    // The copy is made, and found broken: its tables contradict each other.
+    let damage =
+        |sql: &str| Connection::open(home.path("data/bonafide.db")).unwrap().execute_batch(sql).unwrap();
+    damage("alter table events rename to lost");
+    let broken = back_up(&home, "1");
+    assert!(!broken.status.success());
+    assert_eq!(copies(&home).iter().filter(|name| name.starts_with("daily-")).count(), 3);
+    damage("alter table lost rename to events");
+
+    let made = back_up(&home, "2");
+    assert!(made.status.success(), "{made:?}");
+    let left = copies(&home);
+    assert!(left.contains("by-hand.db") && !left.contains("daily-2020-01-01T000000Z.db"), "{left:?}");
+    assert_eq!(left.len(), 3, "{left:?}");
 }
 
 /// What stops the server by force does so after this many seconds; it ends by itself in 15.
@@ -110,7 +182,7 @@ fn every_command_that_operators_are_told_to_type_exists() {
     assert!(commands.len() >= 6, "{commands:?}");
     for command in commands {
         let words = command.iter().take_while(|word| !word.starts_with('-') && **word != "default");
-        let output = std::process::Command::new(PROGRAM).args(words).arg("--help").output().unwrap();
+        let output = Command::new(PROGRAM).args(words).arg("--help").output().unwrap();
         assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
     }
 }

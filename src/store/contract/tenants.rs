@@ -3,6 +3,7 @@
 use futures_util::future::join_all;
 
 use super::*;
+use crate::directory::settings::{Chosen, Means};
 
 pub(crate) async fn a_tenant_is_made_once(store: &dyn Store) {
     let acme: TenantId = "acme".parse().unwrap();
@@ -46,8 +47,10 @@ pub(crate) async fn the_total_counts_creations_and_deletions(store: &dyn Store) 
 pub(crate) async fn what_a_tenant_has_chosen_is_kept_for_that_tenant(store: &dyn Store) {
     let acme: TenantId = "acme".parse().unwrap();
     let choices = choices(&[("proof_means", "both"), ("display_name", "Ädmin's \"Acme\"")]);
-    let mut chosen = Settings::default();
-    choices.apply(&mut chosen);
+    let mut kept = Chosen::default();
+    choices.apply(&mut kept);
+    let chosen = Settings::read(&kept);
+    assert_eq!((chosen.proof_means, &*chosen.display_name), (Means::Both, "Ädmin's \"Acme\""));
     assert!(!store.choose(&acme, choices.clone()).await.unwrap());
     assert_eq!(store.settings(&acme).await.unwrap(), Settings::default());
     assert!(store.create_tenant(&acme, Timestamp(1)).await.unwrap());

@@ -10,7 +10,7 @@ use super::{answers, events};
 use crate::directory::api_key::{ApiKey, Bounds, PreviousSecret, Scope};
 use crate::directory::network::{MalformedNetwork, Network};
 use crate::directory::rate::RateLimit;
-use crate::directory::settings::{Choices, Settings};
+use crate::directory::settings::{self, Choices, Settings};
 use crate::id::TenantId;
 use crate::secret::{KeyHash, KeyId};
 use crate::time::Timestamp;
@@ -36,20 +36,14 @@ pub(super) const KEYS_OF_TENANT: &str =
 pub(super) const SETTINGS: &str = "select settings from tenants where tenant_id = $1";
 
 /// What the tenant has chosen.
-pub(super) fn settings(row: &Row) -> Answer<Option<Settings>> {
-    let kept = row.try_get::<_, Option<Readable<Json>>>(0)?;
-    Ok(kept.map(|readable| readable.0.0))
+pub(super) fn settings(row: &Row) -> Answer<Settings> {
+    kept_settings(row).map(|kept| Settings::read(&kept))
 }
 
-/// Settings, read from JSON.
-struct Json(Settings);
-
-impl std::str::FromStr for Json {
-    type Err = serde_json::Error;
-
-    fn from_str(json: &str) -> Result<Self, serde_json::Error> {
-        serde_json::from_str(json).map(Self)
-    }
+/// What the tenant has chosen, as it is kept.
+fn kept_settings(row: &Row) -> Answer<settings::Chosen> {
+    let kept = row.try_get::<_, Option<Readable<settings::Chosen>>>(0)?;
+    Ok(kept.map(|readable| readable.0).unwrap_or_default())
 }
 
 /// Keeps what the tenant chooses now beside what it has chosen; false if there is no such tenant.
@@ -57,11 +51,10 @@ pub(super) async fn choose(session: &Session, tenant: &TenantId, choices: &Choic
     // Who else chooses waits, and leaves this as it is.
     let lock = "select settings from tenants where tenant_id = $1 for no key update";
     let Some(row) = session.row(lock, &[&tenant.as_str()]).await? else { return Ok(false) };
-    let mut settings = settings(&row)?.unwrap_or_default();
-    choices.apply(&mut settings);
-    let json = serde_json::json!(settings).to_string();
+    let mut kept = kept_settings(&row)?;
+    choices.apply(&mut kept);
     let sql = "update tenants set settings = $2 where tenant_id = $1";
-    Ok(session.execute(sql, &[&tenant.as_str(), &json]).await? == 1)
+    Ok(session.execute(sql, &[&tenant.as_str(), &kept.to_string()]).await? == 1)
 }
 
 pub(super) fn tenant(row: &Row) -> Answer<Tenant> {

@@ -411,7 +411,7 @@ impl Store for PostgresStore {
 
     async fn settings(&self, tenant: &TenantId) -> Result<Settings, Error> {
         let row = self.readers.row(keys::SETTINGS, &[&tenant.as_str()]).await?;
-        Ok(rows::one(row, keys::settings)?.flatten().unwrap_or_default())
+        Ok(rows::one(row, keys::settings)?.unwrap_or_default())
     }
 
     async fn choose(&self, tenant: &TenantId, choices: Choices) -> Result<bool, Error> {

@@ -12,7 +12,7 @@ use super::super::{Kept, Tenant, Version};
 use crate::directory::event::{Actor, Event, Personal, Recorded, Word};
 use crate::directory::log::Wording;
 use crate::directory::password::ResetToken;
-use crate::directory::settings::{Choices, Settings};
+use crate::directory::settings::{self, Choices, Settings};
 use crate::id::{EventId, GroupId, IdentifierId, RequestId, TenantId, UserId};
 use crate::secret::{KeyHash, TokenId};
 use crate::time::Timestamp;
@@ -48,14 +48,19 @@ pub(super) fn tenant(row: &Row<'_>) -> rusqlite::Result<Tenant> {
     })
 }
 
-/// What the tenant has chosen.
-pub(super) fn settings(connection: &Connection, tenant: &TenantId) -> rusqlite::Result<Settings> {
+/// What the tenant has chosen, as it is kept.
+fn kept_settings(connection: &Connection, tenant: &TenantId) -> rusqlite::Result<settings::Chosen> {
     let kept: Option<Option<String>> = connection
         .prepare_cached("select settings from tenants where tenant_id = ?1")?
         .query_row([tenant.as_str()], |row| row.get(0))
         .optional()?;
-    let read = |json: String| serde_json::from_str(&json).map_err(|_| unknown(0));
-    kept.flatten().map_or_else(|| Ok(Settings::default()), read)
+    let read = |json: String| json.parse().map_err(|_| unknown(0));
+    kept.flatten().map_or_else(|| Ok(settings::Chosen::default()), read)
+}
+
+/// What the tenant has chosen.
+pub(super) fn settings(connection: &Connection, tenant: &TenantId) -> rusqlite::Result<Settings> {
+    kept_settings(connection, tenant).map(|kept| Settings::read(&kept))
 }
 
 /// Keeps what the tenant chooses now beside what it has chosen; false if there is no such tenant.
@@ -64,12 +69,12 @@ pub(super) fn choose(
     tenant: &TenantId,
     choices: &Choices,
 ) -> rusqlite::Result<bool> {
-    let mut settings = settings(connection, tenant)?;
-    choices.apply(&mut settings);
+    let mut kept = kept_settings(connection, tenant)?;
+    choices.apply(&mut kept);
     connection
         .execute(
             "update tenants set settings = ?2 where tenant_id = ?1",
-            [tenant.as_str(), &json!(settings).to_string()],
+            [tenant.as_str(), &kept.to_string()],
         )
         .map(|changed| changed == 1)
 }
