@@ -63,10 +63,10 @@ pub(super) struct Options {
     /// How many connections there may be at once; more are refused with 503
     #[arg(long, value_name = "N", env = "BONAFIDE_MAX_CONNECTIONS", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
     max_connections: u32,
-    /// How many threads answer requests; if not given, one for each core, or for every second one where
+    /// How many threads answer requests. With 0 one for each core, or for every second one where
     /// PostgreSQL runs on this machine and needs the others
-    #[arg(long, value_name = "N", env = "BONAFIDE_THREADS", value_parser = clap::value_parser!(u16).range(1..=1_024))]
-    threads: Option<u16>,
+    #[arg(long, value_name = "N", env = "BONAFIDE_THREADS", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=1_024))]
+    threads: u16,
     /// What is logged: error, warn, info, debug, trace or off
     #[arg(long, value_name = "LEVEL", env = "BONAFIDE_LOG", default_value = "info")]
     log: Directives,
@@ -108,10 +108,10 @@ impl Options {
     /// How many threads answer requests on a machine with so many cores.
     pub(super) fn threads(&self, cores: usize) -> usize {
         match self.threads {
-            Some(threads) => threads.into(),
             // Each thread more wakes others up in vain, and takes time from the database.
-            None if self.store.is_database_on_this_machine() => cores.div_ceil(2),
-            None => cores,
+            0 if self.store.is_database_on_this_machine() => cores.div_ceil(2),
+            0 => cores,
+            threads => threads.into(),
         }
     }
 
@@ -291,4 +291,29 @@ fn bounded_by_files(wanted: u32) -> usize {
         tracing::warn!(wanted, room, "the system's limit on open files leaves room for fewer connections");
     }
     wanted.min(room) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::FromArgMatches as _;
+    use clap::builder::Resettable;
+
+    use super::*;
+
+    fn threads(words: &[&str], cores: usize) -> usize {
+        // What this test's own environment says is not to count.
+        let serve = Options::augment_args(clap::Command::new("serve"))
+            .mut_args(|option| option.env(Resettable::Reset));
+        let matches = serve.get_matches_from([&["serve"], words].concat());
+        Options::from_arg_matches(&matches).unwrap().threads(cores)
+    }
+
+    #[test]
+    fn half_of_the_cores_are_left_to_a_database_on_this_machine_unless_somebody_says_how_many() {
+        let (here, elsewhere) = ("postgres://me@127.0.0.1/users", "postgres://me@db.example.com/users");
+        assert_eq!([1, 2, 3, 8].map(|cores| threads(&["--store", here], cores)), [1, 1, 2, 4]);
+        assert_eq!(threads(&["--store", elsewhere], 8), 8);
+        assert_eq!(threads(&[], 8), 8);
+        assert_eq!(threads(&["--store", here, "--threads", "6"], 2), 6);
+    }
 }
