@@ -1,5 +1,6 @@
 //! That every way finds the same users.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::ops::Bound;
 
@@ -8,7 +9,7 @@ use proptest::test_runner::TestRunner;
 
 use super::super::search::users::{Column, Lookup, UserLeaf, UserSearch};
 use super::super::search::{Operand, Range, Search};
-use super::super::ways::Bounds;
+use super::super::ways::{Bounds, Way};
 use super::*;
 
 /// The field of all terms.
@@ -91,7 +92,7 @@ fn any_range(value: impl Strategy<Value = Operand> + Clone) -> impl Strategy<Val
 }
 
 fn any_search() -> impl Strategy<Value = UserSearch> {
-    let terms = prop::sample::select(vec!["a", "b", "c", "d", "rare"]).prop_map(text);
+    let terms = prop::sample::select(vec!["a", "b", "c", "d", "rare", "some"]).prop_map(text);
     let numbers = (0..400_i64).prop_map(Operand::Number);
     let ids = (0..400_i64).prop_map(|place| text(&id(place)));
     let column = |column| move |range| Search::Is(UserLeaf::Column(column, range));
@@ -118,20 +119,34 @@ pub(in crate::store) const SMALL: Bounds =
 
 pub(in crate::store) fn four_hundred() -> Vec<Known> {
     let user = |place: i64| {
-        let terms = [("a", 2), ("b", 3), ("c", 5), ("d", 1), ("rare", 97)];
+        let terms = [("a", 2), ("b", 3), ("c", 5), ("d", 1), ("rare", 97), ("some", 37)];
         let terms = terms.into_iter().filter(|(_, every)| place % every == 0).map(|(term, _)| term);
         Known { place, terms: terms.collect(), is_member: place % 4 == 1 }
     };
     (0..400).map(user).collect()
 }
 
-/// Asks for pages of all kinds of a store of these users, with their documents. `find` answers within the bounds of [`SMALL`].
-pub(in crate::store) fn every_way_finds_the_users_who_match(users: &[Known], find: impl Fn(&List) -> Page) {
+/// Asks for pages of all kinds of a store of these users, with their documents, and makes sure that each way was
+/// taken. `find` answers within the bounds of [`SMALL`].
+pub(in crate::store) fn every_way_finds_the_users_who_match(
+    users: &[Known],
+    find: impl Fn(&List) -> (Way, Page),
+) {
+    let taken = RefCell::new(BTreeSet::new());
+    let find = |list: &List| {
+        let (way, page) = find(list);
+        let name = format!("{way:?}");
+        taken.borrow_mut().insert(name.split('(').next().unwrap_or_default().to_owned());
+        page
+    };
     let sorts = prop::sample::select(vec![SortKey::CreationTime, SortKey::LastUpdated, SortKey::Name]);
     let page = (sorts, any::<bool>(), prop_oneof![Just(0_u64), 0..450_u64], 1..30_u32);
     let config = ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() };
     let mut runner = TestRunner::new(config);
-    let tested = runner.run(&(any_search(), page), |(search, (sort, descending, offset, limit))| {
+    // Those whom this finds are more than most pages hold, and few.
+    let few = Just(term(Range::only(text("some"))));
+    let search = prop_oneof![8 => any_search(), 1 => few, 1 => Just(Search::All)];
+    let tested = runner.run(&(search, page), |(search, (sort, descending, offset, limit))| {
         let mut expected: Vec<_> = users.iter().filter(|user| matches(&search, user)).collect();
         let key = |user: &Known| match sort {
             SortKey::CreationTime => (user.place / 3, id(user.place)),
@@ -171,4 +186,6 @@ pub(in crate::store) fn every_way_finds_the_users_who_match(users: &[Known], fin
         Ok(())
     });
     tested.unwrap();
+    let all = ["AskEverybody", "Everybody", "Few", "Many", "Page", "Read", "Walk", "WalkOn"];
+    assert_eq!(taken.into_inner().iter().collect::<Vec<_>>(), all);
 }

@@ -67,7 +67,8 @@ fn every_way_finds_the_users_who_match() {
     ways::every_way_finds_the_users_who_match(&users, |list| {
         runtime.block_on(async {
             let listing = Listing::of(&client, &tenant, list, SMALL).await.unwrap();
-            listing.page(listing.find().await.unwrap()).await.unwrap()
+            let found = listing.find().await.unwrap();
+            (found.way, listing.page(found).await.unwrap())
         })
     });
 }

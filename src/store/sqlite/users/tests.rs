@@ -59,7 +59,8 @@ fn every_way_finds_the_users_who_match() {
     let tenant = TenantId::default_tenant();
     ways::every_way_finds_the_users_who_match(&users, |list| {
         let listing = Listing::of(&connection, &tenant, list, SMALL);
-        listing.page(listing.find().unwrap()).unwrap()
+        let found = listing.find().unwrap();
+        (found.way, listing.page(found).unwrap())
     });
 }
 
