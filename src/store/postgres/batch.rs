@@ -37,8 +37,8 @@ pub(super) fn ends_proofs(change: &UserChange) -> bool {
 /// Numbers of changes lead from one part to the next.
 ///
 /// The events are numbered when all rows of users are locked: so a user's later events have higher
-/// numbers. A change that ends proofs is left out where there may be some. If a row of `identifiers` is missing the whole statement must fail, and dividing by
-/// nothing is how a statement fails.
+/// numbers. A change that ends proofs is left out where there may be some. If a row of `identifiers` is
+/// missing the whole statement must fail, and dividing by nothing is how a statement fails.
 const KEEP: &str = "
 with changed as (
     update users set version = users.version + 1, shape = $10, document = change.document, last_updated = change.last_updated,
