@@ -169,13 +169,16 @@ impl NewRow {
 
 impl WholeUser {
     /// The user as they were exported, with what is kept of the password. Without the hash there is no
-    /// password any more.
+    /// password any more; and nothing is left that this program does not know.
     ///
     /// # Errors
     /// [`InvalidFields`] for what no user has.
     pub fn restored(self) -> Result<(User, Option<(PasswordHash, SetBy)>), InvalidFields> {
         self.check()?;
         let mut user = self.user;
+        // What cannot be checked would be told to everybody, and a program that knows it may not be able to
+        // read it.
+        user.forget_unknown();
         let password = self.password.map(|password| {
             let hash = PasswordHash::parse(&password.hash, None)
                 .map_err(|error| InvalidFields::one("password.hash", error.to_string()))?;

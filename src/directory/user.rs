@@ -346,6 +346,14 @@ impl User {
         self.password_updated_at = None;
     }
 
+    /// Leaves out what this program does not know.
+    pub fn forget_unknown(&mut self) {
+        self.unknown = Unknown::default();
+        self.emails.iter_mut().for_each(|email| email.unknown = Unknown::default());
+        self.phone_numbers.iter_mut().for_each(|phone| phone.unknown = Unknown::default());
+        self.username.iter_mut().for_each(|username| username.unknown = Unknown::default());
+    }
+
     /// Fills the fields that follow from others, as both generations of the object have them.
     fn derive_fields(&mut self) {
         let distinct = |source: Option<Provider>, verification: Option<Provider>| {

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::console::Operator;
 use super::harness::Api;
+use super::imports;
 
 /// What a newer program would have written, on either store.
 const NEWER: [&str; 2] = [
@@ -162,6 +163,17 @@ async fn who_changes_a_user_leaves_what_a_newer_program_keeps_of_them() {
     };
     assert_eq!(without_time(after), without_time(kept));
     assert_ne!(known, api.get(&path).await.json());
+
+    // What nobody here can check is not taken from a file; and it makes nobody another user.
+    let lines = api.get("/v1/export").await.text().to_owned();
+    assert!(lines.contains("of email"));
+    let (refused, done) = imports::import(&api, "", &lines).await;
+    assert_eq!((refused.as_slice(), done), (&[] as &[Value], imports::summary(0, 0, 1, 0)));
+    let elsewhere = Api::new().await;
+    let (refused, done) = imports::import(&elsewhere, "", &lines).await;
+    assert_eq!((refused.as_slice(), done), (&[] as &[Value], imports::summary(1, 0, 0, 0)));
+    let user = elsewhere.get(&path).await;
+    assert!(user.text().contains("ada@example.com") && !user.text().contains("newer"), "{}", user.text());
 }
 
 #[tokio::test]

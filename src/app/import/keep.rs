@@ -215,6 +215,8 @@ impl Import<'_> {
     /// What becomes of a user of whose id there is one.
     pub(super) async fn compared(&self, arriving: &Arriving, kept: &Kept) -> Result<Outcome, Error> {
         let mut there = User::from_document(&kept.document)?;
+        // No row brings that.
+        there.forget_unknown();
         let Joining::Exactly(arrival) = &arriving.groups else {
             let is_same = is_same_but_for_times(&arriving.user, &there);
             return Ok(if is_same { Outcome::There } else { Outcome::Refused(Fault::exists("user")) });
